@@ -1,0 +1,46 @@
+# Everything installs into .venv; nothing outside the clone and the state folder is touched.
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+ARCHIVE ?=
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --fork-strategy fewest \
+	--custom-compile-command "make lock" --quiet
+
+.PHONY: help setup run down test test-full check format bench lock clean
+
+help:  ## the targets, a line each
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.ready  ## install the locked packages into .venv
+
+$(VENV)/.ready: requirements/uv.lock requirements/dev.lock pyproject.toml infra/setup.sh
+	@sh infra/setup.sh $(VENV)
+
+run: setup  ## start the stack, classify ARCHIVE (or a demonstration archive), show the results
+	@sh infra/run.sh $(BIN) "$(ARCHIVE)"
+
+down: setup  ## stop the stack that `make run` left running
+	@$(BIN)/voxmood down
+
+test: setup  ## the tests, on real servers (unit, integration, acceptance, faults)
+	@$(BIN)/python -m pytest -m "not long"
+
+test-full: setup  ## the same with the long forms: 2,036 clips killed half-way, 3 GB, ten minutes and more
+	@$(BIN)/python -m pytest
+
+check: setup  ## format, lint, types, layers, container files
+	@sh infra/check.sh $(BIN)
+
+format: setup  ## let ruff format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: setup  ## what a clip costs: the seed's way against ours, stage by stage
+	@$(BIN)/python -m benchmarks.clip
+
+lock: $(VENV)/.ready  ## resolve the dependencies anew
+	@$(LOCK) --extra stack --extra dev pyproject.toml -o requirements/dev.lock
+	@$(LOCK) --constraint requirements/dev.lock --extra stack pyproject.toml -o requirements/runtime.lock
+	@echo uv | $(LOCK) --constraint requirements/dev.lock - -o requirements/uv.lock
+
+clean:  ## remove what `make` built (not the state folder)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,256 @@
+"""What can go wrong, each as a class: its docstring is the sentence that the user reads.
+
+The words in braces are the keyword arguments of the constructor. `code` (the class name in
+snake case) goes into result rows, problem documents and logs; `status` is the HTTP status of
+those errors that an API request can meet.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import ClassVar
+
+
+class VoxmoodError(Exception):
+    """Something went wrong."""
+
+    code: ClassVar[str] = "voxmood_error"
+    status: ClassVar[int] = 400
+
+    def __init_subclass__(cls) -> None:
+        cls.code = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+
+    def __init__(self, **facts: object) -> None:
+        self.facts = facts
+        sentence = " ".join(inspect.cleandoc(type(self).__doc__ or "").split())
+        super().__init__(sentence.format(**facts))
+
+
+# --- one recording: these become `failed` rows ---------------------------------------------------
+class ClipError(VoxmoodError):
+    """{path} could not be classified."""
+
+
+class NotAudio(ClipError):
+    """{path} is not readable audio: {reason}. WAV, FLAC, AIFF, OGG and MP3 are read."""
+
+
+class Empty(ClipError):
+    """{path} holds no samples."""
+
+
+class TooShort(ClipError):
+    """{path} lasts {duration_s:.3f} s; at least {minimum_s} s are needed."""
+
+
+class NotFinite(ClipError):
+    """{path} has samples that are not numbers (NaN or infinite), the first at {at_s:.3f} s."""
+
+
+class UnlikelyHeader(ClipError):
+    """{path} claims {claim}, which no recording has; its header is damaged."""
+
+
+class TooLarge(ClipError):
+    """{path} has over {limit_bytes} bytes, the most that is read (VOXMOOD_MAX_CLIP_BYTES)."""
+
+
+class Encrypted(ClipError):
+    """{path} is encrypted; send the archive without a password."""
+
+
+class UnsupportedCompression(ClipError):
+    """{path} is compressed by method {method}, which is not read; pack it with deflate or none."""
+
+
+class NestedArchive(ClipError):
+    """{path} is itself an archive; send it as an upload of its own."""
+
+
+class DamagedMember(ClipError):
+    """{path} is damaged inside its archive: {reason}."""
+
+
+class NotAFile(ClipError):
+    """{path} is a {kind} inside its archive, not a file."""
+
+
+class CrashesDecoder(ClipError):
+    """{path} ended the process that read it {tries} times; it is not tried again."""
+
+
+# --- one upload ----------------------------------------------------------------------------------
+class UploadError(VoxmoodError):
+    """{name} could not be unpacked."""
+
+    status = 422
+
+
+class EmptyUpload(UploadError):
+    """{name} has no bytes."""
+
+
+class EmptyArchive(UploadError):
+    """{name} holds no recordings: nothing but folders and system files was found in it."""
+
+
+class UnknownArchive(UploadError):
+    """{name} is {kind}, which is not accepted. Send a zip, tar or tar.gz archive, or a WAV, FLAC,
+    AIFF, OGG or MP3 file."""
+
+    status = 415
+
+
+class DamagedArchive(UploadError):
+    """{name} is damaged: {reason}. {kept} recordings before the damage were kept."""
+
+
+class TooManyMembers(UploadError):
+    """{name} has over {limit} members (VOXMOOD_MAX_MEMBERS); send it as several archives."""
+
+
+class OverlappingMembers(UploadError):
+    """{name} has members that overlap ({path}), as archives built to do harm have; it is refused."""
+
+
+class UploadTooLarge(UploadError):
+    """{name} has over {limit_bytes} bytes, the most an upload may have (VOXMOOD_MAX_UPLOAD_BYTES)."""
+
+    status = 413
+
+
+class UploadBroken(UploadError):
+    """{name} ended early: {received} of {expected} bytes arrived. Send it again."""
+
+    status = 400
+
+
+# --- one request ---------------------------------------------------------------------------------
+class UnknownJob(VoxmoodError):
+    """There is no job {job}. `voxmood jobs` lists them."""
+
+    status = 404
+
+
+class UnknownModel(VoxmoodError):
+    """There is no model version {model}. There are: {known}."""
+
+    status = 404
+
+
+class JobNotOpen(VoxmoodError):
+    """Job {job} is {state}; uploads and a start are taken only while it is open."""
+
+    status = 409
+
+
+class JobWithoutUploads(VoxmoodError):
+    """Job {job} has no upload yet; send one before starting it."""
+
+    status = 409
+
+
+class UploadUnfinished(VoxmoodError):
+    """Job {job} is still receiving {name}; wait for it, or send it again."""
+
+    status = 409
+
+
+class UploadExists(VoxmoodError):
+    """Job {job} has an upload named {name} already; choose another name."""
+
+    status = 409
+
+
+class WrongCursor(VoxmoodError):
+    """{cursor} is no cursor of this list; take the `next` of an earlier page."""
+
+
+class ResultNotYet(VoxmoodError):
+    """Job {job} has no result yet."""
+
+    status = 409
+
+
+# --- the surroundings ----------------------------------------------------------------------------
+class StoreFull(VoxmoodError):
+    """The object store has no room left. Free disk space or delete old jobs, then send again."""
+
+    status = 507
+
+
+class StoreUnavailable(VoxmoodError):
+    """The object store does not answer at {endpoint}. Try again in a moment."""
+
+    status = 503
+
+
+class DatabaseUnavailable(VoxmoodError):
+    """The database does not answer. Try again in a moment."""
+
+    status = 503
+
+
+class ServerUnreachable(VoxmoodError):
+    """No voxmood answers at {url}. Start it with `voxmood up`, or name it with --server."""
+
+
+class RequestRefused(VoxmoodError):
+    """{detail}"""
+
+
+# --- the stack on one machine ----------------------------------------------------------------------
+class PortTaken(VoxmoodError):
+    """Port {port} is taken by another program. Choose another with --port, or leave it out."""
+
+
+class AlreadyRunning(VoxmoodError):
+    """voxmood runs already on {state_dir}: {api_url} (process {pid}). End it with `voxmood down`."""
+
+
+class NotRunning(VoxmoodError):
+    """No voxmood runs on {state_dir}. Start it with `voxmood up`."""
+
+
+class PartFailed(VoxmoodError):
+    """{part} did not start: {reason}. Its log is {log}."""
+
+
+class DiskFull(VoxmoodError):
+    """{path} has {free_mb} MB free; voxmood needs at least {needed_mb} MB there. Free some space, or
+    choose another folder with --state."""
+
+
+# --- models and their training -----------------------------------------------------------------------
+class ModelExists(VoxmoodError):
+    """Model version {version} exists already in {folder}; versions never change. Choose another name."""
+
+
+class DamagedModel(VoxmoodError):
+    """Model version {version} is damaged: {reason}. Restore its folder {folder}."""
+
+
+class UnknownNetwork(VoxmoodError):
+    """There is no network {network}. There are: {known}."""
+
+
+class UnknownEmotion(VoxmoodError):
+    """{emotion} is no emotion of these recordings. There are: {known}."""
+
+
+class UnknownSpeaker(VoxmoodError):
+    """{speaker} is no speaker of these recordings. There are: {known}."""
+
+
+class NoRecordings(VoxmoodError):
+    """{folder} holds no labelled recordings: neither files named as RAVDESS names them nor a
+    labels.csv with the columns path, emotion and speaker."""
+
+
+class WrongLabels(VoxmoodError):
+    """{file}, line {line}: {reason}."""
+
+
+class FileMissing(VoxmoodError):
+    """{path} does not exist."""

@@ -1,0 +1,107 @@
+"""Every knob of voxmood: environment variables named VOXMOOD_…, typed, with their unit and their reason.
+
+A process reads its settings once, where it is wired (`Settings()`), and hands them on as a value.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MEBIBYTE = 2**20
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def default_state_dir() -> Path:
+    """Where the one-machine stack keeps everything: VOXMOOD_STATE, else ~/.local/state/voxmood."""
+    named = os.environ.get("VOXMOOD_STATE")
+    return Path(named) if named else Path.home() / ".local" / "state" / "voxmood"
+
+
+class Settings(BaseSettings):
+    """What a process of voxmood needs to know of its surroundings."""
+
+    model_config = SettingsConfigDict(env_prefix="VOXMOOD_", extra="ignore")
+
+    # --- the parts -----------------------------------------------------------------------------
+    database_url: str = Field(
+        default_factory=lambda: f"sqlite:///{default_state_dir() / 'voxmood.db'}",
+        description="SQLAlchemy address of the SQL database: sqlite:///… or postgresql+psycopg://…",
+    )
+    broker_url: SecretStr = Field(
+        default=SecretStr("redis://127.0.0.1:6379/0"),
+        description="Celery's broker: Redis or Valkey. Holds doorbells only; may be lost at any moment.",
+    )
+    s3_endpoint: str = Field(default="http://127.0.0.1:8333", description="address of the object store")
+    s3_access_key: str = Field(default="voxmood", description="its access key")
+    s3_secret_key: SecretStr = Field(default=SecretStr(""), description="its secret key")
+    s3_bucket: str = Field(default="voxmood", min_length=3, description="bucket for uploads and shards")
+    s3_region: str = Field(default="us-east-1", description="region to sign for; SeaweedFS takes any")
+
+    # --- the API -------------------------------------------------------------------------------
+    api_host: str = Field(default="127.0.0.1", description="address to listen on; loopback by default")
+    api_port: int = Field(default=8000, ge=1, le=65535, description="port to listen on")
+    api_concurrent_uploads: int = Field(
+        default=8,
+        ge=1,
+        description="uploads received at once; each holds one part and what the socket has sent ahead",
+    )
+
+    # --- models --------------------------------------------------------------------------------
+    models_dir: Path = Field(
+        default=REPOSITORY / "saved_models", description="folder with one folder a model version"
+    )
+    champion: str = Field(default="seed-v6", description="the version that a job without --model gets")
+
+    # --- sizes ---------------------------------------------------------------------------------
+    part_bytes: int = Field(
+        default=8 * MEBIBYTE,
+        ge=5 * MEBIBYTE,
+        description="bytes a multipart part, and the read-ahead of ranged reads (S3's minimum is 5 MiB)",
+    )
+    shard_clips: int = Field(default=256, ge=1, description="clips after which a shard is closed")
+    shard_bytes: int = Field(
+        default=32 * MEBIBYTE,
+        ge=1,
+        description="bytes after which a shard is closed; a larger recording is a shard of its own",
+    )
+    batch_clips: int = Field(
+        default=32, ge=1, description="clips a network call; larger gains nothing on CPU (1.4 ms a clip)"
+    )
+
+    # --- limits --------------------------------------------------------------------------------
+    max_upload_bytes: int = Field(default=2**40, ge=1, description="bytes an upload may have")
+    max_members: int = Field(
+        default=250_000, ge=1, description="members an archive may have (zipfile takes 514 B for each)"
+    )
+    max_clip_bytes: int = Field(
+        default=4 * 2**30, ge=1, description="bytes a recording may have: three hours of 96 kHz stereo"
+    )
+    max_sampling_rate: int = Field(default=768_000, ge=8_000, description="Hz; above it a header lies")
+    max_channels: int = Field(default=64, ge=1, description="channels; above it a header lies")
+
+    # --- the lease protocol (shared/leases.py) ---------------------------------------------------
+    lease_s: float = Field(
+        default=60.0, gt=0, description="seconds a lease holds without renewal; a batch takes under one"
+    )
+    ring_again_s: float = Field(
+        default=300.0, gt=0, description="seconds after which a pending row is rung again"
+    )
+    sweep_every_s: float = Field(default=5.0, gt=0, description="seconds between two sweeps")
+    classify_time_limit_s: int = Field(
+        default=600, ge=10, description="seconds until Celery ends a classify task that hangs"
+    )
+    worker_memory_bytes: int = Field(
+        default=1200 * MEBIBYTE, ge=1, description="resident bytes over which a worker child is replaced"
+    )
+
+    # --- this process ----------------------------------------------------------------------------
+    workers: int = Field(
+        default_factory=lambda: max(1, len(os.sched_getaffinity(0))),
+        ge=1,
+        description="children of the classify worker; one a core, each with one thread",
+    )
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
