@@ -1,0 +1,42 @@
+"""The `voxmood` command: one function a command, each in the module of its subject.
+
+Commands import what they need inside themselves, so that `voxmood status` never waits for TensorFlow.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from shared.cli import classify, demo, jobs, results, stack, submit, training
+from shared.cli.console import say
+from shared.errors import VoxmoodError
+
+app = typer.Typer(
+    name="voxmood",
+    help="Bulk emotion classification for archives of speech and song.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(stack.up)
+app.command()(stack.down)
+app.command()(demo.demo)
+app.command()(submit.submit)
+app.command(name="jobs")(jobs.list_jobs)
+app.command()(jobs.status)
+app.command(name="results")(results.show_results)
+app.command(name="classify")(classify.classify_files)
+app.command()(training.train)
+
+
+def main() -> None:
+    """The entry point: an expected error is one sentence on stderr and exit code 1."""
+    try:
+        app()
+    except VoxmoodError as error:
+        say(f"voxmood: {error}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say("voxmood: interrupted")
+        sys.exit(130)
