@@ -115,7 +115,7 @@ def speech_like(
     voice = np.zeros(n)
     margin = n // 8  # recordings begin and end with a breath of room
     syllables = max(1, round((n - 2 * margin) / sampling_rate * colour.rate))
-    bounds = np.linspace(margin, n - margin, syllables + 1).astype(int)
+    bounds = np.unique(np.linspace(margin, n - margin, syllables + 1).astype(int))
     for start, stop in itertools.pairwise(bounds):
         vowel = VOWELS[rng.integers(len(VOWELS))]
         envelope = signal.windows.tukey(stop - start, alpha=0.6) * rng.uniform(0.5, 1.0)
