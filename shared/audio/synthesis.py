@@ -19,6 +19,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 from scipy import signal
+from scipy.io import wavfile
 
 from shared.errors import UnknownEmotion
 
@@ -129,6 +130,10 @@ def speech_like(
 
 def wav_bytes(samples: NDArray[np.floating], sampling_rate: int, subtype: str = "PCM_16") -> bytes:
     """A WAV file of samples shaped (n,) or (n, channels); subtype as soundfile names it."""
+    if subtype == "FLOAT":  # libsndfile would write the time of day into a PEAK chunk
+        file = BytesIO()
+        wavfile.write(file, sampling_rate, samples.astype(np.float32))
+        return file.getvalue()
     return _file_bytes(samples, sampling_rate, "WAV", subtype)
 
 
