@@ -1,0 +1,185 @@
+"""The tables, as SQLAlchemy Core knows them. The words are those of the product: see the README.
+
+Times are seconds since 1970 by the database's own clock (`sessions.clock`), never by a process's.
+Ids are never reused (SQLite: AUTOINCREMENT), because messages and object keys outlive rows.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+Id = BigInteger().with_variant(Integer, "sqlite")
+Seconds = Float(53)
+
+JOB_STATES = ("open", "running", "done", "failed", "cancelled", "deleting")
+UPLOAD_STATES = ("receiving", "pending", "leased", "done", "failed")
+UNIT_STATES = ("pending", "leased", "done")
+OUTCOMES = ("classified", "rejected", "no_voice", "failed")
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in values)})", name=column)
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False, server_default=text("0"))
+
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("key", String(32), nullable=False, unique=True, comment="UUID in the object store's keys"),
+    Column("name", Text),
+    Column("state", String(16), nullable=False),
+    Column("model_version", Text, nullable=False, comment="resolved at creation; never moves"),
+    Column("threshold", Seconds, comment="the job's own; null: the version's"),
+    Column("small", Boolean, nullable=False, server_default=text("false"), comment="takes the small queues"),
+    Column("created_at", Seconds, nullable=False),
+    Column("started_at", Seconds),
+    Column("ended_at", Seconds),
+    _one_of("state", JOB_STATES),
+    sqlite_autoincrement=True,
+)
+
+upload = Table(
+    "upload",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("job_id", Id, ForeignKey("job.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("object_key", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("bytes", BigInteger, nullable=False, server_default=text("0")),
+    Column("bytes_read", BigInteger, nullable=False, server_default=text("0"), comment="by unpack so far"),
+    Column("attempts", Integer, nullable=False, server_default=text("0"), comment="fences stale leases"),
+    Column("lease_until", Seconds),
+    Column("rung_at", Seconds),
+    Column("next_member", Integer, nullable=False, server_default=text("0"), comment="where unpack goes on"),
+    _count("shards"),
+    _count("clips"),
+    _count("failed"),
+    _count("duplicates"),
+    _count("litter"),
+    Column("error_code", Text),
+    Column("error", Text),
+    _one_of("state", UPLOAD_STATES),
+    UniqueConstraint("job_id", "name"),
+    Index("ix_upload_waiting", "state", "rung_at", sqlite_where=text("state IN ('pending', 'leased')"),
+          postgresql_where=text("state IN ('pending', 'leased')")),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+shard = Table(
+    "shard",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("job_id", Id, ForeignKey("job.id"), nullable=False, index=True),
+    Column("upload_id", Id, ForeignKey("upload.id"), nullable=False),
+    Column("number", Integer, nullable=False, comment="1, 2, … within the upload"),
+    Column("object_key", Text, nullable=False, unique=True),
+    Column("bytes", BigInteger, nullable=False),
+    Column("clips", Integer, nullable=False),
+    UniqueConstraint("upload_id", "number"),
+    sqlite_autoincrement=True,
+)
+
+clip = Table(
+    "clip",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("job_id", Id, ForeignKey("job.id"), nullable=False),
+    Column("upload_id", Id, ForeignKey("upload.id"), nullable=False),
+    Column("member", Integer, nullable=False, comment="its number in the archive, from 0"),
+    Column("path", Text, nullable=False, comment="as the archive has it; data, never a path to open"),
+    Column("sha256", String(64)),
+    Column("shard_id", Id, ForeignKey("shard.id"), index=True),
+    Column("offset", BigInteger, comment="of its first byte in the shard"),
+    Column("size", BigInteger, comment="bytes"),
+    Column("duplicate_of", Id, ForeignKey("clip.id"), index=True),
+    Column("error_code", Text, comment="set when unpack itself ended the clip: true for every version"),
+    Column("error", Text),
+    UniqueConstraint("upload_id", "member"),
+    # The first clip with these bytes in a job is computed, the others point to it.
+    Index("uq_clip_original", "job_id", "sha256", unique=True, sqlite_where=text("duplicate_of IS NULL"),
+          postgresql_where=text("duplicate_of IS NULL")),
+    Index("ix_clip_archive_order", "job_id", "upload_id", "member"),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+unit = Table(
+    "unit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("job_id", Id, ForeignKey("job.id"), nullable=False, index=True),
+    Column("shard_id", Id, ForeignKey("shard.id"), nullable=False),
+    Column("model_version", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0"), comment="fences stale leases"),
+    Column("lease_until", Seconds),
+    Column("rung_at", Seconds),
+    Column("crashes", Integer, nullable=False, server_default=text("0"), comment="children lost to it"),
+    *(_count(outcome) for outcome in OUTCOMES),
+    _one_of("state", UNIT_STATES),
+    UniqueConstraint("shard_id", "model_version"),
+    Index("ix_unit_waiting", "state", "rung_at", sqlite_where=text("state IN ('pending', 'leased')"),
+          postgresql_where=text("state IN ('pending', 'leased')")),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+clip_try = Table(
+    "clip_try",
+    metadata,
+    Column("unit_id", Id, ForeignKey("unit.id"), primary_key=True),
+    Column("clip_id", Id, ForeignKey("clip.id"), primary_key=True),
+    Column("tries", Integer, nullable=False, comment="committed before each decode of a unit that crashed"),
+)
+
+prediction = Table(
+    "prediction",
+    metadata,
+    Column("clip_id", Id, ForeignKey("clip.id"), primary_key=True),
+    Column("model_version", Text, primary_key=True),
+    Column("unit_id", Id, ForeignKey("unit.id"), nullable=False, index=True),
+    Column("outcome", String(16), nullable=False),
+    Column("emotion", Text, comment="null unless classified"),
+    Column("confidence", Seconds),
+    Column("threshold", Seconds),
+    Column("duration_s", Seconds),
+    Column("error_code", Text),
+    Column("error", Text, comment="{path} stands for the clip's path: its duplicates share the row"),
+    Column("probabilities", JSON(none_as_null=True)),
+    _one_of("outcome", OUTCOMES),
+)
+
+consumption = Table(
+    "consumption",
+    metadata,
+    Column("queue", Text, primary_key=True),
+    Column("seen_at", Seconds, nullable=False, comment="when a worker last took something from the queue"),
+)

@@ -1,0 +1,219 @@
+"""The lease protocol: how work is taken, kept, finished and found again.
+
+The guarantee: every upload of a running job is unpacked to its end, and every unit is completed,
+exactly once in effect, whatever dies or is delivered twice, as long as the database keeps its rows.
+
+- The database is the truth. A message is a doorbell that carries an id; it may be lost or doubled.
+- `take` is one UPDATE: pending, or leased and run out, becomes leased, and `attempts` goes up. Whoever
+  gets no row goes away.
+- No transaction is open while somebody works. The worker renews between steps (a batch, 8 MB read),
+  never by a timer, so that one that hangs loses its lease.
+- Whatever a worker commits goes through `fence` first: its lease must still be its own (same
+  `attempts`) and the job still running. Otherwise `LeaseLost`, and the work is dropped.
+- `sweep` gives expired leases back and rings again what waits unheard. It is the one recovery path.
+- Whoever changes a job's state or adds work locks the job's row first (`lock_job`). SQLite's
+  BEGIN IMMEDIATE does the same for the whole database.
+
+All times are the database's clock, in seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, or_, select, update
+
+from shared.database.sessions import Database
+from shared.database.tables import clip, job, shard, unit, upload
+from shared.doorbell import CLASSIFY, UNPACK, Bell, queue_of
+
+# What a sweep rings at most, so that a tick stays short whatever waits.
+SWEEP_LIMIT = 1000
+
+
+class LeaseLost(Exception):
+    """Another worker has this work now, or its job no longer runs: drop everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on one row of `upload` or `unit`, as long as `attempts` is still the row's."""
+
+    table: Table
+    id: int
+    job_id: int
+    attempts: int
+
+
+def _job_runs(table: Table) -> ColumnElement[bool]:
+    return exists().where(job.c.id == table.c.job_id, job.c.state == "running")
+
+
+def take(database: Database, table: Table, row_id: int, lease_s: float) -> Lease | None:
+    """Lease a row for `lease_s` seconds; None when there is nothing to do on it."""
+    expired = and_(table.c.state == "leased", table.c.lease_until < database.clock)
+    statement = (
+        update(table)
+        .where(table.c.id == row_id, _job_runs(table), or_(table.c.state == "pending", expired))
+        .values(state="leased", lease_until=database.clock + lease_s, attempts=table.c.attempts + 1)
+        .returning(table.c.job_id, table.c.attempts)
+    )
+    with database.write() as connection:
+        row = connection.execute(statement).one_or_none()
+    return None if row is None else Lease(table, row_id, row.job_id, row.attempts)
+
+
+def renew(database: Database, lease: Lease, lease_s: float) -> None:
+    """Hold the lease for another `lease_s` seconds, or raise `LeaseLost`."""
+    with database.write() as connection:
+        fence(connection, lease, lease_until=database.clock + lease_s)
+
+
+def fence(connection: Connection, lease: Lease, *conditions: ColumnElement[bool], **values: Any) -> None:
+    """Set `values` on the leased row, if it is still ours and its job runs; else `LeaseLost`.
+
+    First statement of every transaction in which a worker commits something. The job's row is locked
+    for share, so that a cancel or a delete that comes now waits, and one that came before is seen.
+    """
+    running = select(job.c.id).where(job.c.id == lease.job_id, job.c.state == "running")
+    if connection.execute(running.with_for_update(read=True)).one_or_none() is None:
+        raise LeaseLost
+    table = lease.table
+    ours = and_(table.c.id == lease.id, table.c.attempts == lease.attempts, table.c.state == "leased")
+    if connection.execute(update(table).where(ours, *conditions).values(**values)).rowcount != 1:
+        raise LeaseLost
+
+
+def give_back(database: Database, lease: Lease) -> None:
+    """Set the row to pending at once, for a worker that cannot go on; a lost lease is left alone."""
+    try:
+        with database.write() as connection:
+            fence(connection, lease, state="pending", lease_until=None, rung_at=None)
+    except LeaseLost:
+        return
+
+
+def record_crash(database: Database, unit_id: int) -> None:
+    """A child was lost, or ended by the time limit, on this unit: from now on it goes clip by clip."""
+    with database.write() as connection:
+        statement = update(unit).where(unit.c.id == unit_id, unit.c.state != "done")
+        connection.execute(statement.values(crashes=unit.c.crashes + 1))
+
+
+def lock_job(connection: Connection, job_id: int) -> str | None:
+    """Lock a job's row for this transaction and return its state; None when there is no such job."""
+    statement = select(job.c.state).where(job.c.id == job_id).with_for_update()
+    state: str | None = connection.execute(statement).scalar_one_or_none()
+    return state
+
+
+def close_job(database: Database, job_id: int) -> str | None:
+    """End a running job that has nothing left to do; returns its state after that.
+
+    `done`, or `failed` when not one clip was found in its uploads.
+    """
+    with database.write() as connection:
+        state = lock_job(connection, job_id)
+        if state != "running" or _has_work(connection, job_id):
+            return state
+        has_clips = connection.execute(select(exists().where(clip.c.job_id == job_id))).scalar_one()
+        ended = "done" if has_clips else "failed"
+        values = {"state": ended, "ended_at": database.clock}
+        connection.execute(update(job).where(job.c.id == job_id).values(values))
+        return ended
+
+
+def _has_work(connection: Connection, job_id: int) -> bool:
+    waiting_upload = exists().where(
+        upload.c.job_id == job_id, upload.c.state.in_(("receiving", "pending", "leased"))
+    )
+    waiting_unit = exists().where(unit.c.job_id == job_id, unit.c.state.in_(("pending", "leased")))
+    return bool(connection.execute(select(or_(waiting_upload, waiting_unit))).scalar_one())
+
+
+def sweep(database: Database, ring_again_s: float, empty_queues: frozenset[str]) -> list[Bell]:
+    """Find again what was lost; ring the returned bells after this call (it has committed by then).
+
+    Expired leases become pending. Rows that are pending and were not rung for `ring_again_s` seconds,
+    or whose queue is empty, are rung again. Jobs that have nothing left are closed. At most
+    `SWEEP_LIMIT` rows of a kind; the next tick takes the others. Two sweeps at once do no harm.
+    """
+    bells: list[Bell] = []
+    with database.write() as connection:
+        for task, table in ((UNPACK, upload), (CLASSIFY, unit)):
+            for small in (True, False):
+                unheard = queue_of(task, small) in empty_queues
+                rows = _lost(connection, database, table, small, ring_again_s, unheard)
+                bells.extend(bells_for(connection, task, rows))
+    for job_id in _endable_jobs(database):
+        close_job(database, job_id)
+    return bells
+
+
+def _lost(
+    connection: Connection, database: Database, table: Table, small: bool, ring_again_s: float, unheard: bool
+) -> list[int]:
+    now = database.clock
+    expired = and_(table.c.state == "leased", table.c.lease_until < now)
+    pending = table.c.state == "pending"
+    if not unheard:
+        pending = and_(pending, or_(table.c.rung_at.is_(None), table.c.rung_at < now - ring_again_s))
+    of_jobs = exists().where(job.c.id == table.c.job_id, job.c.state == "running", job.c.small == small)
+    chosen = select(table.c.id).where(of_jobs, or_(expired, pending)).order_by(table.c.id).limit(SWEEP_LIMIT)
+    if connection.dialect.name == "postgresql":
+        chosen = chosen.with_for_update(skip_locked=True)
+    ids = list(connection.execute(chosen).scalars())
+    if ids:
+        statement = update(table).where(table.c.id.in_(ids), or_(expired, table.c.state == "pending"))
+        connection.execute(statement.values(state="pending", lease_until=None, rung_at=now))
+    return ids
+
+
+def _endable_jobs(database: Database) -> list[int]:
+    busy_upload = exists().where(
+        upload.c.job_id == job.c.id, upload.c.state.in_(("receiving", "pending", "leased"))
+    )
+    busy_unit = exists().where(unit.c.job_id == job.c.id, unit.c.state.in_(("pending", "leased")))
+    with database.read() as connection:
+        statement = select(job.c.id).where(job.c.state == "running", ~busy_upload, ~busy_unit)
+        return list(connection.execute(statement.limit(SWEEP_LIMIT)).scalars())
+
+
+def bells_for(connection: Connection, task: str, ids: list[int]) -> list[Bell]:
+    """The bells of these uploads or units, with the words that Flower shows."""
+    if not ids:
+        return []
+    if task == UNPACK:
+        uploads = (
+            select(upload.c.id, upload.c.job_id, upload.c.name, job.c.small)
+            .join(job, job.c.id == upload.c.job_id)
+            .where(upload.c.id.in_(ids))
+            .order_by(upload.c.id)
+        )
+        return [
+            Bell(UNPACK, row.id, row.small, f"job {row.job_id} · upload {row.name}")
+            for row in connection.execute(uploads)
+        ]
+    # How many shards a job has is known once none of its uploads waits any more.
+    unpacked = ~exists().where(upload.c.job_id == job.c.id, upload.c.state.in_(("pending", "leased")))
+    of = shard.alias("of")
+    total = select(func.count()).where(of.c.job_id == unit.c.job_id).scalar_subquery()
+    place = select(func.count()).where(of.c.job_id == unit.c.job_id, of.c.id <= shard.c.id).scalar_subquery()
+    units = (
+        select(unit.c.id, unit.c.job_id, job.c.small, unpacked.label("known"), total.label("total"),
+               place.label("place"))
+        .join(job, job.c.id == unit.c.job_id)
+        .join(shard, shard.c.id == unit.c.shard_id)
+        .where(unit.c.id.in_(ids))
+        .order_by(unit.c.id)
+    )  # fmt: skip
+    return [
+        Bell(
+            CLASSIFY,
+            row.id,
+            row.small,
+            f"job {row.job_id} · shard {row.place}" + (f" of {row.total}" if row.known else ""),
+        )
+        for row in connection.execute(units)
+    ]
