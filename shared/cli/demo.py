@@ -1,0 +1,44 @@
+"""`voxmood demo`: an archive of speech-like clips through the whole of it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shared.cli.console import say
+from shared.errors import FileMissing
+
+
+def demo(
+    output: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Only write the archive to this file; submit nothing.")
+    ] = None,
+    clips: Annotated[int, typer.Option(min=7, help="Recordings in the archive.")] = 24,
+    seed: Annotated[int, typer.Option(help="Another seed, other recordings.")] = 0,
+    server: Annotated[str | None, typer.Option(envvar="VOXMOOD_URL", help="Address of the API.")] = None,
+) -> None:
+    """Make an archive of speech-like clips in code, submit it, and show what became of each."""
+    from shared.audio.synthesis import demonstration_archive
+
+    if output is not None:
+        if not output.parent.is_dir():
+            raise FileMissing(path=output.parent)
+        with output.open("wb") as file:
+            count = demonstration_archive(file, clips, seed)
+        say(f"{output}: {count} recordings")
+        return
+
+    from shared.cli.results import show_results
+    from shared.cli.submit import submit_paths
+    from shared.client import Client
+
+    with tempfile.TemporaryDirectory() as folder, Client(server) as client:
+        archive = Path(folder) / "demonstration.zip"
+        with archive.open("wb") as file:
+            count = demonstration_archive(file, clips, seed)
+        say(f"A demonstration archive of {count} recordings, some of them odd on purpose")
+        job = submit_paths(client, [archive], name="demonstration")
+    show_results(job, server=server)

@@ -1,0 +1,52 @@
+"""Flower tells a person which job and shard each task was, and what became of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from shared.audio.synthesis import demonstration_archive
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """An empty page in a headless Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on PATH (chromium, chromium-browser or google-chrome)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser.new_page(viewport={"width": 1600, "height": 620})
+        browser.close()
+
+
+def test_flower_shows_the_tasks_of_a_job_with_their_job_and_shard(stack, page, tmp_path):
+    archive = tmp_path / "demonstration.zip"
+    with archive.open("wb") as file:
+        demonstration_archive(file, clips=24)
+    job = stack.voxmood("submit", str(archive), "--wait").stdout.strip()
+
+    page.goto(f"{stack.flower_url}/tasks")
+    tasks = page.locator("#tasks-table")
+    unpacked = tasks.locator("tr", has_text=f"job {job} · upload 1")
+    classified = tasks.locator("tr", has_text=f"job {job} · shard 1 of 1")
+    expect(unpacked).to_contain_text("SUCCESS")
+    expect(classified).to_contain_text("SUCCESS")
+    expect(classified).to_contain_text("24 clips:")
+
+    if pictures := os.environ.get("VOXMOOD_PICTURES"):
+        page.screenshot(path=Path(pictures) / "flower.png")
