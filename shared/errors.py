@@ -52,6 +52,10 @@ class UnlikelyHeader(ClipError):
     """{path} claims {claim}, which no recording has; its header is damaged."""
 
 
+class Unreadable(ClipError):
+    """{path} could not be read: {reason}."""
+
+
 class TooLarge(ClipError):
     """{path} has over {limit_bytes} bytes, the most that is read (VOXMOOD_MAX_CLIP_BYTES)."""
 
@@ -112,6 +116,10 @@ class TooManyMembers(UploadError):
 
 class OverlappingMembers(UploadError):
     """{name} has members that overlap ({path}), as archives built to do harm have; it is refused."""
+
+
+class UnpackFailed(UploadError):
+    """{name} could not be unpacked after {attempts} tries: {reason}."""
 
 
 class UploadTooLarge(UploadError):
@@ -247,9 +255,24 @@ class UnknownSpeaker(VoxmoodError):
     """{speaker} is no speaker of these recordings. There are: {known}."""
 
 
+class WrongVersionName(VoxmoodError):
+    """{version} cannot name a model version: take letters, digits, dots, dashes and underscores, and
+    begin with a letter or digit."""
+
+
 class NoRecordings(VoxmoodError):
     """{folder} holds no labelled recordings: neither files named as RAVDESS names them nor a
     labels.csv with the columns path, emotion and speaker."""
+
+
+class ForeignNames(VoxmoodError):
+    """{file} is named as RAVDESS names its recordings, but RAVDESS has no {field} {value}. Where the names
+    mean something else, as BanglaSER's do, a labels.csv (path, emotion, speaker) says what."""
+
+
+class TooFewRecordings(VoxmoodError):
+    """{emotion} has {clips} usable recordings; training takes at least {minimum} of each emotion, and two
+    emotions. Add recordings, or leave it out with --drop."""
 
 
 class WrongLabels(VoxmoodError):

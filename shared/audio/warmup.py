@@ -1,0 +1,21 @@
+"""Compile librosa's numba kernels once, at set-up: `python -m shared.audio.warmup`.
+
+Numba keeps them beside librosa (or in NUMBA_CACHE_DIR); without that the first call takes up to 26 s.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shared.audio.features import SEED_V6, features, get_audio_features
+
+
+def warm_up() -> None:
+    """Run every kernel that serving, training and the tests use."""
+    noise = np.random.default_rng(0).normal(0, 0.1, SEED_V6.n_samples).astype(np.float32)
+    features(noise[np.newaxis])
+    get_audio_features(noise)
+
+
+if __name__ == "__main__":
+    warm_up()

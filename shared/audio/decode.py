@@ -1,0 +1,166 @@
+"""From the bytes of a recording to mono samples, as librosa.load gives them, within bounds.
+
+The container is told by its content, never by its name. Nothing is allocated by what a header claims:
+samples are read in blocks and downmixed block by block, so a decode holds little more than its result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from typing import BinaryIO, Self
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from shared.errors import ClipError, Empty, NotAudio, NotFinite, TooShort, UnlikelyHeader, Unreadable
+from shared.settings import Settings
+
+MINIMUM_S = 0.1
+BLOCK_SAMPLES = 2**18  # over all channels: 1 MiB of float32, also for 64 channels
+# libsndfile's words for these two mislead ("File does not exist … (possibly a pipe?)" for a cut MP3).
+REASONS = {1: "its content is of no known audio format", 7: "it breaks off within its header"}
+DAMAGE = "its data is damaged or cut off"
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeLimits:
+    """What no honest header exceeds.
+
+    max_sampling_rate: Hz; max_channels: channels.
+    """
+
+    max_sampling_rate: int
+    max_channels: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(settings.max_sampling_rate, settings.max_channels)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What was decoded of one recording.
+
+    samples: float32, shape (n,), mono; duration_s: of the whole file, in seconds;
+    peak: largest absolute sample of what was decoded, over all channels, full scale = 1.
+    """
+
+    samples: NDArray[np.float32]
+    duration_s: float
+    peak: float
+
+
+def decode(
+    source: bytes | BinaryIO, path: str, *, sampling_rate: int, seconds: float | None, limits: DecodeLimits
+) -> Recording:
+    """Decode the first `seconds` of a recording (None: all of it) to mono at `sampling_rate` Hz.
+
+    As librosa.load(sr=sampling_rate, duration=seconds) does: frames at the native rate, the mean of
+    the channels, soxr's HQ resampler. A file-like source is read as far as needed, not more.
+
+    Raises a ClipError that names `path` for whatever is wrong with the recording: NotAudio, Empty, TooShort,
+    NotFinite, UnlikelyHeader, Unreadable. What the source raises is no fault of the recording (a store
+    that is gone, a lost lease) and is raised as it is.
+    """
+    watched = _WatchedSource(BytesIO(source) if isinstance(source, bytes) else source)
+    try:
+        with soundfile.SoundFile(watched) as file:
+            native_rate = file.samplerate
+            duration_s = _checked_duration(file, path, limits)
+            samples, peak = _read(file, path, None if seconds is None else int(seconds * native_rate))
+        if native_rate != sampling_rate:
+            samples = soxr.resample(samples, native_rate, sampling_rate, quality="HQ")
+    except ClipError:
+        raise
+    except soundfile.LibsndfileError as error:
+        raise NotAudio(path=path, reason=_reason(error)) from error
+    except Exception as error:
+        raise Unreadable(path=path, reason=error) from error
+    finally:  # libsndfile took a failure of the source for the end of the file
+        if watched.failure is not None:
+            raise watched.failure
+    return Recording(samples, duration_s, peak)
+
+
+def _checked_duration(file: soundfile.SoundFile, path: str, limits: DecodeLimits) -> float:
+    if file.samplerate > limits.max_sampling_rate:
+        raise UnlikelyHeader(path=path, claim=f"{file.samplerate:,} Hz")
+    if file.channels > limits.max_channels:
+        raise UnlikelyHeader(path=path, claim=f"{file.channels:,} channels")
+    if file.frames == 0:
+        raise Empty(path=path)
+    duration_s = float(file.frames / file.samplerate)
+    if duration_s < MINIMUM_S:
+        raise TooShort(path=path, duration_s=duration_s, minimum_s=MINIMUM_S)
+    return duration_s
+
+
+def _read(file: soundfile.SoundFile, path: str, frames: int | None) -> tuple[NDArray[np.float32], float]:
+    """The first `frames` frames (None: all) as mono samples, and the peak over all channels."""
+    wanted = file.frames if frames is None else min(frames, file.frames)
+    block_frames = max(1, BLOCK_SAMPLES // file.channels)
+    blocks: list[NDArray[np.float32]] = []
+    peak, done = 0.0, 0
+    while done < wanted:
+        try:
+            block = file.read(min(block_frames, wanted - done), dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise NotAudio(path=path, reason=DAMAGE) from error
+        if len(block) == 0:  # the header promised more than there is
+            break
+        block_peak = float(np.abs(block).max())
+        if not np.isfinite(block_peak):
+            first = done + int(np.argmax(~np.isfinite(block).all(axis=1)))
+            raise NotFinite(path=path, at_s=first / file.samplerate)
+        peak = max(peak, block_peak)
+        blocks.append(block.mean(axis=1))
+        done += len(block)
+    if done < MINIMUM_S * file.samplerate:
+        raise NotAudio(path=path, reason=DAMAGE)
+    return np.concatenate(blocks), peak
+
+
+def _reason(error: soundfile.LibsndfileError) -> str:
+    said = error.error_string.strip().rstrip(".")
+    return REASONS.get(error.code, f"its header is damaged ({said})")
+
+
+class _WatchedSource:
+    """A file for libsndfile's callbacks, which can neither raise nor take short reads.
+
+    It has no `name`, by which soundfile would take a file named .raw for headerless samples.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.failure: Exception | None = None
+
+    def readinto(self, buffer: memoryview) -> int:
+        done = 0
+        try:
+            while done < len(buffer):
+                piece = self._file.read(len(buffer) - done)
+                if not piece:
+                    break
+                buffer[done : done + len(piece)] = piece
+                done += len(piece)
+        except Exception as failure:
+            self.failure = failure
+        return done
+
+    def read(self, size: int) -> bytes:
+        buffer = bytearray(size)
+        return bytes(buffer[: self.readinto(memoryview(buffer))])
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except Exception as failure:
+            self.failure = failure
+            return -1
+
+    def tell(self) -> int:
+        return self._file.tell()
