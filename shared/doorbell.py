@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from celery import Celery
 
@@ -53,7 +54,7 @@ def celery_app(settings: Settings) -> Celery:
         # A bell waits in the queue, not in a worker: a free child takes the next one.
         worker_prefetch_multiplier=1,
         worker_disable_prefetch=True,
-        # Loading TensorFlow and the model takes 10 s; by default (4 s) such children are killed again and again.
+        # Loading TensorFlow and the model takes 10 s; the default of 4 s kills such children for ever.
         worker_proc_alive_timeout=120,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
@@ -99,7 +100,8 @@ class Doorbell:
     def waiting(self, queue: str) -> int:
         """Messages in the queue that no worker has taken."""
         with self._app.connection_for_read() as connection:
-            return int(connection.default_channel.client.llen(queue))
+            channel: Any = connection.default_channel
+            return int(channel.client.llen(queue))
 
     def answers(self) -> bool:
         """Whether the broker can be reached."""

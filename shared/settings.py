@@ -62,7 +62,9 @@ class Settings(BaseSettings):
         ge=5 * MEBIBYTE,
         description="bytes a multipart part, and the read-ahead of ranged reads (S3's minimum is 5 MiB)",
     )
-    shard_clips: int = Field(default=256, ge=1, description="clips after which a shard is closed")
+    shard_clips: int = Field(
+        default=256, ge=1, le=2000, description="clips after which a shard is closed; one insert each"
+    )
     shard_bytes: int = Field(
         default=32 * MEBIBYTE,
         ge=1,
@@ -70,6 +72,12 @@ class Settings(BaseSettings):
     )
     batch_clips: int = Field(
         default=32, ge=1, description="clips a network call; larger gains nothing on CPU (1.4 ms a clip)"
+    )
+
+    # --- what is kept --------------------------------------------------------------------------
+    keep_uploads: bool = Field(default=False, description="keep an upload in the store once it is unpacked")
+    store_dir: Path | None = Field(
+        default=None, description="the store's folder, where it is on this machine: its free space is checked"
     )
 
     # --- limits --------------------------------------------------------------------------------

@@ -85,7 +85,6 @@ upload = Table(
     _count("clips"),
     _count("failed"),
     _count("duplicates"),
-    _count("litter"),
     Column("error_code", Text),
     Column("error", Text),
     _one_of("state", UPLOAD_STATES),

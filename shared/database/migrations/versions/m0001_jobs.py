@@ -108,7 +108,6 @@ def upgrade() -> None:
         sa.Column("clips", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("failed", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("duplicates", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("litter", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("error_code", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.CheckConstraint(

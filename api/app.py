@@ -1,0 +1,46 @@
+"""The ingestion endpoint: `python -m api.app`. Never imports TensorFlow."""
+
+from __future__ import annotations
+
+import logging
+
+import uvicorn
+from fastapi import FastAPI
+
+from api import health, jobs, problems, results, uploads
+from api.parts import connect
+from shared.settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; it connects to nothing before its first request."""
+    app = FastAPI(
+        title="voxmood",
+        version="1",
+        summary="Bulk emotion classification for archives of speech and song",
+        description="Create a job, PUT its uploads, start it, then poll it and read its results.",
+        openapi_url="/v1/openapi.json",
+    )
+    app.state.parts = connect(settings)
+    problems.install(app)
+    for module in (jobs, uploads, results, health):
+        app.include_router(module.router)
+    return app
+
+
+def main() -> None:
+    """Serve until ended."""
+    settings = Settings()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    uvicorn.run(
+        create_app(settings),
+        host=settings.api_host,
+        port=settings.api_port,
+        log_level=settings.log_level.lower(),
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+if __name__ == "__main__":
+    main()

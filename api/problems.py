@@ -1,0 +1,53 @@
+"""Errors as problem documents (RFC 9457): `application/problem+json`, with the error's code."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from shared.errors import VoxmoodError
+
+log = logging.getLogger(__name__)
+
+
+def problem(status: int, detail: str, code: str) -> JSONResponse:
+    """The document that every error answers with."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail,
+            "code": code}  # fmt: skip
+    headers = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+async def _expected(_: Request, error: Exception) -> JSONResponse:
+    known = cast("VoxmoodError", error)
+    return problem(known.status, str(known), known.code)
+
+
+async def _refused(_: Request, error: Exception) -> JSONResponse:
+    known = cast("HTTPException", error)
+    return problem(known.status_code, str(known.detail), "http_error")
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    known = cast("RequestValidationError", error)
+    places = (f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in known.errors())
+    return problem(422, "; ".join(places), "invalid_request")
+
+
+async def _unexpected(_: Request, error: Exception) -> JSONResponse:
+    log.exception("unexpected error", exc_info=error)
+    return problem(500, "Something went wrong in the server; its log says what.", "internal_error")
+
+
+def install(app: FastAPI) -> None:
+    """Have every error of `app` answered by a problem document."""
+    app.add_exception_handler(VoxmoodError, _expected)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _unexpected)

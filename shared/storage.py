@@ -1,0 +1,227 @@
+"""The object store: S3 through boto3, whatever server answers.
+
+Keys: `jobs/<job key>/uploads/<uuid>` as sent, `jobs/<job key>/shards/<uuid>.tar` as unpacked. No name
+from outside is ever part of a key.
+"""
+
+from __future__ import annotations
+
+import io
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.errors import StoreFull, StoreUnavailable
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+    from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+# What servers say when the disk is full: S3 Express and MinIO; SeaweedFS says InternalError and this.
+_FULL_CODES = {"InsufficientStorage", "XMinioStorageFull", "507"}
+_FULL_WORDS = ("no space left", "no free volumes", "no writable volumes", "not enough space")
+
+
+class Storage:
+    """One bucket. Every error of the server becomes `StoreUnavailable` or `StoreFull`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.endpoint = settings.s3_endpoint
+        self.bucket = settings.s3_bucket
+        self.part_bytes = settings.part_bytes
+        self._client: S3Client = boto3.client(
+            "s3",
+            endpoint_url=settings.s3_endpoint,
+            region_name=settings.s3_region,
+            aws_access_key_id=settings.s3_access_key,
+            aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
+            config=Config(
+                connect_timeout=5,
+                read_timeout=60,
+                retries={"mode": "standard", "max_attempts": 5},
+                max_pool_connections=32,
+                s3={"addressing_style": "path"},
+                # The default (a CRC trailer in aws-chunked encoding) is not understood by every S3 server.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (ClientError, BotoCoreError) as error:
+            code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else ""
+            if code in _FULL_CODES or any(words in str(error).lower() for words in _FULL_WORDS):
+                raise StoreFull from error
+            raise StoreUnavailable(endpoint=self.endpoint, reason=error) from error
+
+    def ensure_bucket(self) -> bool:
+        """Make the bucket if it is not there; true once it is."""
+        with self._translated():
+            try:
+                self._client.head_bucket(Bucket=self.bucket)
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                    raise
+                self._client.create_bucket(Bucket=self.bucket)
+        return True
+
+    def answers(self) -> bool:
+        """Whether the bucket can be reached."""
+        try:
+            self._client.head_bucket(Bucket=self.bucket)
+        except (ClientError, BotoCoreError):
+            return False
+        return True
+
+    def put(self, key: str, body: bytes) -> None:
+        """Write one object whole."""
+        with self._translated():
+            self._client.put_object(Bucket=self.bucket, Key=key, Body=body)
+
+    def get(self, key: str) -> bytes:
+        """Read one object whole; for shards, which are bounded."""
+        with self._translated():
+            return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """Bytes [start, start + length) of an object."""
+        if length <= 0:
+            return b""
+        with self._translated():
+            wanted = f"bytes={start}-{start + length - 1}"
+            return self._client.get_object(Bucket=self.bucket, Key=key, Range=wanted)["Body"].read()
+
+    def size(self, key: str) -> int | None:
+        """Bytes of an object; None when there is none."""
+        with self._translated():
+            try:
+                return self._client.head_object(Bucket=self.bucket, Key=key)["ContentLength"]
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                    return None
+                raise
+
+    def delete(self, key: str) -> None:
+        """Remove an object; one that is not there is no error."""
+        with self._translated():
+            self._client.delete_object(Bucket=self.bucket, Key=key)
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """The keys that begin with `prefix`."""
+        with self._translated():
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+            for page in pages:
+                yield from (item["Key"] for item in page.get("Contents", []))
+
+    def write(self, key: str) -> PartWriter:
+        """A multipart writer for an object of unknown length."""
+        return PartWriter(self, self._client, key)
+
+    def open(
+        self, key: str, start: int, length: int, on_read: Callable[[int], None] | None = None
+    ) -> io.BufferedReader:
+        """A seekable file over a range of an object, read in blocks of `part_bytes`.
+
+        `on_read(bytes)` is called after each block that came from the store.
+        """
+        raw = _RangedReader(self, key, start, length, on_read)
+        return io.BufferedReader(raw, buffer_size=self.part_bytes)
+
+
+class PartWriter:
+    """A multipart upload: parts in any order, then `complete` or `abort`. Not thread-safe."""
+
+    def __init__(self, storage: Storage, client: S3Client, key: str) -> None:
+        self._storage = storage
+        self._client = client
+        self._key = key
+        self._parts: dict[int, str] = {}
+        with storage._translated():
+            created = client.create_multipart_upload(Bucket=storage.bucket, Key=key)
+        self._id = created["UploadId"]
+
+    def part(self, number: int, body: bytes) -> None:
+        """Write part `number` (from 1); all but the highest must have 5 MiB or more."""
+        with self._storage._translated():
+            answer = self._client.upload_part(
+                Bucket=self._storage.bucket, Key=self._key, UploadId=self._id, PartNumber=number, Body=body
+            )
+        self._parts[number] = answer["ETag"]
+
+    def complete(self) -> None:
+        """Make the object appear, its parts in order of their numbers."""
+        parts: list[CompletedPartTypeDef] = [
+            {"PartNumber": number, "ETag": tag} for number, tag in sorted(self._parts.items())
+        ]
+        with self._storage._translated():
+            self._client.complete_multipart_upload(
+                Bucket=self._storage.bucket,
+                Key=self._key,
+                UploadId=self._id,
+                MultipartUpload={"Parts": parts},
+            )
+
+    def abort(self) -> None:
+        """Forget the parts."""
+        with self._storage._translated():
+            self._client.abort_multipart_upload(Bucket=self._storage.bucket, Key=self._key, UploadId=self._id)
+
+
+class _RangedReader(io.RawIOBase):
+    """The raw side of `Storage.open`: each `readinto` is one ranged GET."""
+
+    def __init__(
+        self, storage: Storage, key: str, start: int, length: int, on_read: Callable[[int], None] | None
+    ) -> None:
+        self._storage = storage
+        self._key = key
+        self._start = start
+        self._length = length
+        self._on_read = on_read
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._length}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        wanted = min(len(view), self._length - self._position)
+        if wanted <= 0:
+            return 0
+        block = self._storage.get_range(self._key, self._start + self._position, wanted)
+        view[: len(block)] = block
+        self._position += len(block)
+        if self._on_read is not None:
+            self._on_read(len(block))
+        return len(block)
+
+
+def upload_key(job_key: str) -> str:
+    """A fresh key for an upload."""
+    return f"jobs/{job_key}/uploads/{uuid.uuid4().hex}"
+
+
+def shard_key(job_key: str) -> str:
+    """A fresh key for a shard."""
+    return f"jobs/{job_key}/shards/{uuid.uuid4().hex}.tar"

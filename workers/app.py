@@ -1,0 +1,119 @@
+"""The Celery application of the workers, and where a worker process is wired.
+
+Start: `celery -A workers.app worker -Q classify,classify.small`. Tasks are thin: the work is in
+`workers.unpack`, `workers.classify` and `workers.sweep`. TensorFlow is imported only in the children of
+a worker that classifies: a parent that has run it leaves children that hang for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from billiard.einfo import ExceptionInfo
+from celery import signals
+from celery.exceptions import TimeLimitExceeded, WorkerLostError
+from celery.worker.request import Request
+
+from shared import leases
+from shared.database.sessions import Database
+from shared.doorbell import CLASSIFY, MAINTENANCE, PROBE, SWEEP, UNPACK, celery_app
+from shared.processes import die_with_parent
+from shared.settings import Settings
+from workers.parts import parts, wait_for_parts
+
+log = logging.getLogger(__name__)
+# By the environment a child knows its parent's number even if that died before the child could ask.
+MAIN_PROCESS = "VOXMOOD_MAIN_PROCESS"
+settings = Settings()
+app = celery_app(settings)
+app.conf.update(
+    beat_schedule={
+        SWEEP: {
+            "task": SWEEP,
+            "schedule": settings.sweep_every_s,
+            # A tick that waited longer than the next one's turn is not worth doing.
+            "options": {"queue": MAINTENANCE, "expires": settings.sweep_every_s},
+        }
+    },
+    worker_max_memory_per_child=settings.worker_memory_bytes // 1024,
+)
+
+
+class UnitRequest(Request):
+    """Tells the database when a child died or hung on a unit; runs in the worker's parent."""
+
+    def on_failure(
+        self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False
+    ) -> Any:
+        if isinstance(exc_info.exception, WorkerLostError | TimeLimitExceeded):
+            self._record_crash()
+        return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        if not soft:
+            self._record_crash()
+        super().on_timeout(soft, timeout)
+
+    def _record_crash(self) -> None:
+        # A connection of its own, closed at once: children that are forked later must not inherit it.
+        database = Database(settings.database_url)
+        try:
+            leases.record_crash(database, int(self.args[0]))
+        except Exception:
+            log.exception("a crash on unit %s could not be recorded", self.args)
+        finally:
+            database.close()
+
+
+@app.task(name=UNPACK)
+def unpack(upload_id: int) -> str:
+    """An upload becomes shards and clip rows."""
+    from workers.unpack import unpack
+
+    return unpack(parts(), upload_id)
+
+
+@app.task(name=CLASSIFY, time_limit=settings.classify_time_limit_s, Request=UnitRequest)
+def classify(unit_id: int) -> str:
+    """A unit's clips become predictions."""
+    from workers.classify import classify
+
+    return classify(parts(), unit_id)
+
+
+@app.task(name=SWEEP, send_events=False)
+def sweep() -> str:
+    """Lost work is found again."""
+    from workers.sweep import sweep
+
+    return sweep(parts())
+
+
+@app.task(name=PROBE, send_events=False)
+def probe(queue: str) -> None:
+    """Shows that this queue is consumed."""
+    parts().seen(queue)
+
+
+@signals.worker_init.connect
+def _start_main(**_: object) -> None:
+    os.environ[MAIN_PROCESS] = str(os.getpid())
+    wait_for_parts().database.close()
+    parts.cache_clear()
+
+
+@signals.worker_process_init.connect
+def _start_child(**_: object) -> None:
+    die_with_parent(int(os.environ[MAIN_PROCESS]))
+    parts.cache_clear()
+    if CLASSIFY in app.amqp.queues.consume_from:
+        from workers.classify import classifier
+
+        classifier(str(settings.models_dir), settings.champion)
+
+
+@signals.worker_ready.connect
+def _show_consumption(**_: object) -> None:
+    parts().doorbell.probe(app.amqp.queues.consume_from, expires_s=60.0)

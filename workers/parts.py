@@ -1,0 +1,69 @@
+"""What a worker process is wired to; made once a process, after the fork."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from shared.database import upgrade
+from shared.database.sessions import Database
+from shared.database.tables import consumption
+from shared.doorbell import Doorbell, celery_app
+from shared.errors import VoxmoodError
+from shared.settings import Settings
+from shared.storage import Storage
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Settings and connections of this process."""
+
+    settings: Settings
+    database: Database
+    storage: Storage
+    doorbell: Doorbell
+
+    def seen(self, queue: str) -> None:
+        """Note that something was taken from `queue`: `/health/ready` asks for it."""
+        values = {"queue": queue, "seen_at": self.database.clock}
+        statement = self.database.insert(consumption).values(values)
+        with self.database.write() as connection:
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["queue"], set_={"seen_at": self.database.clock}
+                )
+            )
+
+
+@cache
+def parts() -> Parts:
+    """The one of this process."""
+    settings = Settings()
+    return Parts(settings, Database(settings.database_url), Storage(settings), Doorbell(celery_app(settings)))
+
+
+def wait_for_parts() -> Parts:
+    """Block until database (at its newest schema) and bucket are there. Nothing depends on start order."""
+    own = parts()
+    _wait("the database's schema", lambda: upgrade.current(own.database) == upgrade.head())
+    _wait("the object store", own.storage.ensure_bucket)
+    return own
+
+
+def _wait(what: str, ready: Callable[[], bool]) -> None:
+    delay_s = 0.1
+    while True:
+        try:
+            if ready():
+                return
+            reason = "not there yet"
+        except VoxmoodError as error:
+            reason = str(error)
+        log.info("waiting for %s: %s", what, reason)
+        time.sleep(delay_s)
+        delay_s = min(2 * delay_s, 5.0)

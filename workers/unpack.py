@@ -1,0 +1,271 @@
+"""Unpack: an upload becomes shards in the store and clip rows in the database, by the lease protocol."""
+
+from __future__ import annotations
+
+import logging
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, cast
+
+from sqlalchemy import Connection, func, insert, select
+
+from shared import archives, leases, shards
+from shared.archives import Member
+from shared.database.tables import clip, job, shard, unit, upload
+from shared.doorbell import CLASSIFY
+from shared.errors import (
+    ClipError,
+    DamagedArchive,
+    DatabaseUnavailable,
+    EmptyArchive,
+    StoreFull,
+    StoreUnavailable,
+    UnpackFailed,
+    UploadError,
+)
+from shared.leases import Lease, LeaseLost
+from shared.shards import Placed, Shard
+from shared.storage import shard_key
+from workers.parts import Parts
+
+log = logging.getLogger(__name__)
+MOST_ATTEMPTS = 5
+
+
+@dataclass(slots=True)
+class Batch:
+    """What goes into the database at the next shard boundary."""
+
+    next_member: int
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    shard: Shard = field(default_factory=Shard)
+    own_shard: tuple[str, int] | None = None  # key and bytes of a recording that is a shard of its own
+    failed: int = 0
+
+    def add(self, member: Member, placed: Placed | None, error: ClipError | None = None) -> None:
+        """Note a member: where its bytes lie, or why it failed."""
+        row: dict[str, Any] = {"member": member.number, "path": member.path}
+        if placed is not None:
+            row |= {"sha256": placed.sha256, "offset": placed.offset, "size": placed.size}
+        if error is not None:
+            row |= {"error_code": error.code, "error": str(error)}
+            self.failed += 1
+        self.rows.append(row)
+        self.next_member = member.number + 1
+
+
+def unpack(parts: Parts, upload_id: int) -> str:
+    """Do what is left of an upload; returns a sentence for Flower."""
+    lease = leases.take(parts.database, upload, upload_id, parts.settings.lease_s)
+    if lease is None:
+        return "nothing to do"
+    unpacking = Unpacking(parts, lease)
+    try:
+        text = unpacking.run()
+    except LeaseLost:
+        return "lease lost; another worker has it"
+    except (StoreUnavailable, StoreFull, DatabaseUnavailable):
+        leases.give_back(parts.database, lease)  # the next sweep rings again
+        raise
+    except Exception as error:
+        log.exception("upload %s: attempt %s failed", upload_id, lease.attempts)
+        if lease.attempts < MOST_ATTEMPTS:
+            leases.give_back(parts.database, lease)
+            raise
+        text = unpacking.give_up(error)
+    leases.close_job(parts.database, lease.job_id)
+    if not parts.settings.keep_uploads:
+        parts.storage.delete(unpacking.row.object_key)
+    return text
+
+
+class Unpacking:
+    """One leased upload on its way into shards."""
+
+    def __init__(self, parts: Parts, lease: Lease) -> None:
+        self.parts = parts
+        self.lease = lease
+        self.position = 0
+        with parts.database.read() as connection:
+            statement = select(
+                upload.c.id, upload.c.name, upload.c.object_key, upload.c.bytes, upload.c.next_member,
+                job.c.id.label("job_id"), job.c.key.label("job_key"), job.c.model_version,
+            ).join(job, job.c.id == upload.c.job_id)  # fmt: skip
+            self.row = connection.execute(statement.where(upload.c.id == lease.id)).one()
+        self.batch = Batch(self.row.next_member)
+
+    def run(self) -> str:
+        """Through all members; the last boundary sets the upload done (or failed) in its transaction."""
+        try:
+            for member in self._members():
+                if member.number >= self.batch.next_member:
+                    self._take(member)
+        except UploadError as error:
+            return self._end(error)
+        return self._end(None)
+
+    def _members(self) -> Iterator[Member]:
+        row, storage, settings = self.row, self.parts.storage, self.parts.settings
+        source = storage.open(row.object_key, 0, row.bytes, self._on_read)
+        with source:
+            kind = archives.kind_of(source.read(archives.HEAD_BYTES), row.name)
+            source.seek(0)
+            yield from archives.members(cast("BinaryIO", source), row.name, kind, settings.max_members)
+
+    def _on_read(self, count: int) -> None:
+        """After each 8 MB from the store: still ours? (So a read that hangs loses the lease.)"""
+        self.position = min(self.position + count, self.row.bytes)
+        leases.renew(self.parts.database, self.lease, self.parts.settings.lease_s)
+
+    def _take(self, member: Member) -> None:
+        settings, storage = self.parts.settings, self.parts.storage
+        if len(self.batch.rows) >= settings.shard_clips:
+            self._boundary()
+        if member.error is not None:
+            self.batch.add(member, None, member.error)
+            return
+        key = shard_key(self.row.job_key)
+        name = f"{member.number:08d}.{archives.extension(member.path)}"
+        try:
+            gathered = shards.gather(
+                member.chunks(),
+                member.path,
+                name,
+                storage,
+                key,
+                settings.shard_bytes,
+                settings.max_clip_bytes,
+            )
+        except ClipError as error:
+            self.batch.add(member, None, error)
+            return
+        if gathered.recording is None:
+            self._boundary()  # what came before it goes first: members are committed in their order
+            self.batch.own_shard = (key, gathered.own_shard_bytes)
+            self.batch.add(member, Placed(gathered.sha256, tarfile.BLOCKSIZE, gathered.size))
+            self._boundary()
+            return
+        if self.batch.shard.clips and len(self.batch.shard.body) + gathered.size > settings.shard_bytes:
+            self._boundary()
+        self.batch.add(member, self.batch.shard.add(name, gathered.recording, gathered.sha256))
+
+    def _boundary(self, **end: Any) -> None:
+        """Write the shard, then commit it with its clips and its unit, then ring for the unit."""
+        batch = self.batch
+        if not batch.rows and not end:
+            return
+        stored = batch.own_shard
+        if batch.shard.clips:
+            stored = (shard_key(self.row.job_key), len(batch.shard.body))
+            self.parts.storage.put(stored[0], batch.shard.finished())
+        unit_id = self.parts.database.write_again(lambda connection: self._commit(connection, stored, end))
+        self.batch = Batch(batch.next_member)
+        if unit_id is not None:
+            with self.parts.database.read() as connection:
+                bells = leases.bells_for(connection, CLASSIFY, [unit_id])
+            self.parts.doorbell.ring(bells)
+
+    def _commit(
+        self, connection: Connection, stored: tuple[str, int] | None, end: dict[str, Any]
+    ) -> int | None:
+        database, batch, row = self.parts.database, self.batch, self.row
+        leases.fence(
+            connection,
+            self.lease,
+            upload.c.lease_until > database.clock,
+            next_member=batch.next_member,
+            lease_until=database.clock + self.parts.settings.lease_s,
+            bytes_read=self.position,
+            shards=upload.c.shards + (stored is not None),
+            clips=upload.c.clips + len(batch.rows),
+            failed=upload.c.failed + batch.failed,
+        )
+        shard_id = unit_id = None
+        if stored is not None:
+            shard_id, unit_id = self._insert_shard(connection, stored)
+        common = {"job_id": row.job_id, "upload_id": row.id}
+        failed = [common | clip_row for clip_row in batch.rows if "error" in clip_row]
+        placed = [
+            common | clip_row | {"shard_id": shard_id} for clip_row in batch.rows if "error" not in clip_row
+        ]
+        if failed:
+            connection.execute(insert(clip), failed)
+        duplicates = insert_clips(database, connection, placed)
+        if duplicates or end:
+            values: dict[str, Any] = {"duplicates": upload.c.duplicates + duplicates} | end
+            leases.fence(connection, self.lease, **values)
+        return unit_id
+
+    def _insert_shard(self, connection: Connection, stored: tuple[str, int]) -> tuple[int, int]:
+        key, size = stored
+        number = select(func.count() + 1).where(shard.c.upload_id == self.row.id).scalar_subquery()
+        values = {"job_id": self.row.job_id, "upload_id": self.row.id, "number": number, "object_key": key,
+                  "bytes": size, "clips": len(self.batch.rows) - self.batch.failed}  # fmt: skip
+        shard_id = connection.execute(insert(shard).values(values).returning(shard.c.id)).scalar_one()
+        values = {"job_id": self.row.job_id, "shard_id": shard_id, "state": "pending",
+                  "model_version": self.row.model_version, "rung_at": self.parts.database.clock}  # fmt: skip
+        unit_id = connection.execute(insert(unit).values(values).returning(unit.c.id)).scalar_one()
+        return shard_id, unit_id
+
+    def give_up(self, error: Exception) -> str:
+        """End an upload that broke each attempt in a way that no archive should."""
+        self.batch = Batch(self.batch.next_member)
+        reason = f"{type(error).__name__}: {error}"
+        return self._end(UnpackFailed(name=self.row.name, attempts=self.lease.attempts, reason=reason))
+
+    def _end(self, error: UploadError | None) -> str:
+        """The last boundary. What was read before an archive broke is kept."""
+        with self.parts.database.read() as connection:
+            before = connection.execute(select(upload.c.clips).where(upload.c.id == self.row.id)).scalar_one()
+        found = before + len(self.batch.rows)
+        if error is None and not found:
+            error = EmptyArchive(name=self.row.name)
+        if isinstance(error, DamagedArchive):
+            error = DamagedArchive(**error.facts | {"kept": found})
+        end: dict[str, Any] = {"state": "done" if found else "failed", "lease_until": None}
+        self.position = self.row.bytes
+        if error is not None:
+            end |= {"error_code": error.code, "error": str(error)}
+        self._boundary(**end)
+        return str(error) if error is not None else f"{found} recordings"
+
+
+def insert_clips(database: Any, connection: Connection, rows: list[dict[str, Any]]) -> int:
+    """Insert clips that have bytes; those whose bytes the job has already point to the first.
+
+    In order of sha256, so that two unpackers on one job take the index's locks in one order. Returns
+    the number of duplicates.
+    """
+    if not rows:
+        return 0
+    rows = sorted(rows, key=lambda row: (row["sha256"], row["member"]))
+    originals = database.insert(clip).values(rows)
+    connection.execute(
+        originals.on_conflict_do_nothing(
+            index_elements=["job_id", "sha256"], index_where=clip.c.duplicate_of.is_(None)
+        )
+    )
+    job_id, upload_id = rows[0]["job_id"], rows[0]["upload_id"]
+    members = [row["member"] for row in rows]
+    inserted = set(
+        connection.execute(
+            select(clip.c.member).where(clip.c.upload_id == upload_id, clip.c.member.in_(members))
+        ).scalars()
+    )
+    left = [row for row in rows if row["member"] not in inserted]
+    if not left:
+        return 0
+    first = dict(
+        connection.execute(
+            select(clip.c.sha256, clip.c.id).where(
+                clip.c.job_id == job_id,
+                clip.c.duplicate_of.is_(None),
+                clip.c.sha256.in_({row["sha256"] for row in left}),
+            )
+        )
+        .tuples()
+        .all()
+    )
+    connection.execute(insert(clip), [row | {"duplicate_of": first[row["sha256"]]} for row in left])
+    return len(left)
