@@ -279,5 +279,9 @@ class WrongLabels(VoxmoodError):
     """{file}, line {line}: {reason}."""
 
 
+class IsAFolder(VoxmoodError):
+    """{path} is a folder. Pack it as zip or tar first, and submit the archive."""
+
+
 class FileMissing(VoxmoodError):
     """{path} does not exist."""

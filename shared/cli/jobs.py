@@ -1,0 +1,77 @@
+"""`voxmood jobs` and `voxmood status`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from shared.cli.console import out, print_json
+from shared.cli.submit import Server, sentence
+
+
+def list_jobs(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, the newest first.")] = 20,
+    json: Annotated[bool, typer.Option("--json", help="One JSON line a job.")] = False,
+    server: Server = None,
+) -> None:
+    """List the jobs, the newest first."""
+    from shared.client import Client
+
+    with Client(server) as client:
+        found = client.jobs(limit)
+    if json:
+        for document in found:
+            print_json(document)
+        return
+    if not found:
+        out.print("There are no jobs yet. `voxmood submit recordings.zip` makes one.")
+        return
+    table = Table("job", "name", "state", "model", "created", box=None, header_style="bold")
+    for column in ("clips", "classified", "rejected", "no voice", "failed"):
+        table.add_column(column, justify="right")
+    for document in found:
+        counts = document["counts"]
+        created = datetime.fromisoformat(document["created_at"]).astimezone()
+        table.add_row(
+            str(document["id"]), document["name"] or "", document["state"], document["model_version"],
+            f"{created:%Y-%m-%d %H:%M}",
+            *(f"{counts[key]:,}" for key in ("done", "classified", "rejected", "no_voice", "failed")),
+        )  # fmt: skip
+    out.print(table)
+
+
+def status(
+    job: Annotated[int, typer.Argument(min=1, help="The job's id.")],
+    json: Annotated[bool, typer.Option("--json", help="The whole document as JSON.")] = False,
+    server: Server = None,
+) -> None:
+    """Show how far a job is: counts, rate, time left, each upload."""
+    from shared.client import Client
+
+    with Client(server) as client:
+        document = client.job(job)
+    if json:
+        print_json(document)
+        return
+    out.print(sentence(document), markup=False)
+    if document["state"] == "running":
+        out.print(_ahead(document["progress"]))
+    table = Table("upload", "state", box=None, header_style="bold")
+    for column in ("size", "clips", "failed", "duplicates"):
+        table.add_column(column, justify="right")
+    for upload in document["uploads"]:
+        table.add_row(
+            upload["name"], upload["state"], f"{upload['bytes'] / 1e6:,.1f} MB",
+            *(f"{upload[key]:,}" for key in ("clips", "failed", "duplicates")),
+        )  # fmt: skip
+    out.print(table)
+
+
+def _ahead(progress: dict[str, Any]) -> str:
+    if progress["seconds_left"] is None:
+        return "No clip has an outcome yet."
+    left = timedelta(seconds=round(progress["seconds_left"]))
+    return f"{progress['fraction']:.0%} done, about {left} left."

@@ -1,0 +1,129 @@
+"""The HTTP client that the commands and the page use."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+import httpx
+
+from shared.errors import NotRunning, RequestRefused, ServerUnreachable
+from shared.settings import MEBIBYTE, default_state_dir
+
+READ_BYTES = MEBIBYTE
+
+
+def server_url(server: str | None = None) -> str:
+    """The API's address: the one given, else VOXMOOD_URL, else that of the stack on this state folder."""
+    if named := server or os.environ.get("VOXMOOD_URL"):
+        return named.rstrip("/")
+    state_dir = default_state_dir()
+    try:
+        return str(json.loads((state_dir / "stack.json").read_text())["api_url"])
+    except (OSError, ValueError, KeyError) as error:
+        raise NotRunning(state_dir=state_dir) from error
+
+
+class Client:
+    """One server. Its refusals are raised as RequestRefused, with the server's own sentence."""
+
+    def __init__(self, server: str | None = None) -> None:
+        self.url = server_url(server)
+        # Reading is unlimited: an upload is answered when the last byte is stored, however long that takes.
+        timeout = httpx.Timeout(10.0, read=None, write=60.0)
+        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=False)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def create_job(self, name: str | None, model: str | None, threshold: float | None) -> dict[str, Any]:
+        """A new open job."""
+        wanted = {"name": name, "model": model, "threshold": threshold}
+        body = {key: value for key, value in wanted.items() if value is not None}
+        return self._json("POST", "/v1/jobs", json=body)
+
+    def put_upload(
+        self, job: int, name: str, file: BinaryIO, size: int, on_sent: Callable[[int], None]
+    ) -> dict[str, Any]:
+        """Send a file as an upload; `on_sent(bytes)` after each megabyte."""
+
+        def body() -> Iterator[bytes]:
+            while block := file.read(READ_BYTES):
+                yield block
+                on_sent(len(block))
+
+        path = f"/v1/jobs/{job}/uploads/{quote(name)}"
+        return self._json("PUT", path, content=body(), headers={"Content-Length": str(size)})
+
+    def start(self, job: int) -> dict[str, Any]:
+        """Seal the uploads and start the work."""
+        return self._json("POST", f"/v1/jobs/{job}/start")
+
+    def job(self, job: int) -> dict[str, Any]:
+        """One job's document."""
+        return self._json("GET", f"/v1/jobs/{job}")
+
+    def jobs(self, limit: int) -> list[dict[str, Any]]:
+        """The newest jobs."""
+        page = self._json("GET", "/v1/jobs", params={"limit": limit})
+        return list(page["jobs"])
+
+    def results(self, job: int, model: str | None, page: int = 1000) -> Iterator[dict[str, Any]]:
+        """Result rows in archive order, fetched by pages as they are used."""
+        params: dict[str, Any] = {"limit": page} | ({"model": model} if model else {})
+        while True:
+            answer = self._json("GET", f"/v1/jobs/{job}/results", params=params)
+            yield from answer["results"]
+            if answer["next"] is None:
+                return
+            params["cursor"] = answer["next"]
+
+    def export(self, job: int, format: str, model: str | None) -> Iterator[bytes]:
+        """The bytes of an export, as they come."""
+        params = {"format": format} | ({"model": model} if model else {})
+        try:
+            with self._http.stream("GET", f"/v1/jobs/{job}/export", params=params) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise _refusal(answer)
+                yield from answer.iter_bytes()
+        except httpx.TransportError as error:
+            raise ServerUnreachable(url=self.url) from error
+
+    def _json(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        try:
+            answer = self._http.request(method, path, **request)
+        except httpx.TransportError as error:
+            raise ServerUnreachable(url=self.url) from error
+        if answer.is_error:
+            raise _refusal(answer)
+        body: dict[str, Any] = answer.json()
+        return body
+
+
+def _refusal(answer: httpx.Response) -> RequestRefused:
+    try:
+        detail = str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        detail = f"The server answered {answer.status_code} {answer.reason_phrase}."
+    return RequestRefused(detail=detail)
+
+
+def upload_names(paths: list[Path]) -> list[str]:
+    """A name for each file: its own, with as many parent folders as it takes to tell it from the others."""
+    depth = 1
+    while True:
+        names = ["/".join(path.resolve().parts[1:][-depth:]) for path in paths]
+        if len(set(names)) == len({path.resolve() for path in paths}) or depth > 64:
+            return names
+        depth += 1
