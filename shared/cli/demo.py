@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from shared.cli.console import say
+from shared.cli.submit import Server, submit_paths
 from shared.errors import FileMissing
 
 
@@ -18,7 +19,7 @@ def demo(
     ] = None,
     clips: Annotated[int, typer.Option(min=7, help="Recordings in the archive.")] = 24,
     seed: Annotated[int, typer.Option(help="Another seed, other recordings.")] = 0,
-    server: Annotated[str | None, typer.Option(envvar="VOXMOOD_URL", help="Address of the API.")] = None,
+    server: Server = None,
 ) -> None:
     """Make an archive of speech-like clips in code, submit it, and show what became of each."""
     from shared.audio.synthesis import demonstration_archive
@@ -32,7 +33,6 @@ def demo(
         return
 
     from shared.cli.results import show_results
-    from shared.cli.submit import submit_paths
     from shared.client import Client
 
     with tempfile.TemporaryDirectory() as folder, Client(server) as client:
@@ -41,4 +41,7 @@ def demo(
             count = demonstration_archive(file, clips, seed)
         say(f"A demonstration archive of {count} recordings, some of them odd on purpose")
         job = submit_paths(client, [archive], name="demonstration")
-    show_results(job, server=server)
+        state = client.job(job)["state"]
+    show_results(job, limit=0, server=server)
+    if state != "done":
+        raise typer.Exit(1)
