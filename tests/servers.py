@@ -83,7 +83,7 @@ def running_store(bucket: str = "voxmood") -> Iterator[Store]:
             client = store.client()
             _wait(lambda: client.head_bucket(Bucket=bucket), (BotoCoreError, ClientError), folder)
             yield store
-        remove_store_sockets(ports)
+        remove_store_sockets(ports.values())
 
 
 @contextmanager
@@ -154,17 +154,14 @@ def _folder(name: str) -> Iterator[Path]:
 @contextmanager
 def _ports(*names: str) -> Iterator[dict[str, int]]:
     """Unusual ports, so that no stack of a person on this machine is met."""
-    ports = Ports()
     chosen = {}
-    for name in names:
-        wished = random.sample(range(12_000, 22_000), 200)
-        port = ports.choose(wished, offsets=parts.GRPC_PORTS.get(name, (0,)))
-        assert port is not None
-        chosen[name] = port
-    try:
+    with Ports() as ports:
+        for name in names:
+            wished = random.sample(range(12_000, 22_000), 200)
+            port = ports.choose(wished, offsets=parts.GRPC_PORTS.get(name, (0,)))
+            assert port is not None
+            chosen[name] = port
         yield chosen
-    finally:
-        ports.release()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ another: each waits for what it needs, or ends and is started again.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -82,6 +83,36 @@ def store(folder: Path, ports: Mapping[str, int], access_key: str, secret_key: s
     )
     keys = {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key}
     return Part("store", argv, {**STORE_MEMORY, **keys}, ends=4, grace_s=10)
+
+
+def application(folder: Path, workers: int, flower_port: int) -> list[Part]:
+    """What voxmood itself runs: migrations, API, Celery's workers, its clock and its monitor."""
+    schedule = f"--schedule={folder / 'beat' / 'schedule'}"
+    flower = (f"--address={LOOPBACK}", f"--port={flower_port}", "--max_tasks=20000", "--read_only=True")
+    return [
+        Part("database", (sys.executable, "-m", "shared.database.upgrade"), once=True),
+        Part("api", (sys.executable, "-m", "api.app"), ends=2),
+        # Each child works with one thread: as many children as cores fill the machine.
+        _worker("classify", "classify,classify.small", workers, environment=ONE_THREAD),
+        _worker("unpack", "unpack", 1),
+        _worker("unpack-small", "unpack.small", 1),
+        _worker("maintenance", "maintenance", 1, "--pool=solo"),
+        Part("beat", _celery("beat", schedule, "--loglevel=INFO")),
+        # Flower's memory grows with the tasks that it remembers.
+        Part("flower", _celery("flower", *flower), ends=3),
+    ]
+
+
+def _worker(
+    name: str, queues: str, children: int, *more: str, environment: Mapping[str, str] | None = None
+) -> Part:
+    arguments = (f"--hostname={name}@voxmood", f"--queues={queues}", f"--concurrency={children}")
+    argv = _celery("worker", *arguments, "--loglevel=INFO", "--task-events", *more)
+    return Part(name, argv, environment or {}, ends=1, grace_s=10)
+
+
+def _celery(command: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "celery", "--app=workers.app", command, *arguments)
 
 
 def binary(distribution: str, name: str) -> str:

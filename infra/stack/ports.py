@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
@@ -22,6 +22,12 @@ class Ports:
 
     def __init__(self) -> None:
         self._claims: list[socket.socket] = []
+
+    def __enter__(self) -> Ports:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def choose(self, wished: Iterable[int], *, offsets: tuple[int, ...] = (0,)) -> int | None:
         """The first of `wished` that is free together with its `offsets`, claimed; None if none is."""
@@ -57,9 +63,9 @@ def candidates(usual: int, last: int | None = None) -> list[int]:
     return above if last is None else [last, *(port for port in above if port != last)]
 
 
-def remove_store_sockets(ports: Mapping[str, int]) -> None:
+def remove_store_sockets(ports: Iterable[int]) -> None:
     """Remove what SeaweedFS leaves in /tmp: one socket at a clean stop, all of them when it was killed."""
-    for port in ports.values():
+    for port in ports:
         for left in [*store_sockets(port), *store_sockets(port + GRPC_OFFSET)]:
             left.unlink(missing_ok=True)
 

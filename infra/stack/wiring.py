@@ -1,0 +1,113 @@
+"""Which parts a stack has, where they listen, and what they are told: the one place that decides it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from infra.stack import parts
+from infra.stack.parts import Part
+from infra.stack.ports import LOOPBACK, Ports, candidates
+from infra.stack.state import Record, StateFolder
+from shared.errors import PortTaken
+
+BUCKET = "voxmood"
+SQLITE = "sqlite:///"
+CHILD_ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+# Set on some machines; without compiled bytecode `import tensorflow` takes 25 s instead of 5.
+UNWANTED = "PYTHONDONTWRITEBYTECODE"
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """A stack before it runs."""
+
+    record: Record
+    parts: list[Part]
+    environment: dict[str, str]
+
+
+def wire(folder: StateFolder, ports: Ports, *, workers: int, api_port: int | None) -> Wiring:
+    """Decide on ports, addresses, keys and parts.
+
+    The user's own VOXMOOD_DATABASE_URL, VOXMOOD_BROKER_URL and VOXMOOD_S3_ENDPOINT name servers that run
+    elsewhere; the latter two are then not started here.
+
+    Raises:
+        PortTaken: another program listens on `api_port`.
+        ServerMissing: the wheel of a server is not installed.
+    """
+    given = {name: value for name, value in os.environ.items() if name != UNWANTED}
+    last = folder.record()
+    chosen = _ports(ports, last.ports if last else {}, api_port)
+    environment = {
+        **given,
+        **CHILD_ENVIRONMENT,
+        "VOXMOOD_STATE": str(folder.path),
+        "VOXMOOD_DATABASE_URL": _database(given, folder.path),
+        "VOXMOOD_API_PORT": str(chosen["api"]),
+        "VOXMOOD_WORKERS": str(workers),
+    }
+    if "VOXMOOD_MODELS_DIR" in given:
+        environment["VOXMOOD_MODELS_DIR"] = str(Path(given["VOXMOOD_MODELS_DIR"]).absolute())
+    credentials = folder.credentials()
+    made = parts.application(folder.path, workers, chosen["flower"])
+    if "VOXMOOD_S3_ENDPOINT" not in given:
+        environment["VOXMOOD_S3_ENDPOINT"] = f"http://{LOOPBACK}:{chosen['s3']}"
+        environment["VOXMOOD_S3_ACCESS_KEY"] = access_key = credentials.s3_access_key
+        environment["VOXMOOD_S3_SECRET_KEY"] = secret_key = credentials.s3_secret_key
+        environment["VOXMOOD_S3_BUCKET"] = bucket = given.get("VOXMOOD_S3_BUCKET", BUCKET)
+        made.insert(0, parts.store(folder.path / "store", chosen, access_key, secret_key, bucket))
+    if "VOXMOOD_BROKER_URL" not in given:
+        password = credentials.queue_password
+        environment["VOXMOOD_BROKER_URL"] = f"redis://:{password}@{LOOPBACK}:{chosen['queue']}/0"
+        made.insert(0, parts.queue(folder.path / "queue", chosen["queue"], password))
+    return Wiring(_record(folder, environment, chosen, workers), made, environment)
+
+
+def _ports(ports: Ports, last: Mapping[str, int], api_port: int | None) -> dict[str, int]:
+    chosen: dict[str, int] = {}
+    for name, usual in parts.USUAL_PORTS.items():
+        wished = candidates(usual, last.get(name))
+        if name == "api" and api_port is not None:
+            wished = [api_port]
+        port = ports.choose(wished, offsets=parts.GRPC_PORTS.get(name, (0,)))
+        if port is None:
+            raise PortTaken(port=wished[0])
+        chosen[name] = port
+    return chosen
+
+
+def _database(given: Mapping[str, str], folder: Path) -> str:
+    """The database's address. The parts run in the state folder: a relative path is made absolute."""
+    named = given.get("VOXMOOD_DATABASE_URL", f"{SQLITE}{folder / 'voxmood.db'}")
+    if named.startswith(SQLITE):
+        return SQLITE + str(Path(named.removeprefix(SQLITE)).absolute())
+    return named
+
+
+def _record(
+    folder: StateFolder, environment: Mapping[str, str], ports: dict[str, int], workers: int
+) -> Record:
+    api_url = f"http://{LOOPBACK}:{ports['api']}"
+    return Record(
+        state_dir=str(folder.path),
+        api_url=api_url,
+        docs_url=f"{api_url}/docs",
+        flower_url=f"http://{LOOPBACK}:{ports['flower']}",
+        database_url=_masked(environment["VOXMOOD_DATABASE_URL"]),
+        broker_url=_masked(environment["VOXMOOD_BROKER_URL"]),
+        s3_endpoint=_masked(environment["VOXMOOD_S3_ENDPOINT"]),
+        logs=str(folder.logs),
+        workers=workers,
+        ports=ports,
+    )
+
+
+def _masked(address: str) -> str:
+    """The address without its password."""
+    password = urlsplit(address).password
+    return address.replace(f":{password}@", ":***@") if password else address

@@ -1,0 +1,55 @@
+"""A supervisor of quick stand-in parts beside a real Valkey: `python -m tests.stand_ins STATE [PART…]`.
+
+The parts are programs that do what parts do at their worst.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+from infra.stack import parts
+from infra.stack.parts import Part
+from infra.stack.ports import LOOPBACK, Ports, candidates
+from infra.stack.state import Record, StateFolder
+from infra.stack.supervisor import Supervisor
+from infra.stack.wiring import Wiring
+
+PROGRAMS = {
+    # It starts another process and, asked to end, ends without it.
+    "parent": "import subprocess, time; subprocess.Popen(['sleep', '1000']); time.sleep(1000)",
+    # It does not end when asked.
+    "stubborn": "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1000)",
+    "crasher": "raise SystemExit(3)",
+    "once": "print('done')",
+}
+
+
+def wire(folder: StateFolder, ports: Ports) -> Wiring:
+    port = ports.choose(candidates(16_379))
+    assert port is not None
+    here = f"http://{LOOPBACK}:{port}"
+    record = Record(
+        state_dir=str(folder.path),
+        api_url=here,
+        docs_url=here,
+        flower_url=here,
+        database_url="sqlite://",
+        broker_url=here,
+        s3_endpoint=here,
+        logs=str(folder.logs),
+        workers=1,
+        ports={"queue": port},
+    )
+    programs = [
+        Part(name, (sys.executable, "-c", PROGRAMS[name]), grace_s=1.0, once=name == "once")
+        for name in sys.argv[2:]
+    ]
+    queue = parts.queue(folder.path / "queue", port, folder.credentials().queue_password)
+    return Wiring(record, [queue, *programs], {"VOXMOOD_STATE": str(folder.path)})
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    Supervisor.prepare(StateFolder(Path(sys.argv[1])), wire).run()

@@ -1,0 +1,113 @@
+"""What the parts are told, and what the record of a stack may say."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.stack.ports import LOOPBACK, Ports
+from infra.stack.state import StateFolder
+from infra.stack.wiring import Wiring, wire
+from shared.errors import PortTaken
+from shared.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def no_own_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("VOXMOOD_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def ports() -> Iterator[Ports]:
+    with Ports() as chosen:
+        yield chosen
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StateFolder:
+    made = StateFolder(tmp_path / "state")
+    made.make()
+    return made
+
+
+def names(wiring: Wiring) -> list[str]:
+    return [part.name for part in wiring.parts]
+
+
+def test_the_parts_are_told_by_settings_that_voxmood_reads(
+    folder: StateFolder, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wiring = wire(folder, ports, workers=3, api_port=None)
+    for name, value in wiring.environment.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert settings.workers == 3
+    assert f"http://{settings.api_host}:{settings.api_port}" == wiring.record.api_url
+    assert settings.s3_endpoint == wiring.record.s3_endpoint
+    assert settings.s3_secret_key.get_secret_value() == folder.credentials().s3_secret_key
+    assert folder.credentials().queue_password in settings.broker_url.get_secret_value()
+    assert settings.database_url == f"sqlite:///{folder.path}/voxmood.db"
+
+
+def test_no_secret_stands_on_a_command_line_or_in_the_record(folder: StateFolder, ports: Ports) -> None:
+    wiring = wire(folder, ports, workers=1, api_port=None)
+    public = wiring.record.model_dump_json() + repr([part.argv for part in wiring.parts])
+    for secret in folder.credentials().model_dump().values():
+        assert secret not in public
+    assert oct((folder.path / "queue" / "valkey.conf").stat().st_mode)[-3:] == "600"
+
+
+def test_servers_that_the_user_names_are_used_and_not_started(
+    folder: StateFolder, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOXMOOD_DATABASE_URL", "postgresql+psycopg://me:hunter2@db.example/vox")
+    monkeypatch.setenv("VOXMOOD_BROKER_URL", "redis://:hunter2@queue.example/0")
+    monkeypatch.setenv("VOXMOOD_S3_ENDPOINT", "https://s3.example")
+    monkeypatch.setenv("VOXMOOD_S3_SECRET_KEY", "theirs")
+    wiring = wire(folder, ports, workers=1, api_port=None)
+    assert not {"queue", "store"} & set(names(wiring))
+    assert wiring.environment["VOXMOOD_BROKER_URL"] == "redis://:hunter2@queue.example/0"
+    assert wiring.environment["VOXMOOD_S3_SECRET_KEY"] == "theirs"
+    assert wiring.record.database_url == "postgresql+psycopg://me:***@db.example/vox"
+    assert wiring.record.broker_url == "redis://:***@queue.example/0"
+
+
+def test_a_relative_database_is_the_one_in_the_users_folder(
+    folder: StateFolder, ports: Ports, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VOXMOOD_DATABASE_URL", "sqlite:///mine.db")
+    wiring = wire(folder, ports, workers=1, api_port=None)
+    assert wiring.environment["VOXMOOD_DATABASE_URL"] == f"sqlite:///{tmp_path}/mine.db"
+
+
+def test_a_stack_gets_the_ports_that_it_had_last_time(folder: StateFolder) -> None:
+    with Ports() as first:
+        before = wire(folder, first, workers=1, api_port=None).record
+        with Ports() as others:
+            beside = wire(folder, others, workers=1, api_port=None).record
+    assert not set(before.ports.values()) & set(beside.ports.values())
+    folder.write(beside)
+    with Ports() as later:
+        assert wire(folder, later, workers=1, api_port=None).record.ports == beside.ports
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_an_error(folder: StateFolder, ports: Ports) -> None:
+    with socket.create_server((LOOPBACK, 0)) as server:
+        taken = server.getsockname()[1]
+        with pytest.raises(PortTaken, match=f"Port {taken} is taken by another program"):
+            wire(folder, ports, workers=1, api_port=taken)
+
+
+def test_python_may_write_its_bytecode(
+    folder: StateFolder, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    environment = wire(folder, ports, workers=1, api_port=None).environment
+    assert "PYTHONDONTWRITEBYTECODE" not in environment, "TensorFlow would be compiled at each start"
