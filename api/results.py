@@ -79,8 +79,13 @@ def result(row: RowMapping, manifest: Manifest) -> dict[str, Any]:
     columns = {column: row[column] for column in RESULT_COLUMNS}
     probabilities = row["probabilities"] or {}
     columns |= {f"p_{label}": probabilities.get(label) for label in manifest.labels}
-    columns["message"] = row["error"] or message(
-        row["outcome"], row["emotion"], row["confidence"], row["threshold"], manifest.unknown_labels
+    columns["message"] = message(
+        row["outcome"],
+        emotion=row["emotion"],
+        confidence=row["confidence"],
+        threshold=row["threshold"],
+        unknown_labels=manifest.unknown_labels,
+        error=row["error"],
     )
     return columns
 

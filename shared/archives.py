@@ -90,6 +90,8 @@ _REFUSED = {
 def _is_tar(head: bytes) -> bool:
     try:
         tarfile.TarInfo.frombuf(head[:HEAD_BYTES], "utf-8", "surrogateescape")
+    except tarfile.EOFHeaderError:
+        return True  # a tar without members: nothing but zeros
     except tarfile.HeaderError:
         return False
     return True

@@ -1,0 +1,235 @@
+"""The supervisor as a process, with a real Valkey and stand-in parts: what people and crashes do to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+
+from infra.stack.ports import LOOPBACK
+from infra.stack.state import Record, StateFolder
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StateFolder:
+    return StateFolder(tmp_path / "state")
+
+
+@pytest.fixture
+def start(folder: StateFolder) -> Iterator[Start]:
+    started = []
+
+    def begin(*parts: str, folder: StateFolder = folder) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.stand_ins", str(folder.path), *parts],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=REPOSITORY,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(condition: Callable[[], object], limit_s: float = 10.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def running(folder: StateFolder, *names: str) -> Record:
+    """The record, as soon as these parts run."""
+
+    def all_run() -> bool:
+        record = folder.record()
+        return record is not None and all(
+            name in record.children and record.children[name].alive() for name in names
+        )
+
+    wait_for(all_run)
+    record = folder.record()
+    assert record is not None
+    return record
+
+
+def processes_of(folder: StateFolder) -> list[psutil.Process]:
+    """All processes that were told this state folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("VOXMOOD_STATE") == str(folder.path):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return [process for process in found if process.is_running() and process.status() != "zombie"]
+
+
+def voxmood(*arguments: str, folder: StateFolder) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from shared.cli.main import main; main()", *arguments]
+    return subprocess.run(
+        [*command, "--state", str(folder.path)], capture_output=True, text=True, check=False, cwd=REPOSITORY
+    )
+
+
+def test_the_parts_run_and_the_queue_asks_for_its_password(start: Start, folder: StateFolder) -> None:
+    start("parent", "once")
+    record = running(folder, "queue", "parent")
+    wait_for(lambda: "done" in folder.log("once").read_text())
+    port = record.ports["queue"]
+    password = folder.credentials().queue_password
+
+    def answers() -> bool:
+        try:
+            return bool(redis.Redis(LOOPBACK, port, password=password).ping())
+        except redis.exceptions.ConnectionError:
+            return False
+
+    wait_for(answers)
+    with pytest.raises(redis.exceptions.AuthenticationError):
+        redis.Redis(LOOPBACK, port).ping()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_supervisor_and_all_that_it_started(
+    start: Start, folder: StateFolder, how: signal.Signals
+) -> None:
+    supervisor = start("parent", "stubborn")
+    running(folder, "queue", "parent", "stubborn")
+    wait_for(lambda: len(processes_of(folder)) >= 4)
+    supervisor.send_signal(how)
+    said, _ = supervisor.communicate(timeout=20)
+    assert supervisor.returncode == 0
+    assert f"{how.name}: ending all parts" in said
+    assert "stubborn did not end within 1 s; killed" in said
+    assert "parent did not end" not in said
+    assert processes_of(folder) == []
+    assert folder.record().children == {}
+
+
+def test_a_second_ctrl_c_ends_it_at_once(start: Start, folder: StateFolder) -> None:
+    supervisor = start("stubborn")
+    running(folder, "stubborn")
+    time.sleep(0.3)  # Python takes a moment until it ignores SIGTERM
+    supervisor.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    supervisor.send_signal(signal.SIGINT)
+    said, _ = supervisor.communicate(timeout=20)
+    assert "stubborn did not end within 0 s; killed" in said
+
+
+def test_down_ends_it(start: Start, folder: StateFolder) -> None:
+    supervisor = start("parent")
+    running(folder, "queue", "parent")
+    done = voxmood("down", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert supervisor.wait(1) == 0
+    assert processes_of(folder) == []
+
+
+def test_down_without_a_stack_says_so(folder: StateFolder) -> None:
+    done = voxmood("down", folder=folder)
+    assert done.returncode == 1
+    assert (
+        done.stderr.split()
+        == f"voxmood: No voxmood runs on {folder.path}. Start it with `voxmood up`.".split()
+    )
+    assert not folder.path.exists()
+
+
+def test_a_second_up_names_the_first(start: Start, folder: StateFolder) -> None:
+    first = start("parent")
+    record = running(folder, "queue", "parent")
+    second = voxmood("up", folder=folder)
+    assert second.returncode == 1
+    said = " ".join(second.stderr.split())
+    assert f"runs already on {folder.path}: {record.api_url} (process {first.pid})" in said
+    assert first.poll() is None
+    assert folder.record() == record, "the first one is not disturbed"
+
+
+def test_kill_9_of_the_supervisor_leaves_no_process(start: Start, folder: StateFolder) -> None:
+    supervisor = start("stubborn")
+    running(folder, "queue", "stubborn")
+    supervisor.kill()
+    wait_for(lambda: not processes_of(folder))
+
+
+def test_what_outlives_a_killed_supervisor_is_ended_by_the_next_up(start: Start, folder: StateFolder) -> None:
+    first = start("parent")
+    running(folder, "queue", "parent")
+    wait_for(lambda: len(processes_of(folder)) == 3)
+    first.kill()
+    first.communicate()
+    # The part's own child asked the kernel for nothing: it lives on, in the dead part's session.
+    wait_for(lambda: len(processes_of(folder)) == 1)
+    (orphan,) = processes_of(folder)
+    second = start("once")
+    running(folder, "queue")
+    assert not orphan.is_running()
+    second.terminate()
+    said, _ = second.communicate(timeout=20)
+    assert "killed what an earlier run had left: parent" in said
+
+
+def test_what_outlives_a_killed_supervisor_is_ended_by_down(start: Start, folder: StateFolder) -> None:
+    first = start("parent")
+    running(folder, "queue", "parent")
+    wait_for(lambda: len(processes_of(folder)) == 3)
+    first.kill()
+    first.communicate()
+    done = voxmood("down", folder=folder)
+    assert done.returncode == 0
+    assert "Killed what parent had left." in done.stderr
+    assert processes_of(folder) == []
+
+
+def test_a_killed_part_is_started_again_and_the_others_are_not(start: Start, folder: StateFolder) -> None:
+    supervisor = start("parent")
+    before = running(folder, "queue", "parent").children
+    os.kill(before["queue"].pid, signal.SIGKILL)
+    wait_for(lambda: folder.record().children.get("queue", before["queue"]).restarts == 1)
+    after = running(folder, "queue", "parent").children
+    assert after["parent"] == before["parent"]
+    supervisor.terminate()
+    said, _ = supervisor.communicate(timeout=20)
+    assert "queue was ended by SIGKILL; starts again in 1 s. Its log: " in said
+
+
+def test_a_part_that_always_crashes_does_not_hinder_the_others(start: Start, folder: StateFolder) -> None:
+    supervisor = start("crasher", "parent")
+    before = running(folder, "queue", "parent").children
+    wait_for(lambda: folder.record().children.get("crasher") is not None, limit_s=5)
+    time.sleep(2.5)
+    assert running(folder, "queue", "parent").children["parent"] == before["parent"]
+    supervisor.terminate()
+    said, _ = supervisor.communicate(timeout=20)
+    assert "crasher ended with status 3; starts again in 1 s" in said
+    assert "crasher ended with status 3; starts again in 2 s" in said
+
+
+def test_two_stacks_live_side_by_side(start: Start, folder: StateFolder, tmp_path: Path) -> None:
+    other = StateFolder(tmp_path / "other")
+    start("parent")
+    start("parent", folder=other)
+    mine, theirs = running(folder, "queue", "parent"), running(other, "queue", "parent")
+    assert mine.ports != theirs.ports
+    assert voxmood("down", folder=folder).returncode == 0
+    assert running(other, "queue", "parent").children == theirs.children
