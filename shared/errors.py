@@ -56,6 +56,10 @@ class Unreadable(ClipError):
     """{path} could not be read: {reason}."""
 
 
+class AllButSilent(ClipError):
+    """{path} is all but silent (peak {peak:.6f} of full scale); nobody is heard in it."""
+
+
 class TooLarge(ClipError):
     """{path} has over {limit_bytes} bytes, the most that is read (VOXMOOD_MAX_CLIP_BYTES)."""
 

@@ -19,6 +19,8 @@ from shared.errors import ClipError, Empty, NotAudio, NotFinite, TooShort, Unlik
 from shared.settings import Settings
 
 MINIMUM_S = 0.1
+SILENT_PEAK = 1e-4  # real quiet speakers peak at 0.006
+LOUDEST_PEAK = 2.0**31  # integers of 32 bits written as floats; far above, float32 features overflow
 BLOCK_SAMPLES = 2**18  # over all channels: 1 MiB of float32, also for 64 channels
 # libsndfile's words for these two mislead ("File does not exist … (possibly a pipe?)" for a cut MP3).
 REASONS = {1: "its content is of no known audio format", 7: "it breaks off within its header"}
@@ -51,6 +53,10 @@ class Recording:
     samples: NDArray[np.float32]
     duration_s: float
     peak: float
+
+    @property
+    def is_silent(self) -> bool:
+        return self.peak < SILENT_PEAK
 
 
 def decode(
@@ -115,6 +121,8 @@ def _read(file: soundfile.SoundFile, path: str, frames: int | None) -> tuple[NDA
         if not np.isfinite(block_peak):
             first = done + int(np.argmax(~np.isfinite(block).all(axis=1)))
             raise NotFinite(path=path, at_s=first / file.samplerate)
+        if block_peak > LOUDEST_PEAK:
+            raise UnlikelyHeader(path=path, claim=f"a peak of {block_peak:.0e} times full scale")
         peak = max(peak, block_peak)
         blocks.append(block.mean(axis=1))
         done += len(block)

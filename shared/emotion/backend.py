@@ -1,0 +1,44 @@
+"""Keras on TensorFlow, imported only by those who train or classify, and quiet."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+
+def load_keras(threads: int | None = None) -> Any:
+    """The keras module; with `threads`, TensorFlow gets so many inside an operation and between them.
+
+    Takes about 6 s the first time. A process that has run an operation already keeps its threads.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # whatever ~/.keras/keras.json says
+    with _quiet():
+        import keras
+        import tensorflow as tf
+
+    if threads is not None:
+        with suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+    return keras
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No stderr: TensorFlow 2.21 writes four lines about oneDNN there, past every log level."""
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a descriptor is what dup2 needs
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

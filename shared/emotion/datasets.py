@@ -1,0 +1,210 @@
+"""Labelled recordings: a folder of files named as RAVDESS names them, or with a labels.csv."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from shared.audio.decode import DecodeLimits, decode
+from shared.audio.features import FeatureSpec, Floats, features, fixed_length
+from shared.emotion.registry import sha256
+from shared.errors import (
+    AllButSilent,
+    ClipError,
+    ForeignNames,
+    NoRecordings,
+    UnknownEmotion,
+    UnknownSpeaker,
+    WrongLabels,
+)
+
+LABELS = "labels.csv"
+COLUMNS = "path", "emotion", "speaker"
+AUDIO_SUFFIXES = {".wav", ".flac", ".aiff", ".aif", ".ogg", ".mp3"}
+BATCH_CLIPS = 32
+
+# modality-channel-emotion-intensity-statement-repetition-actor
+RAVDESS_NAME = re.compile(r"\d\d-\d\d-(?P<emotion>\d\d)-\d\d-\d\d-\d\d-(?P<actor>\d\d)")
+RAVDESS_EMOTIONS = {
+    "01": "neutral",
+    "02": "calm",
+    "03": "happy",
+    "04": "sad",
+    "05": "angry",
+    "06": "fearful",
+    "07": "disgust",
+    "08": "surprised",
+}
+RAVDESS_ACTORS = 24
+RAVDESS_LICENCE = "CC BY-NC-SA 4.0"
+RAVDESS_CREDIT = (
+    "Livingstone SR, Russo FA (2018). The Ryerson Audio-Visual Database of Emotional Speech and Song "
+    "(RAVDESS). PLoS ONE 13(5): e0196391, doi 10.1371/journal.pone.0196391"
+)
+NOT_STATED = "not stated: that of the recordings"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Example:
+    """One labelled recording; path: inside the dataset's folder, with forward slashes."""
+
+    path: str
+    emotion: str
+    speaker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Labelled recordings below one folder, sorted by path."""
+
+    folder: Path
+    examples: tuple[Example, ...]
+    licence: str = NOT_STATED
+    credit: str = NOT_STATED
+
+    def emotions(self) -> list[str]:
+        return sorted({example.emotion for example in self.examples})
+
+    def check_emotions(self, emotions: Sequence[str]) -> None:
+        """Raise UnknownEmotion for a word that no recording is labelled with."""
+        for emotion in emotions:
+            if emotion not in self.emotions():
+                raise UnknownEmotion(emotion=emotion, known=", ".join(self.emotions()))
+
+    def check_speakers(self, speakers: Sequence[str]) -> None:
+        """Raise UnknownSpeaker for one that no recording is of."""
+        known = sorted({example.speaker for example in self.examples})
+        for speaker in speakers:
+            if speaker not in known:
+                raise UnknownSpeaker(speaker=speaker, known=", ".join(known))
+
+
+@dataclass(frozen=True, slots=True)
+class AudioData:
+    """features: (n, rows, frames, channels) of `examples`; left_out: a sentence for each other one."""
+
+    features: Floats
+    examples: tuple[Example, ...]
+    left_out: tuple[str, ...]
+
+
+def read_dataset(folder: Path, labels: Path | None = None) -> Dataset:
+    """The labelled recordings of a folder: by `labels`, else by its labels.csv, else by RAVDESS' names.
+
+    Raises NoRecordings, ForeignNames, or WrongLabels with the line.
+    """
+    if not folder.is_dir():
+        raise NoRecordings(folder=folder)
+    file = labels or folder / LABELS
+    if labels is not None or file.is_file():
+        dataset = Dataset(folder, tuple(sorted(_labelled(folder, file))))
+    else:
+        dataset = Dataset(folder, tuple(sorted(_named(folder))), RAVDESS_LICENCE, RAVDESS_CREDIT)
+    if not dataset.examples:
+        raise NoRecordings(folder=folder)
+    return dataset
+
+
+def _named(folder: Path) -> Iterator[Example]:
+    seen: set[str] = set()
+    for file in sorted(folder.rglob("*")):
+        name = RAVDESS_NAME.fullmatch(file.stem)
+        # Some copies of the corpus hold every file twice, which would put test clips into training.
+        if name is None or file.suffix.lower() not in AUDIO_SUFFIXES or file.stem in seen:
+            continue
+        seen.add(file.stem)
+        emotion, actor = name["emotion"], name["actor"]
+        if emotion not in RAVDESS_EMOTIONS:
+            raise ForeignNames(file=file, field="emotion", value=emotion)
+        if not 1 <= int(actor) <= RAVDESS_ACTORS:
+            raise ForeignNames(file=file, field="actor", value=actor)
+        yield Example(file.relative_to(folder).as_posix(), RAVDESS_EMOTIONS[emotion], actor)
+
+
+def _labelled(folder: Path, file: Path) -> Iterator[Example]:
+    seen: set[str] = set()
+    for line, row in _rows(file):
+        path = PurePosixPath(row["path"])
+        empty = next((column for column in COLUMNS if not row[column]), None)
+        if empty:
+            raise WrongLabels(file=file, line=line, reason=f"{empty} is empty")
+        if path.is_absolute() or ".." in path.parts:
+            raise WrongLabels(file=file, line=line, reason=f"{path} leads out of {folder}")
+        if not (folder / path).is_file():
+            raise WrongLabels(file=file, line=line, reason=f"there is no file {path} in {folder}")
+        if str(path) in seen:
+            raise WrongLabels(file=file, line=line, reason=f"{path} has a label already")
+        seen.add(str(path))
+        yield Example(str(path), row["emotion"], row["speaker"])
+
+
+def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and the three columns of each row; utf-8-sig, since Excel writes a mark first."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            reader = csv.DictReader(text)
+            missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+            if missing:
+                raise WrongLabels(file=file, line=1, reason=f"the column {missing[0]} is missing")
+            for row in reader:
+                yield reader.line_num, {column: (row[column] or "").strip() for column in COLUMNS}
+    except FileNotFoundError as error:
+        raise WrongLabels(file=file, line=1, reason="the file does not exist") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise WrongLabels(file=file, line=1, reason=f"not a CSV file in UTF-8 ({error})") from error
+
+
+def fingerprint(folder: Path, examples: Sequence[Example]) -> str:
+    """SHA-256 over the examples, sorted by path: path, SHA-256 of the content, emotion and speaker."""
+    digest = hashlib.sha256()
+    for example in sorted(examples):
+        content = sha256(folder / example.path)
+        digest.update(f"{example.path}\0{content}\0{example.emotion}\0{example.speaker}\n".encode())
+    return digest.hexdigest()
+
+
+def load_audio_data(
+    folder: Path,
+    examples: Sequence[Example],
+    spec: FeatureSpec,
+    limits: DecodeLimits,
+    advance: Callable[[int], None] = lambda _clips: None,
+) -> AudioData:
+    """The features of examples; recordings that cannot be read, or are all but silent, are left out.
+
+    `advance(clips)` is called as clips are done.
+    """
+    blocks: list[Floats] = []
+    kept: list[Example] = []
+    left_out: list[str] = []
+    for start in range(0, len(examples), BATCH_CLIPS):
+        batch = examples[start : start + BATCH_CLIPS]
+        clips: list[Floats] = []
+        for example in batch:
+            try:
+                clips.append(_samples(folder, example, spec, limits))
+            except ClipError as error:
+                left_out.append(str(error))
+            else:
+                kept.append(example)
+        if clips:
+            blocks.append(features(np.stack(clips), spec))
+        advance(len(batch))
+    together = np.concatenate(blocks) if blocks else np.empty((0, *spec.shape), np.float32)
+    return AudioData(together, tuple(kept), tuple(left_out))
+
+
+def _samples(folder: Path, example: Example, spec: FeatureSpec, limits: DecodeLimits) -> Floats:
+    with (folder / example.path).open("rb") as file:
+        recording = decode(
+            file, example.path, sampling_rate=spec.sampling_rate, seconds=spec.seconds, limits=limits
+        )
+    if recording.is_silent:
+        raise AllButSilent(path=example.path, peak=recording.peak)
+    return fixed_length(recording.samples, spec)

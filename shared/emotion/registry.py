@@ -1,0 +1,161 @@
+"""Model versions on disk: one folder each, described by manifest.json. Needs no network library."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from shared.audio.features import FeatureSpec
+from shared.errors import DamagedModel, ModelExists, UnknownModel, WrongVersionName
+
+MANIFEST = "manifest.json"
+MODEL = "model.keras"
+VERSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class ThresholdRule(BaseModel):
+    """Where a threshold comes from. unclipped: what the rule gave before its bounds."""
+
+    name: str
+    text: str
+    unknown_clips: int
+    unclipped: float | None
+
+
+class Metrics(BaseModel):
+    """How good a version was at the end of its training; all but train_accuracy on the test part.
+
+    confusion_matrix: rows true, columns predicted, in the order of the labels. rejected and
+    unknown_rejected: shares of test clips and of clips of unknown emotions below the threshold.
+    """
+
+    train_accuracy: float
+    accuracy: float
+    f1_weighted: float
+    f1_macro: float
+    f2_weighted: float
+    f2_macro: float
+    precision_weighted: float
+    precision_macro: float
+    recall_weighted: float
+    recall_macro: float
+    class_accuracy: dict[str, float]
+    confusion_matrix: list[list[int]]
+    rejected: float
+    unknown_rejected: float | None
+    epochs: int
+    best_epoch: int
+
+
+class Speakers(BaseModel):
+    """Who was heard in training, who in the test part, and who was kept out of all of it."""
+
+    training: list[str]
+    test: list[str]
+    reserve: list[str]
+
+
+class Data(BaseModel):
+    """What a version has seen. fingerprint: shared.emotion.datasets.fingerprint of it."""
+
+    fingerprint: str
+    clips: int
+    training_clips: int
+    test_clips: int
+    unknown_clips: int
+    left_out: int
+    licence: str
+    credit: str
+
+
+class Manifest(BaseModel):
+    """All that is to be known of a model version. unknown_labels: emotions left out of training.
+
+    files: SHA-256 of each file of the version. caveats: what its figures do not show.
+    """
+
+    version: str
+    labels: list[str]
+    unknown_labels: list[str]
+    feature_spec: FeatureSpec
+    network: str
+    threshold: float
+    threshold_rule: ThresholdRule
+    class_weights: dict[str, float]
+    metrics: Metrics
+    speakers: Speakers
+    data: Data
+    seed: int
+    caveats: list[str]
+    commit: str | None
+    created: datetime
+    files: dict[str, str]
+
+
+def versions(models_dir: Path) -> list[str]:
+    """The names of the versions in a folder, sorted."""
+    found = (manifest.parent.name for manifest in models_dir.glob(f"*/{MANIFEST}"))
+    return sorted(name for name in found if VERSION_NAME.fullmatch(name))
+
+
+def read_manifest(models_dir: Path, version: str) -> Manifest:
+    """The manifest of a version; raises UnknownModel or DamagedModel."""
+    known = versions(models_dir)
+    if version not in known:
+        raise UnknownModel(model=version, known=", ".join(known) or "none")
+    folder = models_dir / version
+    try:
+        return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = f"{MANIFEST}: {'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}"
+        raise DamagedModel(version=version, reason=reason, folder=folder) from error
+
+
+def verify(models_dir: Path, version: str) -> Manifest:
+    """The manifest, once every file's SHA-256 is as it says; else DamagedModel."""
+    manifest = read_manifest(models_dir, version)
+    folder = models_dir / version
+    for name, expected in manifest.files.items():
+        if not (folder / name).is_file():
+            raise DamagedModel(version=version, reason=f"{name} is missing", folder=folder)
+        if sha256(folder / name) != expected:
+            raise DamagedModel(version=version, reason=f"{name} has changed", folder=folder)
+    return manifest
+
+
+def check_new(models_dir: Path, version: str) -> None:
+    """Raise WrongVersionName or ModelExists unless a version of this name can be made."""
+    if not VERSION_NAME.fullmatch(version):
+        raise WrongVersionName(version=version)
+    if (models_dir / version).exists():
+        raise ModelExists(version=version, folder=models_dir)
+
+
+@contextmanager
+def new_version(models_dir: Path, version: str) -> Iterator[Path]:
+    """A folder to write a version into; it appears under its name when all went well, or never.
+
+    Until then it lies in a hidden folder beside the versions (one file system, so that one rename
+    does it).
+    """
+    models_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=models_dir, prefix=f".{version}.") as hidden:
+        folder = Path(hidden) / version
+        folder.mkdir()
+        yield folder
+        check_new(models_dir, version)
+        folder.rename(models_dir / version)
+
+
+def sha256(file: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
