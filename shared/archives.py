@@ -90,10 +90,8 @@ _REFUSED = {
 def _is_tar(head: bytes) -> bool:
     try:
         tarfile.TarInfo.frombuf(head[:HEAD_BYTES], "utf-8", "surrogateescape")
-    except tarfile.EOFHeaderError:
-        return True  # a tar without members: nothing but zeros
     except tarfile.HeaderError:
-        return False
+        return len(head) >= HEAD_BYTES and not any(head)  # nothing but zeros: a tar without members
     return True
 
 
@@ -132,8 +130,9 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
 def _refuse_archives(path: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The same chunks; NestedArchive when they begin as an archive does."""
     first = next(chunks, b"")
+    head = first[:HEAD_BYTES]
     try:
-        nested = kind_of(first[:HEAD_BYTES], path) is not Kind.LOOSE
+        nested = any(head) and kind_of(head, path) is not Kind.LOOSE  # zeros alone are no archive here
     except UnknownArchive:
         nested = True
     if nested:

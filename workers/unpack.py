@@ -177,7 +177,7 @@ class Unpacking:
             next_member=batch.next_member,
             lease_until=database.clock + self.parts.settings.lease_s,
             bytes_read=self.position,
-            shards=upload.c.shards + (stored is not None),
+            shards=upload.c.shards + int(stored is not None),
             clips=upload.c.clips + len(batch.rows),
             failed=upload.c.failed + batch.failed,
         )

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import redis
 
 from infra.stack.ports import LOOPBACK
 from infra.stack.state import Record, StateFolder
+from tests.servers import processes_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 Start = Callable[..., subprocess.Popen[str]]
@@ -45,7 +45,10 @@ def start(folder: StateFolder) -> Iterator[Start]:
     yield begin
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stdout.close()
+    for process in processes_of(folder.path):
+        process.kill()
 
 
 def wait_for(condition: Callable[[], object], limit_s: float = 10.0) -> None:
@@ -70,18 +73,6 @@ def running(folder: StateFolder, *names: str) -> Record:
     return record
 
 
-def processes_of(folder: StateFolder) -> list[psutil.Process]:
-    """All processes that were told this state folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("VOXMOOD_STATE") == str(folder.path):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return [process for process in found if process.is_running() and process.status() != "zombie"]
-
-
 def voxmood(*arguments: str, folder: StateFolder) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from shared.cli.main import main; main()", *arguments]
     return subprocess.run(
@@ -98,7 +89,7 @@ def test_the_parts_run_and_the_queue_asks_for_its_password(start: Start, folder:
 
     def answers() -> bool:
         try:
-            return bool(redis.Redis(LOOPBACK, port, password=password).ping())
+            return bool(redis.Redis(LOOPBACK, port, password=password, retry=None).ping())
         except redis.exceptions.ConnectionError:
             return False
 
@@ -113,14 +104,14 @@ def test_a_signal_ends_the_supervisor_and_all_that_it_started(
 ) -> None:
     supervisor = start("parent", "stubborn")
     running(folder, "queue", "parent", "stubborn")
-    wait_for(lambda: len(processes_of(folder)) >= 4)
+    wait_for(lambda: len(processes_of(folder.path)) >= 4)
     supervisor.send_signal(how)
     said, _ = supervisor.communicate(timeout=20)
     assert supervisor.returncode == 0
     assert f"{how.name}: ending all parts" in said
     assert "stubborn did not end within 1 s; killed" in said
     assert "parent did not end" not in said
-    assert processes_of(folder) == []
+    assert processes_of(folder.path) == []
     assert folder.record().children == {}
 
 
@@ -141,7 +132,7 @@ def test_down_ends_it(start: Start, folder: StateFolder) -> None:
     done = voxmood("down", folder=folder)
     assert done.returncode == 0, done.stderr
     assert supervisor.wait(1) == 0
-    assert processes_of(folder) == []
+    assert processes_of(folder.path) == []
 
 
 def test_down_without_a_stack_says_so(folder: StateFolder) -> None:
@@ -169,18 +160,18 @@ def test_kill_9_of_the_supervisor_leaves_no_process(start: Start, folder: StateF
     supervisor = start("stubborn")
     running(folder, "queue", "stubborn")
     supervisor.kill()
-    wait_for(lambda: not processes_of(folder))
+    wait_for(lambda: not processes_of(folder.path))
 
 
 def test_what_outlives_a_killed_supervisor_is_ended_by_the_next_up(start: Start, folder: StateFolder) -> None:
     first = start("parent")
     running(folder, "queue", "parent")
-    wait_for(lambda: len(processes_of(folder)) == 3)
+    wait_for(lambda: len(processes_of(folder.path)) == 3)
     first.kill()
     first.communicate()
     # The part's own child asked the kernel for nothing: it lives on, in the dead part's session.
-    wait_for(lambda: len(processes_of(folder)) == 1)
-    (orphan,) = processes_of(folder)
+    wait_for(lambda: len(processes_of(folder.path)) == 1)
+    (orphan,) = processes_of(folder.path)
     second = start("once")
     running(folder, "queue")
     assert not orphan.is_running()
@@ -192,13 +183,13 @@ def test_what_outlives_a_killed_supervisor_is_ended_by_the_next_up(start: Start,
 def test_what_outlives_a_killed_supervisor_is_ended_by_down(start: Start, folder: StateFolder) -> None:
     first = start("parent")
     running(folder, "queue", "parent")
-    wait_for(lambda: len(processes_of(folder)) == 3)
+    wait_for(lambda: len(processes_of(folder.path)) == 3)
     first.kill()
     first.communicate()
     done = voxmood("down", folder=folder)
     assert done.returncode == 0
     assert "Killed what parent had left." in done.stderr
-    assert processes_of(folder) == []
+    assert processes_of(folder.path) == []
 
 
 def test_a_killed_part_is_started_again_and_the_others_are_not(start: Start, folder: StateFolder) -> None:
