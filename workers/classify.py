@@ -153,9 +153,7 @@ class Classifying:
                         select(prediction.c.outcome, func.count())
                         .where(prediction.c.unit_id == self.lease.id)
                         .group_by(prediction.c.outcome)
-                    )
-                    .tuples()
-                    .all()
+                    ).all()
                 )
             )
             values = {outcome: counts[outcome] for outcome in OUTCOMES}

@@ -263,9 +263,7 @@ def insert_clips(database: Any, connection: Connection, rows: list[dict[str, Any
                 clip.c.duplicate_of.is_(None),
                 clip.c.sha256.in_({row["sha256"] for row in left}),
             )
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     connection.execute(insert(clip), [row | {"duplicate_of": first[row["sha256"]]} for row in left])
     return len(left)
