@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import secrets
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
+import psutil
 import psycopg
 import redis
 from botocore.client import BaseClient
@@ -25,6 +27,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.stack import parts
 from infra.stack.ports import LOOPBACK, Ports, remove_store_sockets
+from infra.stack.state import StateFolder
 from shared.processes import die_with_parent
 
 NOBODY = 65534  # PostgreSQL refuses to run as root
@@ -67,7 +70,10 @@ def running_valkey() -> Iterator[str]:
     with _folder("valkey") as folder, _ports("queue") as ports:
         part = parts.queue(folder, ports["queue"], password := secrets.token_hex(8))
         address = f"redis://:{password}@{LOOPBACK}:{ports['queue']}/0"
-        with _running(part.argv, folder, part.environment), redis.Redis.from_url(address) as client:
+        with (
+            _running(part.argv, folder, part.environment),
+            redis.Redis.from_url(address, retry=None) as client,
+        ):
             _wait(client.ping, redis.exceptions.ConnectionError, folder)
             yield address
 
@@ -134,6 +140,21 @@ def new_database(postgres: str) -> Iterator[str]:
             yield f"{postgres.rpartition('/')[0]}/{name}"
         finally:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def processes_of(state: Path) -> list[psutil.Process]:
+    """All living processes of the stack on this state folder."""
+    recorded = StateFolder(state).record()
+    sessions = [child.pid for child in recorded.children.values()] if recorded else []
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            # Valkey's environment cannot be read (it writes its title there), its session can.
+            if os.getsid(process.pid) in sessions or process.environ().get("VOXMOOD_STATE") == str(state):
+                found.append(process)
+    return found
 
 
 def _reachable_postgres(folder: Path) -> Path:

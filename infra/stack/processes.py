@@ -19,6 +19,7 @@ from shared.processes import die_with_parent, start_time
 
 PAUSE_S = 1.0  # before the first new start; doubles with each
 LONGEST_PAUSE_S = 30.0
+KILL_LIMIT_S = 5.0  # for what the kernel is still busy with
 HEALTHY_S = 60.0  # a process that has lived this long starts the pauses anew
 
 
@@ -140,23 +141,28 @@ def rotate(log: Path, over_bytes: int = 0) -> None:
 def end_leftovers(children: Mapping[str, ChildRecord], folder: Path) -> list[str]:
     """Kill what an earlier supervisor's children have left; the names of the parts concerned.
 
-    A process is one of them if it is in a recorded child's session, if that session's leader is the
-    recorded one or has ended, and if its environment names this state folder.
+    A process is one of them if it is in the session of a recorded child. Where the child itself, which led
+    that session, has ended, the process's environment must name this state folder as well.
     """
     found: dict[psutil.Process, str] = {}
     sessions = {child.pid: name for name, child in children.items()}
     for pid in psutil.pids():
         with contextlib.suppress(ProcessLookupError, psutil.Error):
             name = sessions.get(leader := os.getsid(pid))
-            if name is None or start_time(leader) not in (None, children[name].start_time):
+            if name is None:
                 continue
-            process = psutil.Process(pid)
-            if process.environ().get("VOXMOOD_STATE") == str(folder):
+            process, began = psutil.Process(pid), start_time(leader)
+            # Not asked of a living child: Valkey overwrites its environment with its title.
+            if began is None and process.environ().get("VOXMOOD_STATE") != str(folder):
+                continue
+            if began in (None, children[name].start_time):
                 found[process] = name
     for process in found:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(list(found), timeout=5)
+    deadline = time.monotonic() + KILL_LIMIT_S
+    while any(start_time(process.pid) for process in found) and time.monotonic() < deadline:
+        time.sleep(0.01)
     return sorted(set(found.values()))
 
 

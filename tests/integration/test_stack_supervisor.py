@@ -15,6 +15,7 @@ import redis
 
 from infra.stack.ports import LOOPBACK
 from infra.stack.state import Record, StateFolder
+from shared.processes import start_time
 from tests.servers import processes_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -28,7 +29,7 @@ def folder(tmp_path: Path) -> StateFolder:
 
 @pytest.fixture
 def start(folder: StateFolder) -> Iterator[Start]:
-    started = []
+    started = {}
 
     def begin(*parts: str, folder: StateFolder = folder) -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -39,16 +40,16 @@ def start(folder: StateFolder) -> Iterator[Start]:
             cwd=REPOSITORY,
             start_new_session=True,
         )
-        started.append(process)
+        started[process] = folder.path
         return process
 
     yield begin
-    for process in started:
+    for process, state in started.items():
         process.kill()
         process.wait()
         process.stdout.close()
-    for process in processes_of(folder.path):
-        process.kill()
+        for left in processes_of(state):
+            left.kill()
 
 
 def wait_for(condition: Callable[[], object], limit_s: float = 10.0) -> None:
@@ -95,7 +96,7 @@ def test_the_parts_run_and_the_queue_asks_for_its_password(start: Start, folder:
 
     wait_for(answers)
     with pytest.raises(redis.exceptions.AuthenticationError):
-        redis.Redis(LOOPBACK, port).ping()
+        redis.Redis(LOOPBACK, port, retry=None).ping()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -174,7 +175,7 @@ def test_what_outlives_a_killed_supervisor_is_ended_by_the_next_up(start: Start,
     (orphan,) = processes_of(folder.path)
     second = start("once")
     running(folder, "queue")
-    assert not orphan.is_running()
+    assert start_time(orphan.pid) is None
     second.terminate()
     said, _ = second.communicate(timeout=20)
     assert "killed what an earlier run had left: parent" in said
