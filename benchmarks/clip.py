@@ -1,0 +1,161 @@
+"""What a clip costs: the seed's way against ours, and ours stage by stage (`make bench`).
+
+On one core, from bytes in memory to probabilities. Each figure is the median of five repeats, in
+milliseconds a clip. The clips are RAVDESS's when they lie beside the repository, else synthesised.
+"""
+
+from __future__ import annotations
+
+import json as json_module
+import logging
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shared.errors import VoxmoodError
+from shared.settings import REPOSITORY, Settings
+
+RAVDESS = REPOSITORY.parent / "shared" / "data" / "ravdess"
+REPEATS = 5
+CLIPS = 128  # in one repeat of ours
+SEED_CLIPS = 4  # in one repeat of the seed's, which takes some 0.4 s a clip
+
+Clips = Sequence[tuple[str, bytes]]
+
+
+def recordings(folder: Path, count: int) -> Clips:
+    """`count` FLAC files of 16 kHz, (name, content): evenly from a folder, synthesised without one."""
+    from shared.audio.synthesis import COLOURS, flac_bytes, speech_like
+
+    files = sorted(folder.rglob("*.flac"))
+    if files:
+        return [(file.name, file.read_bytes()) for file in files[:: max(1, len(files) // count)][:count]]
+    emotions = tuple(COLOURS)
+    clips = (speech_like(emotions[seed % len(emotions)], 16000, 3.6, seed) for seed in range(count))
+    return [(f"synthesised {seed}", flac_bytes(clip, 16000)) for seed, clip in enumerate(clips)]
+
+
+def milliseconds(work: Callable[[], object], clips: int) -> float:
+    """Median time of `work` over `clips` clips, in ms a clip, after one run to warm up."""
+    work()
+    times = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times) / clips * 1000
+
+
+def seeds_way(settings: Settings, clips: Clips) -> dict[str, float]:
+    """librosa from each file, then `predict` on the one clip; with and without loading the model for it."""
+    import librosa
+
+    from shared.audio.features import fixed_length, get_audio_features
+    from shared.emotion.backend import load_keras
+    from shared.emotion.registry import MODEL
+
+    keras = load_keras(threads=1)
+    model_file = settings.models_dir / settings.champion / MODEL
+    model = keras.models.load_model(model_file)
+
+    def classify(reload: bool) -> None:
+        for _, content in clips:
+            network = keras.models.load_model(model_file) if reload else model
+            samples, _ = librosa.load(BytesIO(content), sr=16000, duration=3.0)
+            network.predict(get_audio_features(fixed_length(samples))[None], verbose=0)
+
+    return {
+        "seed_with_model_load": milliseconds(lambda: classify(reload=True), len(clips)),
+        "seed": milliseconds(lambda: classify(reload=False), len(clips)),
+    }
+
+
+def our_way(settings: Settings, clips: Clips) -> float:
+    """Classifier.classify in batches, as a worker calls it."""
+    from shared.emotion.classifier import Classifier
+
+    classifier = Classifier.load(settings.models_dir, settings.champion, threads=1)
+    return milliseconds(lambda: classifier.classify(clips, batch_clips=settings.batch_clips), len(clips))
+
+
+def our_stages(settings: Settings, clips: Clips) -> dict[str, float]:
+    """Each stage of ours alone; resampling with the same clips at 48 kHz."""
+    import numpy as np
+    import soxr
+
+    from shared.audio.decode import DecodeLimits, decode
+    from shared.audio.features import features, fixed_length
+    from shared.audio.synthesis import wav_bytes
+    from shared.emotion.backend import load_keras
+    from shared.emotion.registry import MODEL, read_manifest
+
+    spec = read_manifest(settings.models_dir, settings.champion).feature_spec
+    rate, limits = spec.sampling_rate, DecodeLimits.of(settings)
+
+    def decoded(clips: Clips, sampling_rate: int) -> list[np.ndarray]:
+        return [
+            decode(content, path, sampling_rate=sampling_rate, seconds=spec.seconds, limits=limits).samples
+            for path, content in clips
+        ]
+
+    samples = decoded(clips, rate)
+    high = [soxr.resample(clip, rate, 48000) for clip in samples]
+    high_clips = [(path, wav_bytes(clip, 48000)) for (path, _), clip in zip(clips, high, strict=True)]
+    fixed = np.stack([fixed_length(clip, spec) for clip in samples])
+    inputs = features(fixed, spec)
+    network = load_keras(threads=1).models.load_model(
+        settings.models_dir / settings.champion / MODEL, compile=False
+    )
+    batches = [inputs[i : i + settings.batch_clips] for i in range(0, len(inputs), settings.batch_clips)]
+    stages: dict[str, Callable[[], object]] = {
+        "decode_flac_16_khz": lambda: decoded(clips, rate),
+        "decode_wav_48_khz": lambda: decoded(high_clips, 48000),
+        "resample_48_to_16_khz": lambda: [soxr.resample(clip, 48000, rate, quality="HQ") for clip in high],
+        "features": lambda: features(fixed, spec),
+        "network": lambda: [network.predict_on_batch(batch) for batch in batches],
+    }
+    return {name: milliseconds(stage, len(clips)) for name, stage in stages.items()}
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="Folder of 16 kHz FLAC files.")] = RAVDESS,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure, and print a table."""
+    # Before NumPy and TensorFlow are imported: they make a thread a core that they see.
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # the seed's way has it trace for every clip
+    settings = Settings()
+    clips = recordings(data, CLIPS)
+    ours = our_way(settings, clips)
+    ways = seeds_way(settings, clips[:SEED_CLIPS]) | {"ours": ours}
+    stages = our_stages(settings, clips)
+    if json:
+        print(json_module.dumps({"clips": len(clips), "ms_a_clip": ways, "stages_ms_a_clip": stages}))
+        return
+    table = Table(title=f"{len(clips)} clips, such as {clips[0][0]}, on one core", box=None)
+    table.add_column("", no_wrap=True)
+    for heading in ("ms a clip", "clips a second", "times the seed"):
+        table.add_column(heading, justify="right")
+    for name, cost in ways.items():
+        times = ways["seed_with_model_load"] / cost
+        table.add_row(name.replace("_", " "), f"{cost:,.1f}", f"{1000 / cost:,.0f}", f"{times:,.0f}")
+    for name, cost in stages.items():
+        table.add_row(f"  {name.replace('_', ' ')}", f"{cost:,.2f}", f"{1000 / cost:,.0f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except VoxmoodError as error:
+        sys.exit(f"voxmood: {error}")
