@@ -218,11 +218,11 @@ class PortTaken(VoxmoodError):
 
 
 class AlreadyRunning(VoxmoodError):
-    """voxmood runs already on {state_dir}: {api_url} (process {pid}). End it with `voxmood down`."""
+    """A stack runs already on {state_dir}: {api_url} (process {pid}). End it with `voxmood down`."""
 
 
 class NotRunning(VoxmoodError):
-    """No voxmood runs on {state_dir}. Start it with `voxmood up`."""
+    """No stack runs on {state_dir}. Start it with `voxmood up`."""
 
 
 class PartFailed(VoxmoodError):

@@ -16,11 +16,14 @@ def die_with_parent(parent: int, signal_number: int = signal.SIGKILL) -> None:
 
     The wish does not pass on to children: each calls this again, right after its fork. A parent that
     was gone before the call sends nothing any more; therefore `parent`, its process number, is compared
-    afterwards, and this process ends itself when it has been inherited by another.
+    afterwards, and this process ends itself when it has been inherited by another. Called in `parent`
+    itself (a Celery pool without children does) it changes nothing.
 
     Raises:
         OSError: the kernel refused (prctl(2)).
     """
+    if parent == os.getpid():
+        return
     if _libc.prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))

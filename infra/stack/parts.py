@@ -91,7 +91,7 @@ def application(folder: Path, workers: int, flower_port: int) -> list[Part]:
     flower = (f"--address={LOOPBACK}", f"--port={flower_port}", "--max_tasks=20000", "--read_only=True")
     return [
         Part("database", (sys.executable, "-m", "shared.database.upgrade"), once=True),
-        Part("api", (sys.executable, "-m", "api.app"), ends=2),
+        Part("api", (sys.executable, "-m", "api.app"), ends=2, grace_s=8),
         # Each child works with one thread: as many children as cores fill the machine.
         _worker("classify", "classify,classify.small", workers, environment=ONE_THREAD),
         _worker("unpack", "unpack", 1),

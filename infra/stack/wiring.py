@@ -60,6 +60,7 @@ def wire(folder: StateFolder, ports: Ports, *, workers: int, api_port: int | Non
         environment["VOXMOOD_S3_ACCESS_KEY"] = access_key = credentials.s3_access_key
         environment["VOXMOOD_S3_SECRET_KEY"] = secret_key = credentials.s3_secret_key
         environment["VOXMOOD_S3_BUCKET"] = bucket = given.get("VOXMOOD_S3_BUCKET", BUCKET)
+        environment["VOXMOOD_STORE_DIR"] = str(folder.path / "store")
         made.insert(0, parts.store(folder.path / "store", chosen, access_key, secret_key, bucket))
     if "VOXMOOD_BROKER_URL" not in given:
         password = credentials.queue_password

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.live import Live
-from rich.logging import RichHandler
 from rich.table import Table
 from rich.text import Text
 
@@ -76,8 +75,7 @@ def up(
             return
         pid = control.detach(supervisor)
     with Readiness(record, folder, json=json) as readiness:
-        while not readiness.reached:
-            readiness.look()
+        while not readiness.look():
             if start_time(pid) is None:
                 raise PartFailed(part="The supervisor", reason="it has ended", log=folder.log("supervisor"))
             time.sleep(LOOK_EVERY_S)
@@ -96,6 +94,13 @@ def down(state: State = None) -> None:
     say(f"voxmood has ended. Jobs and results are kept in {folder.path}; `voxmood up` goes on with them.")
 
 
+class SayingHandler(logging.Handler):
+    """Says each message to the person."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(self.format(record))
+
+
 class Readiness:
     """Looks until all parts are ready, tells the person meanwhile what is waited for, then the addresses.
 
@@ -105,7 +110,7 @@ class Readiness:
     def __init__(self, record: Record, folder: StateFolder, *, json: bool) -> None:
         from infra.stack import control
 
-        self.reached = False
+        self._reached = False
         self._record = record
         self._folder = folder
         self._json = json
@@ -123,32 +128,25 @@ class Readiness:
         self._line.stop()
         self._client.close()
 
-    def look_patiently(self) -> None:
-        """Look once, and tell; at the time limit only tell."""
-        try:
-            self.look()
-        except PartFailed as late:
-            say(str(late))
-
-    def look(self) -> None:
-        """Look once, and tell.
+    def look(self) -> bool:
+        """Look once, and tell; whether all parts were ready now or before.
 
         Raises:
             PartFailed: once, when the time limit has passed.
         """
         from infra.stack import control
 
-        if self.reached:
-            return
+        if self._reached:
+            return True
         seconds = time.monotonic() - self._started
         before, self._waited_for = self._waited_for, control.waited_for(self._record, self._client)
         if not self._waited_for:
-            self.reached = True
+            self._reached = True
             self._line.update(Text(), refresh=True)
             self._line.stop()
             say(f"Ready after {seconds:.0f} s")
             self._show()
-            return
+            return True
         sentence = f"Waiting for {', '.join(self._waited_for)}"
         if err.is_terminal:
             self._line.update(Text(f"{sentence} ({seconds:.0f} s)"), refresh=True)
@@ -157,6 +155,14 @@ class Readiness:
         if seconds > self._limit_s:
             self._limit_s = math.inf
             raise self._failure()
+        return False
+
+    def look_patiently(self) -> None:
+        """Look once, and tell; after the time limit too."""
+        try:
+            self.look()
+        except PartFailed as late:
+            say(str(late))
 
     def _failure(self) -> PartFailed:
         logs = []
@@ -171,10 +177,8 @@ class Readiness:
         if self._json:
             print_json((self._folder.record() or self._record).model_dump())
             return
-        record, state = (
-            self._record,
-            "" if self._folder.path == default_state_dir() else f" --state {self._folder.path}",
-        )
+        record = self._record
+        state = "" if self._folder.path == default_state_dir().absolute() else f" --state {record.state_dir}"
         table = Table.grid(padding=(0, 2))
         for what, where in (
             ("API", record.api_url),
@@ -195,7 +199,7 @@ def _log_to(folder: StateFolder, *, to_person: bool) -> None:
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handlers: list[logging.Handler] = [file]
     if to_person:
-        handlers.append(RichHandler(console=err, show_path=False, show_level=False, markup=False))
+        handlers.append(SayingHandler())
     logger = logging.getLogger("voxmood.stack")
     logger.setLevel(logging.INFO)
     for handler in handlers:

@@ -141,7 +141,7 @@ def test_down_without_a_stack_says_so(folder: StateFolder) -> None:
     assert done.returncode == 1
     assert (
         done.stderr.split()
-        == f"voxmood: No voxmood runs on {folder.path}. Start it with `voxmood up`.".split()
+        == f"voxmood: No stack runs on {folder.path}. Start it with `voxmood up`.".split()
     )
     assert not folder.path.exists()
 

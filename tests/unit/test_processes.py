@@ -103,6 +103,12 @@ def test_a_process_whose_parent_was_gone_before_it_asked_ends_at_once() -> None:
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, "")
 
 
+def test_the_parent_itself_does_not_die_of_the_question() -> None:
+    program = "import os; from shared.processes import die_with_parent; die_with_parent(os.getpid()); print(1)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "1\n")
+
+
 def test_a_part_that_ends_is_started_again_after_growing_pauses(
     make_child: MakeChild, monkeypatch: pytest.MonkeyPatch
 ) -> None:
