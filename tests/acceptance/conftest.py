@@ -1,0 +1,24 @@
+"""The running stack's API, and the real recordings where they lie beside the clone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.jobs import Api
+from tests.recordings import RAVDESS
+
+
+@pytest.fixture(scope="session")
+def api(stack) -> Api:
+    """The API of the session's stack."""
+    return Api(stack.api_url)
+
+
+@pytest.fixture(scope="session")
+def ravdess() -> list[Path]:
+    """All 2,036 recordings of actors 01–20, sorted; skips where they are not there."""
+    if not RAVDESS.is_dir():
+        pytest.skip(f"no recordings in {RAVDESS}")
+    return sorted(RAVDESS.rglob("*.flac"))

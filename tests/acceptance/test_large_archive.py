@@ -1,0 +1,92 @@
+"""Promise 3: memory of every process is bounded, whatever the archive's size."""
+
+from __future__ import annotations
+
+import tarfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from shared.audio.synthesis import speech_like, wav_bytes
+from tests.acceptance.jobs import Api
+
+MEGABYTE = 10**6
+API_LIMIT, WORKER_LIMIT = 300 * MEGABYTE, 1_200 * MEGABYTE
+GROWTH_LIMIT = 60 * MEGABYTE
+
+
+def tar_stream(total_bytes: int) -> Iterator[bytes]:
+    """A tar of stereo recordings of 30 s at 48 kHz (5.8 MB each), made as it is sent."""
+    voice = speech_like("angry", 48_000, 30.0, seed=5)
+    sent = number = 0
+    while sent < total_bytes:
+        voice[:8] = number / 2**15  # each clip its own bytes, or they would be duplicates
+        body = wav_bytes(voice[:, None].repeat(2, axis=1), 48_000)
+        info = tarfile.TarInfo(f"{number:05d}.wav")
+        info.size = len(body)
+        yield info.tobuf() + body + bytes(-len(body) % tarfile.BLOCKSIZE)
+        sent += len(body)
+        number += 1
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+class MemoryWatch(threading.Thread):
+    """The most resident memory of each process below a supervisor, sampled five times a second."""
+
+    def __init__(self, supervisor: int) -> None:
+        super().__init__(daemon=True)
+        self.supervisor = psutil.Process(supervisor)
+        self.most: dict[str, int] = defaultdict(int)
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(0.2):
+            for process in self.supervisor.children(recursive=True):
+                try:
+                    command, memory = " ".join(process.cmdline()), process.memory_info().rss
+                except psutil.NoSuchProcess:
+                    continue
+                kind = "api" if "api.app" in command else "worker" if "celery" in command else "other"
+                self.most[kind] = max(self.most[kind], memory)
+
+
+def peak_of(api: Api, stack, total_bytes: int) -> dict[str, int]:
+    """Send one archive and wait for its end; the most memory of the API and of any worker meanwhile."""
+    watch = MemoryWatch(stack.pid)
+    watch.start()
+    job = api.create(name=f"{total_bytes / 1e9:.1f} GB")
+    answer = api.http.put(f"/v1/jobs/{job}/uploads/large.tar", content=tar_stream(total_bytes), timeout=None)
+    assert answer.status_code == 201, answer.text
+    api.start(job)
+    document = api.wait(job, 900)
+    watch.ended.set()
+    watch.join()
+    assert document["state"] == "done"
+    assert document["counts"]["failed"] == 0
+    print(f"{total_bytes / 1e9:.2f} GB, {document['counts']['done']} clips:",
+          {kind: f"{most / 1e6:.0f} MB" for kind, most in watch.most.items()})  # fmt: skip
+    return dict(watch.most)
+
+
+@pytest.mark.parametrize(
+    ("small", "large"),
+    [
+        pytest.param(100 * MEGABYTE, 400 * MEGABYTE, id="0.1 and 0.4 GB"),
+        pytest.param(1_000 * MEGABYTE, 3_000 * MEGABYTE, id="1 and 3 GB", marks=pytest.mark.long),
+    ],
+)
+def test_memory_does_not_grow_with_the_archive(new_stack, small: int, large: int) -> None:
+    with new_stack(workers=2) as stack:
+        api = Api(stack.api_url)
+        time.sleep(1)
+        first = peak_of(api, stack, small)
+        second = peak_of(api, stack, large)
+    for peak in (first, second):
+        assert peak["api"] < API_LIMIT
+        assert peak["worker"] < WORKER_LIMIT
+    assert second["api"] - first["api"] < GROWTH_LIMIT
+    assert second["worker"] - first["worker"] < GROWTH_LIMIT

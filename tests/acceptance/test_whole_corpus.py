@@ -1,0 +1,76 @@
+"""The main job: a zip of all 2,036 recordings becomes 2,036 rows, whatever is killed meanwhile."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.jobs import Api
+from tests.recordings import ORIGINAL, zip_files
+
+
+@pytest.fixture(scope="module")
+def archive(ravdess: list[Path]) -> bytes:
+    """All of RAVDESS that lies beside the clone."""
+    return zip_files(ravdess)
+
+
+def check_rows(api: Api, job: int, ravdess: list[Path]) -> None:
+    """One row a recording, in archive order; the known twins point to one computation."""
+    rows = api.rows(job)
+    assert [row["path"] for row in rows] == [f"{path.parent.name}/{path.name}" for path in ravdess]
+    assert {row["outcome"] for row in rows} <= {"classified", "rejected"}
+    twins = [row for row in rows if row["path"].endswith(("-01-02-01-07.flac", "-01-02-02-07.flac"))]
+    same = {row["path"]: row["confidence"] for row in twins if "/03-01-03-" in row["path"]}
+    assert len(same) == 2
+    assert len(set(same.values())) == 1
+
+
+def test_the_whole_corpus_becomes_a_row_a_recording(api: Api, archive: bytes, ravdess: list[Path]) -> None:
+    document = api.run({"ravdess.zip": archive}, limit_s=300)
+    assert document["state"] == "done"
+    assert document["counts"]["done"] == document["counts"]["clips"] == len(ravdess)
+    assert document["counts"]["duplicates"] == 1
+    assert document["counts"]["failed"] == 0
+    check_rows(api, document["id"], ravdess)
+
+
+def test_after_kill_9_of_everything_in_the_middle_the_next_up_goes_on(
+    new_stack, archive: bytes, ravdess: list[Path]
+) -> None:
+    with new_stack(workers=2, VOXMOOD_SHARD_CLIPS="64", VOXMOOD_LEASE_S="5") as stack:
+        api = Api(stack.api_url)
+        job = api.create(name="killed")
+        assert api.http.put(f"/v1/jobs/{job}/uploads/ravdess.zip", content=archive).status_code == 201
+        api.start(job)
+        end = time.monotonic() + 120
+        while (done := api.http.get(f"/v1/jobs/{job}").json()["counts"]["done"]) < 300:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        stack.kill_all()
+        assert done < len(ravdess), "the job ended before it could be killed"
+        stack.up()
+        api = Api(stack.api_url)
+        document = api.wait(job, 240)
+        assert document["state"] == "done"
+        check_rows(api, job, ravdess)
+        database = sqlite3.connect(stack.database_url.removeprefix("sqlite:///"))
+        counts = database.execute(
+            "SELECT count(*), count(DISTINCT clip_id) FROM results WHERE job = ?", [job]
+        )
+        assert counts.fetchone() == (len(ravdess), len(ravdess))
+        database.close()
+
+
+def test_every_original_file_gets_an_outcome(api: Api) -> None:
+    """48 kHz WAVs with a 4 kB chunk before the data, stereo, 24,414 Hz, 96 kHz, AIFF named .wav."""
+    if not ORIGINAL.is_dir():
+        pytest.skip(f"no recordings in {ORIGINAL}")
+    files = sorted(path for path in ORIGINAL.rglob("*") if path.is_file() and path.suffix != ".md")
+    document = api.run({"original.zip": zip_files(files)})
+    rows = api.rows(document["id"])
+    assert len(rows) == len(files)
+    assert {row["outcome"] for row in rows} <= {"classified", "rejected"}, rows

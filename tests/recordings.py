@@ -1,0 +1,21 @@
+"""Where real recordings lie, if they do: in `shared/data` beside the clone."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+RAVDESS = DATA / "ravdess"
+ORIGINAL = DATA / "original"
+
+
+def zip_files(paths: Sequence[Path]) -> bytes:
+    """A zip of these files, by their names and their folders' names."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for path in paths:
+            archive.write(path, f"{path.parent.name}/{path.name}")
+    return file.getvalue()
