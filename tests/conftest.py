@@ -6,7 +6,22 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers import Store, new_database, running_postgres, running_store, running_valkey
+from tests.servers import (
+    Stack,
+    Store,
+    new_database,
+    running_postgres,
+    running_stack,
+    running_store,
+    running_valkey,
+)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole stack with two classifying workers, ready. Ends without leaving a process."""
+    with running_stack(tmp_path_factory.mktemp("stack") / "state", "--workers", "2") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

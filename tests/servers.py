@@ -9,6 +9,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3
 import psutil
@@ -27,9 +29,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.stack import parts
 from infra.stack.ports import LOOPBACK, Ports, remove_store_sockets
-from infra.stack.state import StateFolder
+from infra.stack.state import Record, StateFolder
 from shared.processes import die_with_parent
 
+VOXMOOD = Path(sys.executable).with_name("voxmood")
 NOBODY = 65534  # PostgreSQL refuses to run as root
 
 
@@ -62,6 +65,75 @@ class Store:
             region_name="us-east-1",
             config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10),
         )
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack of its own, and the command as a person would use it on that."""
+
+    state: Path
+    env: dict[str, str]
+
+    @property
+    def record(self) -> Record:
+        record = StateFolder(self.state).record()
+        assert record is not None, "no stack has run yet"
+        return record
+
+    @property
+    def api_url(self) -> str:
+        return self.record.api_url
+
+    @property
+    def flower_url(self) -> str:
+        return self.record.flower_url
+
+    @property
+    def database_url(self) -> str:
+        return self.record.database_url
+
+    def voxmood(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run `voxmood` with these arguments; it need not succeed."""
+        options = {"capture_output": True, "text": True, "check": False, "env": self.env, **options}
+        return subprocess.run([VOXMOOD, *arguments], **options)
+
+    def up(self, *arguments: str) -> None:
+        """Start it and wait until it is ready."""
+        done = self.voxmood("up", "--detach", *arguments)
+        logs = "".join(f"\n== {log.name}\n{log.read_text()[-2000:]}" for log in self.state.glob("logs/*.log"))
+        assert done.returncode == 0, done.stderr + logs
+
+    def down(self) -> None:
+        """End it and look that nothing is left."""
+        done = self.voxmood("down")
+        assert done.returncode == 0, done.stderr
+        left = processes_of(self.state)
+        assert left == [], "these processes outlived `voxmood down`"
+
+
+@contextmanager
+def running_stack(state: Path, *arguments: str) -> Iterator[Stack]:
+    """A real `voxmood up --detach` on this state folder."""
+    unset = {"PYTHONDONTWRITEBYTECODE", *(name for name in os.environ if name.startswith("VOXMOOD_"))}
+    env = {name: value for name, value in os.environ.items() if name not in unset}
+    # Sentences are not broken into lines of 80 characters.
+    stack = Stack(state, {**env, "VOXMOOD_STATE": str(state), "COLUMNS": "400"})
+    _prefer_unusual_ports(state)
+    try:
+        stack.up(*arguments)
+        yield stack
+    finally:
+        if StateFolder(state).held():
+            stack.down()
+
+
+def _prefer_unusual_ports(state: Path) -> None:
+    """Tests take no port that a person's own stack would have; a folder's last ports are taken again."""
+    folder = StateFolder(state)
+    folder.make()
+    with _ports(*parts.USUAL_PORTS) as ports:
+        unknown = dict.fromkeys(set(Record.model_fields) - {"workers", "ports", "supervisor", "children"}, "")
+        folder.write(Record(**unknown, workers=1, ports=ports))
 
 
 @contextmanager
