@@ -1,0 +1,121 @@
+"""`voxmood classify`: recordings to outcomes in this process, without the stack."""
+
+from __future__ import annotations
+
+import json as json_module
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from shared.cli.console import progress, say
+from shared.errors import FileMissing, Unreadable
+
+if TYPE_CHECKING:
+    from shared.emotion.classifier import Classifier, Verdict
+
+BAR_WIDTH = 30
+
+
+def classify_files(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Recordings, or folders of them.")],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON line a clip.")] = False,
+    model: Annotated[str | None, typer.Option(help="Model version. Default: the champion.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Reject below this confidence. Default: the version's.")
+    ] = None,
+) -> None:
+    """Classify recordings in this process: emotion, confidence and all probabilities, or why not.
+
+    The exit code is 1 if every recording failed.
+    """
+    from shared.settings import Settings
+
+    files = [file for path in paths for file in _files(path)]
+    settings = Settings()
+    counts: Counter[str] = Counter()
+    write = sys.stdout.write  # the bar would take sys.stdout's place, on the wrong side
+    from shared.emotion.classifier import Classifier
+
+    classifier = Classifier.load(settings.models_dir, model or settings.champion)
+    # On a terminal the results scroll by; a bar would be torn to pieces.
+    has_bar = len(files) > 1 and not sys.stdout.isatty()
+    with progress("clips") if has_bar else nullcontext() as bar:
+        task = bar.add_task("clips", total=len(files)) if bar else None
+        for start in range(0, len(files), settings.batch_clips):
+            batch = files[start : start + settings.batch_clips]
+            for verdict in _classify(classifier, batch, threshold, settings.batch_clips):
+                counts[verdict.outcome] += 1
+                write(_line(verdict, classifier) if json else _block(verdict))
+            if bar and task is not None:
+                bar.advance(task, len(batch))
+    if len(files) != 1:
+        say(f"{len(files)} clips: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+    if files and counts["failed"] == len(files):
+        raise typer.Exit(1)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """The file itself, or the files below a folder, sorted, but for what systems leave there."""
+    from shared.archives import is_litter
+
+    if path.is_dir():
+        found = (file for file in path.rglob("*") if file.is_file())
+        yield from sorted(file for file in found if not is_litter(file.relative_to(path).as_posix()))
+    elif path.exists():
+        yield path
+    else:
+        raise FileMissing(path=path)
+
+
+def _classify(
+    classifier: Classifier, files: Sequence[Path], threshold: float | None, batch_clips: int
+) -> list[Verdict]:
+    from shared.archives import printable
+    from shared.emotion.classifier import Verdict
+
+    clips: list[tuple[str, BinaryIO]] = []
+    closed: dict[int, Verdict] = {}
+    with ExitStack() as stack:
+        for place, file in enumerate(files):
+            path = printable(os.fspath(file))
+            try:
+                clips.append((path, stack.enter_context(file.open("rb"))))
+            except OSError as error:
+                closed[place] = Verdict.failed(path, Unreadable(path=path, reason=error.strerror))
+        verdicts = iter(classifier.classify(clips, threshold, batch_clips))
+        return [closed.get(place) or next(verdicts) for place in range(len(files))]
+
+
+def _line(verdict: Verdict, classifier: Classifier) -> str:
+    """One JSON line, in the order of the result columns."""
+    probabilities = verdict.probabilities or {}
+    row: dict[str, Any] = {
+        "path": verdict.path,
+        "outcome": verdict.outcome,
+        "emotion": verdict.emotion,
+        "confidence": verdict.confidence,
+        "threshold": verdict.threshold,
+        "model_version": classifier.manifest.version,
+        "duration_s": verdict.duration_s,
+        "error_code": verdict.error_code,
+        "error": verdict.error,
+        **{f"p_{label}": probabilities.get(label) for label in classifier.manifest.labels},
+        "message": verdict.message,
+    }
+    return json_module.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _block(verdict: Verdict) -> str:
+    """What the seed's test_model.py printed: the answer, then all probabilities from the highest."""
+    lines = [verdict.path, f"  {verdict.message}"]
+    ranked = sorted((verdict.probabilities or {}).items(), key=lambda item: -item[1])
+    lines += [
+        f"  {label:<10} {share:.4f} {'█' * round(share * BAR_WIDTH)}".rstrip() for label, share in ranked
+    ]
+    return "\n".join(lines) + "\n\n"

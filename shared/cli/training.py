@@ -1,0 +1,62 @@
+"""`voxmood train`: recordings become a model version."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shared.cli.console import print_json, progress, say
+
+
+def train(
+    data: Annotated[Path, typer.Option(help="Folder of recordings named as RAVDESS', or with a labels.csv.")],
+    version: Annotated[str | None, typer.Option(help="Its name. Default: network, date and time.")] = None,
+    network: Annotated[str, typer.Option(help="Which network to train.")] = "seed",
+    drop: Annotated[
+        str, typer.Option(help="Emotions to leave out, as in sad,surprised: the unknowns of the threshold.")
+    ] = "",
+    reserve: Annotated[str, typer.Option(help="Speakers to keep out of everything, as in 19,20.")] = "",
+    labels: Annotated[
+        Path | None, typer.Option(help="CSV file with the columns path, emotion and speaker.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the split, the weights and the augmentation.")] = 42,
+    json: Annotated[bool, typer.Option("--json", help="Print the version's manifest as JSON.")] = False,
+) -> None:
+    """Train a model version; ends with the summary of its figures. Versions never change."""
+    from shared.audio.decode import DecodeLimits
+    from shared.emotion.evaluation import summary
+    from shared.emotion.publication import train_version
+    from shared.emotion.training import Recipe
+    from shared.settings import Settings
+
+    settings = Settings()
+    recipe = Recipe(
+        data=data,
+        version=version or f"{network}-{datetime.now():%Y%m%d-%H%M%S}",
+        network=network,
+        drop=_words(drop),
+        reserve=_words(reserve),
+        labels=labels,
+        seed=seed,
+    )
+    with progress("clips") as bar:
+        tasks = {stage: bar.add_task(stage, total=None) for stage in ("features", "training")}
+
+        def report(stage: str, done: int, total: int) -> None:
+            bar.update(tasks[stage], completed=done, total=total)
+
+        manifest, left_out = train_version(recipe, settings.models_dir, DecodeLimits.of(settings), report)
+    for sentence in left_out:
+        say(f"Left out: {sentence}")
+    if json:
+        print_json(manifest.model_dump(mode="json"))
+    else:
+        typer.echo(summary(manifest))
+    say(f"Saved: {settings.models_dir / manifest.version}")
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]

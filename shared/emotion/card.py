@@ -1,0 +1,93 @@
+"""The card of a version: a README beside its files, for those who find only the folder."""
+
+from __future__ import annotations
+
+from shared.emotion.registry import Manifest
+
+CARD = """\
+# {version}
+
+A network that hears one of {n_labels} emotions ({labels}) in speech or song, or refuses to answer.
+{dropped}
+
+| | |
+|---|---|
+| input | the first {seconds:g} s at {khz:g} kHz, mono, as features `{spec}` {shape} |
+| network | `{network}` |
+| threshold | {threshold:.2f}: {rule} |
+| trained | {created:%Y-%m-%d}, commit {commit}, seed {seed} |
+| data | {training_clips} clips to train, {test_clips} to test, {unknown_clips} of unknown emotions for \
+the threshold; fingerprint `{fingerprint}` |
+| speakers | {training_speakers} in training and test; kept out of everything: {reserve} |
+
+## Figures
+
+On the test part, a stratified fifth of the clips, drawn at random:
+
+| train accuracy | accuracy | F1 (weighted, macro) | F2 (weighted, macro) | precision | recall |
+|---|---|---|---|---|---|
+| {train_accuracy:.4f} | {accuracy:.4f} | {f1_weighted:.4f}, {f1_macro:.4f} | {f2_weighted:.4f}, \
+{f2_macro:.4f} | {precision_weighted:.4f} | {recall_weighted:.4f} |
+
+| emotion | class accuracy | class weight |
+|---|---|---|
+{classes}
+
+The threshold rejects {rejected:.1%} of the test clips{unknown_rejected}.
+
+**What these figures do not show.**
+{caveats}
+
+![Confusion matrix](confusion_matrix.png)
+![Training curves](training_curves.png)
+
+## Use
+
+`voxmood classify FILE --model {version}`. The files: `model.keras` (the network), `labels.json` (its outputs
+in order), `manifest.json` (everything about it, and the SHA-256 of each file), `class_weights.json`, and
+`labels.pkl`, a scikit-learn LabelEncoder for programs that expect one; voxmood never opens it.
+
+Emotions acted by a few speakers are not the emotions of people at large. Do not decide about people by this.
+The EU AI Act, Art. 5(1)(f), forbids inferring emotions at work and in education.
+
+## Licence
+
+Of the weights, because of the recordings they were trained on: {licence}. Recordings: {credit}.
+"""
+
+
+def card(manifest: Manifest) -> str:
+    """The card in Markdown."""
+    metrics, spec = manifest.metrics, manifest.feature_spec
+    unknown = " and ".join(manifest.unknown_labels)
+    dropped = f"Recordings of {unknown} were left out of its training: they are its unknowns."
+    unknown_rejected = (
+        "" if metrics.unknown_rejected is None else f", and {metrics.unknown_rejected:.1%} of {unknown}"
+    )
+    classes = (
+        f"| {label} | {metrics.class_accuracy[label]:.4f} | {manifest.class_weights[label]:.3f} |"
+        for label in manifest.labels
+    )
+    return CARD.format(
+        **metrics.model_dump(exclude={"unknown_rejected"}),
+        **manifest.data.model_dump(),
+        version=manifest.version,
+        n_labels=len(manifest.labels),
+        labels=", ".join(manifest.labels),
+        dropped=dropped if unknown else "",
+        seconds=spec.seconds,
+        khz=spec.sampling_rate / 1000,
+        spec=spec.name,
+        shape=" × ".join(map(str, spec.shape)),
+        network=manifest.network,
+        threshold=manifest.threshold,
+        rule=manifest.threshold_rule.text,
+        created=manifest.created,
+        commit=manifest.commit or "unknown",
+        seed=manifest.seed,
+        training_speakers=len(manifest.speakers.training),
+        reserve=", ".join(manifest.speakers.reserve) or "none",
+        classes="\n".join(classes),
+        unknown_rejected=unknown_rejected,
+        caveats="\n".join(f"- {caveat}" for caveat in manifest.caveats),
+    )

@@ -1,0 +1,95 @@
+"""How good a network is: the seed's figures, as values and as its SUMMARY."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import (
+    accuracy_score,
+    classification_report,
+    confusion_matrix,
+    f1_score,
+    fbeta_score,
+    precision_score,
+    recall_score,
+)
+
+from shared.emotion.registry import Manifest
+
+Indices = NDArray[np.int64]
+
+
+def scores(truth: Indices, predicted: Indices, labels: Sequence[str]) -> dict[str, object]:
+    """The figures of `Metrics` that follow from true and predicted classes, both (n,) indices of labels."""
+    matrix = confusion_matrix(truth, predicted, labels=range(len(labels)))
+    of_class = matrix.diagonal() / np.maximum(matrix.sum(axis=1), 1)
+    figures: dict[str, object] = {
+        "accuracy": float(accuracy_score(truth, predicted)),
+        "class_accuracy": dict(zip(labels, of_class.tolist(), strict=True)),
+        "confusion_matrix": matrix.tolist(),
+    }
+    for average in ("weighted", "macro"):
+        common = {"average": average, "zero_division": 0}
+        figures[f"f1_{average}"] = float(f1_score(truth, predicted, **common))
+        figures[f"f2_{average}"] = float(fbeta_score(truth, predicted, beta=2, **common))
+        figures[f"precision_{average}"] = float(precision_score(truth, predicted, **common))
+        figures[f"recall_{average}"] = float(recall_score(truth, predicted, **common))
+    return figures
+
+
+def summary(manifest: Manifest) -> str:
+    """The SUMMARY with which the seed's training ends."""
+    metrics, labels = manifest.metrics, manifest.labels
+    width = max(map(len, labels))
+    lines = [
+        "=" * 70,
+        f"SUMMARY  {manifest.version}",
+        "=" * 70,
+        f"Train accuracy:       {metrics.train_accuracy:.4f}",
+        f"Test accuracy:        {metrics.accuracy:.4f}",
+        f"F1 score (weighted):  {metrics.f1_weighted:.4f}    (macro): {metrics.f1_macro:.4f}",
+        f"F2 score (weighted):  {metrics.f2_weighted:.4f}    (macro): {metrics.f2_macro:.4f}",
+        f"Precision (weighted): {metrics.precision_weighted:.4f}    (macro): {metrics.precision_macro:.4f}",
+        f"Recall (weighted):    {metrics.recall_weighted:.4f}    (macro): {metrics.recall_macro:.4f}",
+        f"Epochs:               {metrics.epochs}, the best was {metrics.best_epoch}",
+        f"Threshold:            {manifest.threshold:.2f} ({manifest.threshold_rule.text})",
+        f"Rejected:             {metrics.rejected:.1%} of the test clips" + _unknowns(manifest),
+        "",
+        "Class accuracy:",
+        *(f"  {label:{width}}  {metrics.class_accuracy[label]:.4f}" for label in labels),
+        "",
+        "Confusion matrix (rows: true, columns: predicted):",
+        *_matrix(metrics.confusion_matrix, labels),
+        "",
+        "Classification report:",
+        _report(metrics.confusion_matrix, labels),
+        *(f"Note: {caveat}" for caveat in manifest.caveats),
+    ]
+    return "\n".join(lines)
+
+
+def _unknowns(manifest: Manifest) -> str:
+    share = manifest.metrics.unknown_rejected
+    return "" if share is None else f", {share:.1%} of {' and '.join(manifest.unknown_labels)}"
+
+
+def _matrix(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> list[str]:
+    width = max(map(len, labels)) + 2
+    header = " " * width + "".join(f"{label:>{width}}" for label in labels)
+    rows = (
+        f"{label:<{width}}" + "".join(f"{count:>{width}}" for count in row)
+        for label, row in zip(labels, matrix, strict=True)
+    )
+    return [header, *rows]
+
+
+def _report(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
+    """scikit-learn's report, from the true and predicted classes that the matrix counts."""
+    counts = np.asarray(matrix)
+    truth, predicted = (
+        np.repeat(side, counts.ravel()) for side in (i.ravel() for i in np.indices(counts.shape))
+    )
+    names = {"labels": range(len(labels)), "target_names": list(labels)}
+    return str(classification_report(truth, predicted, digits=4, zero_division=0, **names))

@@ -1,0 +1,147 @@
+"""The seed's recipe: split, augmentation, class weights and fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from shared.audio.augmentation import augment_dataset
+from shared.audio.features import Floats
+from shared.emotion.backend import load_keras
+from shared.emotion.datasets import AudioData
+from shared.emotion.networks import builder
+from shared.emotion.registry import Speakers
+from shared.errors import TooFewRecordings
+
+Indices = NDArray[np.int64]
+Report = Callable[[str, int, int], None]
+
+TEST_SHARE = 0.2
+FEWEST_CLIPS = 5  # of an emotion: one of them is for the test part
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to train. drop: emotions left out, the unknowns of the threshold; reserve: speakers who take
+    part in nothing; labels: a CSV file instead of the folder's own; seed: of split, weights and
+    augmentation."""
+
+    data: Path
+    version: str
+    network: str = "seed"
+    drop: Sequence[str] = ()
+    reserve: Sequence[str] = ()
+    labels: Path | None = None
+    seed: int = 42
+    epochs: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Features (n, rows, frames, channels) of both sides of the split, and of the unknown emotions.
+
+    train_classes, test_classes: (n,), indices of labels.
+    """
+
+    labels: list[str]
+    train: Floats
+    train_classes: Indices
+    test: Floats
+    test_classes: Indices
+    unknown: Floats
+    speakers: Speakers
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A fitted network with its course; class_weights: by index; best_epoch: its weights', from 1."""
+
+    network: Any
+    class_weights: dict[int, float]
+    history: dict[str, list[float]]
+    best_epoch: int
+
+
+def split(data: AudioData, recipe: Recipe) -> Parts:
+    """Stratified 80/20 over the known emotions; raises TooFewRecordings."""
+    emotions = np.array([example.emotion for example in data.examples])
+    speakers = np.array([example.speaker for example in data.examples])
+    is_known = ~np.isin(emotions, list(recipe.drop))
+    labels, classes, counts = np.unique(emotions[is_known], return_inverse=True, return_counts=True)
+    if len(labels) < 2 or counts.min() < FEWEST_CLIPS:
+        fewest = int(np.argmin(counts)) if len(labels) else None
+        raise TooFewRecordings(
+            emotion="No emotion" if fewest is None else labels[fewest],
+            clips=0 if fewest is None else counts[fewest],
+            minimum=FEWEST_CLIPS,
+        )
+    known = data.features[is_known]
+    train, test = train_test_split(
+        np.arange(len(known)), test_size=TEST_SHARE, random_state=recipe.seed, stratify=classes
+    )
+    heard = speakers[is_known]
+    return Parts(
+        labels=labels.tolist(),
+        train=known[train],
+        train_classes=classes[train],
+        test=known[test],
+        test_classes=classes[test],
+        unknown=data.features[~is_known],
+        speakers=Speakers(
+            training=sorted(set(heard[train])), test=sorted(set(heard[test])), reserve=sorted(recipe.reserve)
+        ),
+    )
+
+
+def compute_class_weights(classes: Indices) -> dict[int, float]:
+    """Median count / count of each class; to the power of 1.5 for a class below half the median."""
+    counts = np.bincount(classes)
+    ratios = np.median(counts) / counts
+    return dict(enumerate(np.where(ratios > 2, ratios**1.5, ratios).tolist()))
+
+
+def fit(parts: Parts, recipe: Recipe, best: Path, report: Report) -> Trained:
+    """Augment the training side and fit; the checkpoint of the best epoch goes to `best`.
+
+    The same seed gives the same weights on the same machine.
+    """
+    keras = load_keras()
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(recipe.seed)
+    tf.config.experimental.enable_op_determinism()
+    weights = compute_class_weights(parts.train_classes)
+    inputs, classes = augment_dataset(parts.train, parts.train_classes, np.random.default_rng(recipe.seed))
+    network = builder(recipe.network)(inputs.shape[1:], len(parts.labels))
+    network.compile(keras.optimizers.Adam(1e-3), loss="categorical_crossentropy", metrics=["accuracy"])
+    targets = keras.utils.to_categorical
+    callbacks = keras.callbacks
+    stopping = callbacks.EarlyStopping(
+        monitor="val_accuracy", patience=10, min_delta=0.001, restore_best_weights=True
+    )
+    history = network.fit(
+        inputs,
+        targets(classes, len(parts.labels)),
+        validation_data=(parts.test, targets(parts.test_classes, len(parts.labels))),
+        batch_size=32,
+        epochs=recipe.epochs,
+        class_weight=weights,
+        verbose=0,
+        callbacks=[
+            stopping,
+            callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.5, patience=5, cooldown=2, min_lr=1e-6),
+            callbacks.ModelCheckpoint(best, monitor="val_accuracy", save_best_only=True),
+            callbacks.LambdaCallback(
+                on_epoch_end=lambda epoch, _logs: report(
+                    "training", (epoch + 1) * len(inputs), recipe.epochs * len(inputs)
+                )
+            ),
+        ],
+    )
+    return Trained(network, weights, history.history, stopping.best_epoch + 1)
