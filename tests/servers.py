@@ -110,14 +110,20 @@ class Stack:
         left = processes_of(self.state)
         assert left == [], "these processes outlived `voxmood down`"
 
+    def kill(self) -> None:
+        """kill -9 of every process of it, as a power cut does."""
+        for process in processes_of(self.state):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
 
 @contextmanager
-def running_stack(state: Path, *arguments: str) -> Iterator[Stack]:
-    """A real `voxmood up --detach` on this state folder."""
+def running_stack(state: Path, *arguments: str, **settings: str) -> Iterator[Stack]:
+    """A real `voxmood up --detach` on this state folder; settings: VOXMOOD_… of its own."""
     unset = {"PYTHONDONTWRITEBYTECODE", *(name for name in os.environ if name.startswith("VOXMOOD_"))}
     env = {name: value for name, value in os.environ.items() if name not in unset}
     # Sentences are not broken into lines of 80 characters.
-    stack = Stack(state, {**env, "VOXMOOD_STATE": str(state), "COLUMNS": "400"})
+    stack = Stack(state, {**env, **settings, "VOXMOOD_STATE": str(state), "COLUMNS": "400"})
     _prefer_unusual_ports(state)
     try:
         stack.up(*arguments)

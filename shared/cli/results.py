@@ -64,9 +64,11 @@ def _write_file(client: Client, job: int, format: Format, model: str | None, out
 
 def _print_table(client: Client, job: int, model: str | None, limit: int) -> None:
     rows = client.results(job, model, page=min(limit, 1000) or 1000)
-    table = Table("path", "outcome", "emotion", box=None, header_style="bold", pad_edge=False)
-    table.add_column("confidence", justify="right")
-    table.add_column("what it says")
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("path", overflow="fold", ratio=3)
+    for column in ("outcome", "emotion", "confidence"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("reason", ratio=2)
     shown = 0
     for row in islice(rows, limit or None):
         table.add_row(*_cells(row))
@@ -80,11 +82,13 @@ def _print_table(client: Client, job: int, model: str | None, limit: int) -> Non
 
 def _cells(row: dict[str, Any]) -> tuple[Text, Text, str, str, Text]:
     confidence = "" if row["confidence"] is None else f"{row['confidence']:.2f}"
-    says = "" if row["outcome"] == "classified" else row["message"]
+    if row["outcome"] == "rejected":
+        confidence += f" < {row['threshold']:.2f}"
+    says = row["message"] if row["outcome"] in ("failed", "no_voice") else ""
     return (
         Text(row["path"]),
         Text(row["outcome"], style=_STYLES[row["outcome"]]),
         row["emotion"] or "",
         confidence,
-        Text(says),
+        Text(says.removeprefix(f"{row['path']} ")),
     )

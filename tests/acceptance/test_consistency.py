@@ -44,9 +44,8 @@ def test_probabilities_are_the_same_however_the_work_is_cut(
     reference, clips, new_stack, workers: int, shard_clips: int, batch_clips: int, order: int
 ) -> None:
     shuffled = random.Random(order).sample(clips, CLIPS)
-    with new_stack(
-        workers=workers, VOXMOOD_SHARD_CLIPS=str(shard_clips), VOXMOOD_BATCH_CLIPS=str(batch_clips)
-    ) as stack:
+    settings = {"VOXMOOD_SHARD_CLIPS": str(shard_clips), "VOXMOOD_BATCH_CLIPS": str(batch_clips)}
+    with new_stack("--workers", str(workers), **settings) as stack:
         found = probabilities(Api(stack.api_url), shuffled)
     assert found.keys() == reference.keys()
     heard = [path for path in reference if None not in reference[path].values()]

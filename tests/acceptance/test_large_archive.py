@@ -56,7 +56,7 @@ class MemoryWatch(threading.Thread):
 
 def peak_of(api: Api, stack, total_bytes: int) -> dict[str, int]:
     """Send one archive and wait for its end; the most memory of the API and of any worker meanwhile."""
-    watch = MemoryWatch(stack.pid)
+    watch = MemoryWatch(stack.record.supervisor.pid)
     watch.start()
     job = api.create(name=f"{total_bytes / 1e9:.1f} GB")
     answer = api.http.put(f"/v1/jobs/{job}/uploads/large.tar", content=tar_stream(total_bytes), timeout=None)
@@ -80,7 +80,7 @@ def peak_of(api: Api, stack, total_bytes: int) -> dict[str, int]:
     ],
 )
 def test_memory_does_not_grow_with_the_archive(new_stack, small: int, large: int) -> None:
-    with new_stack(workers=2) as stack:
+    with new_stack("--workers", "2") as stack:
         api = Api(stack.api_url)
         time.sleep(1)
         first = peak_of(api, stack, small)

@@ -41,7 +41,7 @@ def test_the_whole_corpus_becomes_a_row_a_recording(api: Api, archive: bytes, ra
 def test_after_kill_9_of_everything_in_the_middle_the_next_up_goes_on(
     new_stack, archive: bytes, ravdess: list[Path]
 ) -> None:
-    with new_stack(workers=2, VOXMOOD_SHARD_CLIPS="64", VOXMOOD_LEASE_S="5") as stack:
+    with new_stack("--workers", "2", VOXMOOD_SHARD_CLIPS="64", VOXMOOD_LEASE_S="5") as stack:
         api = Api(stack.api_url)
         job = api.create(name="killed")
         assert api.http.put(f"/v1/jobs/{job}/uploads/ravdess.zip", content=archive).status_code == 201
@@ -50,9 +50,9 @@ def test_after_kill_9_of_everything_in_the_middle_the_next_up_goes_on(
         while (done := api.http.get(f"/v1/jobs/{job}").json()["counts"]["done"]) < 300:
             assert time.monotonic() < end
             time.sleep(0.05)
-        stack.kill_all()
+        stack.kill()
         assert done < len(ravdess), "the job ended before it could be killed"
-        stack.up()
+        stack.up("--workers", "2")
         api = Api(stack.api_url)
         document = api.wait(job, 240)
         assert document["state"] == "done"

@@ -55,6 +55,24 @@ def test_every_part_listens_on_the_loopback_alone(own_stack: Stack) -> None:
     assert set(own_stack.record.ports.values()) <= set(listening)
 
 
+def test_the_stores_other_doors_are_shut(own_stack: Stack) -> None:
+    ports = own_stack.record.ports
+    bucket = "/buckets/voxmood/"
+    for name, path in (
+        ("s3", "/voxmood"),
+        ("store_filer", bucket),
+        ("store_master", "/col/delete?collection=none"),
+        ("store_master", "/dir/assign"),
+        ("store_volume", "/ui/index.html"),
+        ("store_admin", "/"),
+    ):
+        answer = httpx.get(f"http://127.0.0.1:{ports[name]}{path}", trust_env=False)
+        assert answer.status_code in (401, 403, 404), (name, path, answer.status_code)
+    assert (
+        httpx.delete(f"http://127.0.0.1:{ports['store_filer']}{bucket}", trust_env=False).status_code == 404
+    )
+
+
 def test_a_second_up_is_refused_and_a_detached_one_names_the_addresses(own_stack: Stack) -> None:
     before = own_stack.record
     refused = own_stack.voxmood("up")

@@ -140,8 +140,7 @@ def test_down_without_a_stack_says_so(folder: StateFolder) -> None:
     done = voxmood("down", folder=folder)
     assert done.returncode == 1
     assert (
-        done.stderr.split()
-        == f"voxmood: No stack runs on {folder.path}. Start it with `voxmood up`.".split()
+        done.stderr.split() == f"voxmood: No stack runs on {folder.path}. Start it with `voxmood up`.".split()
     )
     assert not folder.path.exists()
 

@@ -1,0 +1,204 @@
+"""Decoding: what librosa.load gives, from any container, within bounds, or a sentence."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+
+from shared.audio.decode import DecodeLimits, Recording, decode
+from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
+from shared.errors import ClipError, Empty, NotAudio, NotFinite, TooShort, UnlikelyHeader, Unreadable
+from shared.settings import Settings
+
+LIMITS = DecodeLimits.of(Settings())
+
+
+def decode_start(source: bytes | io.BytesIO, path: str = "a.wav", seconds: float | None = 3.0) -> Recording:
+    return decode(source, path, sampling_rate=16000, seconds=seconds, limits=LIMITS)
+
+
+def stereo(sampling_rate: int, duration_s: float = 4.0) -> np.ndarray:
+    left = speech_like("happy", sampling_rate, duration_s, seed=1)
+    return np.stack([left, 0.5 * speech_like("angry", sampling_rate, duration_s, seed=2)], axis=1)
+
+
+@pytest.mark.parametrize("sampling_rate", [8000, 16000, 24414, 44100, 48000, 96000])
+def test_samples_equal_those_of_librosa_load(sampling_rate: int, tmp_path: Path) -> None:
+    file = tmp_path / "clip.wav"
+    file.write_bytes(wav_bytes(stereo(sampling_rate), sampling_rate))
+    expected, _ = librosa.load(file, sr=16000, duration=3.0)
+    recording = decode_start(file.read_bytes())
+    assert recording.samples.dtype == np.float32
+    assert abs(len(expected) - len(recording.samples)) <= 1  # librosa rounds the length up
+    n = min(len(expected), len(recording.samples))
+    assert np.array_equal(expected[:n], recording.samples[:n])
+
+
+@pytest.mark.parametrize(
+    ("container", "subtype"),
+    [
+        ("WAV", "PCM_U8"),
+        ("WAV", "PCM_24"),
+        ("WAV", "FLOAT"),
+        ("WAVEX", "PCM_16"),
+        ("RF64", "PCM_16"),
+        ("FLAC", "PCM_24"),
+        ("AIFF", "PCM_16"),
+        ("OGG", "VORBIS"),
+        ("OGG", "OPUS"),
+        ("MP3", "MPEG_LAYER_III"),
+    ],
+)
+def test_a_container_is_told_by_its_content_not_by_its_name(container: str, subtype: str) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, speech_like("happy", 48000, 4.0, seed=1), 48000, subtype, format=container)
+    recording = decode_start(file.getvalue(), "recording.raw")
+    assert recording.duration_s == pytest.approx(4.0, abs=0.01)
+    assert len(recording.samples) == 48000
+    assert recording.peak == pytest.approx(0.35, abs=0.02)
+
+
+def test_a_file_named_raw_is_not_taken_for_headerless_samples(tmp_path: Path) -> None:
+    path = tmp_path / "recording.raw"
+    path.write_bytes(wav_bytes(stereo(16000), 16000))
+    with path.open("rb") as file:
+        assert (
+            decode(file, "recording.raw", sampling_rate=16000, seconds=3.0, limits=LIMITS).duration_s == 4.0
+        )
+
+
+def test_the_peak_is_taken_before_the_channels_are_mixed() -> None:
+    left = speech_like("angry", 16000, 1.0, seed=3)
+    recording = decode_start(wav_bytes(np.stack([left, -left], axis=1), 16000))
+    assert recording.peak == pytest.approx(np.abs(left).max(), abs=1e-4)
+    assert np.abs(recording.samples).max() < 1e-4
+
+
+def test_without_a_limit_of_seconds_all_is_decoded() -> None:
+    samples = speech_like("calm", 16000, 40.0, seed=4)  # three blocks
+    recording = decode_start(wav_bytes(samples, 16000, "FLOAT"), seconds=None)
+    assert np.array_equal(recording.samples, samples)
+
+
+def broken(name: str) -> bytes:
+    speech = speech_like("neutral", 16000, 1.0, seed=5)
+    no_number, infinite, absurd = speech.copy(), speech.copy(), speech.copy()
+    no_number[8000], infinite[4000], absurd[0] = np.nan, -np.inf, 1e30
+    return {
+        "nothing": b"",
+        "text": b"These are the minutes of the meeting.\n" * 40,
+        "noise": np.random.default_rng(0).bytes(20_000),
+        "header": wav_bytes(speech, 16000)[:16] + bytes(4000),
+        "no samples": wav_bytes(speech[:0], 16000),
+        "short": wav_bytes(speech[:1599], 16000),
+        "not a number": wav_bytes(no_number, 16000, "FLOAT"),
+        "infinite": wav_bytes(infinite, 16000, "FLOAT"),
+        "absurd": wav_bytes(absurd, 16000, "FLOAT"),
+        "rate": wav_bytes(speech, LIMITS.max_sampling_rate + 1),
+        "channels": wav_bytes(np.zeros((2000, LIMITS.max_channels + 1)), 16000),
+        "cut off": flac_bytes(speech, 16000)[:9000],
+    }[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        ("nothing", NotAudio, "no known audio format"),
+        ("text", NotAudio, "no known audio format"),
+        ("noise", NotAudio, "no known audio format"),
+        ("header", NotAudio, "header is damaged"),
+        ("no samples", Empty, "no samples"),
+        ("short", TooShort, "lasts 0.100 s; at least 0.1 s"),
+        ("not a number", NotFinite, "at 0.500 s"),
+        ("infinite", NotFinite, "at 0.250 s"),
+        ("absurd", UnlikelyHeader, "1e+30 times full scale"),
+        ("rate", UnlikelyHeader, "768,001 Hz"),
+        ("channels", UnlikelyHeader, "65 channels"),
+        ("cut off", NotAudio, "damaged or cut off"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence_that_names_the_file(
+    name: str, error: type[ClipError], words: str
+) -> None:
+    with pytest.raises(error, match="^odd/clip.wav ") as raised:
+        decode_start(broken(name), "odd/clip.wav")
+    assert words in str(raised.value)
+
+
+def test_a_tenth_of_a_second_is_enough() -> None:
+    assert len(decode_start(wav_bytes(speech_like("calm", 16000, 0.1, seed=6), 16000)).samples) == 1600
+
+
+def test_what_is_wrong_after_the_part_that_is_read_does_no_harm() -> None:
+    samples = speech_like("calm", 16000, 4.0, seed=6)
+    samples[-1] = np.nan
+    assert decode_start(wav_bytes(samples, 16000, "FLOAT")).duration_s == 4.0
+
+
+def test_a_wav_that_was_cut_off_is_read_as_far_as_it_goes() -> None:
+    whole = wav_bytes(speech_like("calm", 16000, 4.0, seed=7), 16000)
+    assert decode_start(whole[: len(whole) // 2]).duration_s == pytest.approx(2.0, abs=0.01)
+
+
+class EndlessRecording(io.RawIOBase):
+    """A 3 GB WAV file that exists only where it is read; some reads are short."""
+
+    def __init__(self) -> None:
+        self.bytes_read = 0
+        size = 3 * 2**30
+        header = bytearray(wav_bytes(np.zeros(1, np.float32), 16000)[:44])
+        header[4:8], header[40:44] = (size - 8).to_bytes(4, "little"), (size - 44).to_bytes(4, "little")
+        self.header, self.size, self.place = bytes(header), size, 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self.place = offset + (0, self.place, self.size)[whence]
+        return self.place
+
+    def tell(self) -> int:
+        return self.place
+
+    def read(self, size: int = -1) -> bytes:
+        end = min(self.size, self.place + min(size, 1000))
+        piece = self.header[self.place : end]
+        piece += b"\x10\x00" * ((end - self.place - len(piece) + 1) // 2)
+        piece = piece[: end - self.place]
+        self.place = end
+        self.bytes_read += len(piece)
+        return piece
+
+
+def test_of_a_large_recording_only_the_beginning_is_read() -> None:
+    file = EndlessRecording()
+    recording = decode(file, "endless.wav", sampling_rate=16000, seconds=3.0, limits=LIMITS)  # type: ignore[arg-type]
+    assert recording.duration_s == pytest.approx(3 * 2**30 / 32000, rel=1e-3)
+    assert len(recording.samples) == 48000
+    assert recording.samples.min() == recording.samples.max() == np.float32(16 / 2**15)
+    assert file.bytes_read < 200_000
+
+
+class GoneStore(io.BytesIO):
+    """A source whose store goes away."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell() > 40_000:
+            raise ConnectionError("the store is gone")
+        return super().read(size)
+
+
+def test_what_the_source_raises_is_not_blamed_on_the_recording() -> None:
+    with pytest.raises(ConnectionError, match="the store is gone"):
+        decode_start(GoneStore(wav_bytes(speech_like("calm", 16000, 4.0), 16000)))
+
+
+def test_what_no_one_foresaw_becomes_an_error_of_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: object, **_options: object) -> None:
+        raise RuntimeError("never seen before")
+
+    monkeypatch.setattr("soxr.resample", fail)
+    with pytest.raises(Unreadable, match="^b.wav could not be read: never seen before"):
+        decode_start(wav_bytes(speech_like("calm", 8000, 1.0), 8000), "b.wav")

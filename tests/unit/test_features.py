@@ -1,0 +1,106 @@
+"""The serving path's features are librosa's, and do not depend on what else is in the batch."""
+
+from __future__ import annotations
+
+import librosa
+import numpy as np
+import pytest
+
+from shared.audio.decode import DecodeLimits, decode
+from shared.audio.features import (
+    SEED_V6,
+    estimate_tuning,
+    features,
+    fixed_length,
+    get_audio_features,
+    normalize_features,
+    resize_array,
+)
+from shared.audio.synthesis import COLOURS, speech_like
+from shared.settings import Settings
+from tests.recordings import RAVDESS
+
+TOLERANCE = 1e-3
+LIMITS = DecodeLimits.of(Settings())
+
+
+def sine(frequency: float) -> np.ndarray:
+    return np.sin(2 * np.pi * frequency * np.arange(SEED_V6.n_samples) / 16000).astype(np.float32)
+
+
+def synthesised() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    clips = {emotion: speech_like(emotion, seed=seed) for seed, emotion in enumerate(COLOURS)}
+    return clips | {
+        "short": speech_like("happy", duration_s=0.4),
+        "long": speech_like("calm", duration_s=5.0),
+        "quiet": 0.006 * speech_like("angry"),
+        "noise": rng.normal(0, 0.1, SEED_V6.n_samples).astype(np.float32),
+        "click": np.eye(1, SEED_V6.n_samples, 20_000, dtype=np.float32)[0],
+        "constant": np.full(SEED_V6.n_samples, 0.1, np.float32),
+        "tone": sine(452),
+        "silence": np.zeros(SEED_V6.n_samples, np.float32),
+    }
+
+
+@pytest.mark.filterwarnings("ignore:Trying to estimate tuning from empty frequency set")
+@pytest.mark.parametrize("name", synthesised())
+def test_features_of_synthesised_clips_equal_librosas(name: str) -> None:
+    clip = fixed_length(synthesised()[name])
+    own = features(clip[np.newaxis])[0]
+    assert own.shape == SEED_V6.shape == (32, 94, 2)
+    assert own.dtype == np.float32
+    assert np.abs(own - get_audio_features(clip)).max() < TOLERANCE
+
+
+def test_features_of_200_real_clips_equal_librosas() -> None:
+    files = sorted(RAVDESS.glob("*/*.flac"))[::10][:200]
+    if len(files) < 200:
+        pytest.skip("the recordings of shared/data/ravdess are not beside the clone")
+    contents = ((file.read_bytes(), file.name) for file in files)
+    recordings = [decode(*content, sampling_rate=16000, seconds=3.0, limits=LIMITS) for content in contents]
+    clips = np.stack([fixed_length(recording.samples) for recording in recordings])
+    own = features(clips)
+    worst = max(np.abs(mine - get_audio_features(clip)).max() for mine, clip in zip(own, clips, strict=True))
+    assert worst < TOLERANCE
+
+
+def test_a_clips_features_do_not_depend_on_its_neighbours() -> None:
+    clips = np.stack([fixed_length(clip) for clip in synthesised().values()])
+    together = features(clips)
+    alone = np.concatenate([features(clip[np.newaxis]) for clip in clips])
+    backwards = features(clips[::-1])[::-1]
+    assert np.array_equal(together, alone)
+    assert np.array_equal(together, backwards)
+
+
+def test_each_channel_is_normalised() -> None:
+    own = features(fixed_length(speech_like("angry"))[np.newaxis])[0]
+    assert own.mean(axis=(0, 1)) == pytest.approx(0, abs=1e-5)
+    assert own.std(axis=(0, 1)) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("cents", [-45, -20, 0, 7, 31, 48])
+def test_the_tuning_equals_librosas_on_the_same_spectrogram(cents: int) -> None:
+    clip = sum(sine(harmonic * 440 * 2 ** (cents / 1200)) / harmonic for harmonic in (0.5, 1, 2, 3, 4))
+    power = np.abs(librosa.stft(clip, n_fft=2048, hop_length=512)) ** 2
+    assert estimate_tuning(power.T) == librosa.estimate_tuning(S=power, sr=16000)
+
+
+def test_a_clip_is_cut_or_padded_at_its_end() -> None:
+    clip = speech_like("happy", duration_s=4.0)
+    assert np.array_equal(fixed_length(clip), clip[:48000])
+    padded = fixed_length(clip[:100])
+    assert np.array_equal(padded[:100], clip[:100])
+    assert padded.shape == (48000,)
+    assert not padded[100:].any()
+
+
+def test_the_seeds_resize_array_cuts_and_pads() -> None:
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert resize_array(array, (3, 2)).tolist() == [[0, 1], [3, 4], [0, 0]]
+
+
+def test_the_seeds_normalize_features_works_channel_by_channel() -> None:
+    channels = np.array([[[0, 10], [2, 30]]], np.float32)
+    assert normalize_features(channels).tolist() == [[[-1, -1], [1, 1]]]
