@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import librosa
 import numpy as np
 import pytest
@@ -28,6 +30,7 @@ def sine(frequency: float) -> np.ndarray:
     return np.sin(2 * np.pi * frequency * np.arange(SEED_V6.n_samples) / 16000).astype(np.float32)
 
 
+@cache
 def synthesised() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     clips = {emotion: speech_like(emotion, seed=seed) for seed, emotion in enumerate(COLOURS)}
