@@ -159,8 +159,7 @@ def running_valkey() -> Iterator[str]:
 @contextmanager
 def running_store(bucket: str = "voxmood") -> Iterator[Store]:
     """SeaweedFS with one bucket."""
-    names = ("s3", "store_master", "store_volume", "store_filer", "store_admin")
-    with _folder("store") as folder, _ports(*names) as ports:
+    with _folder("store") as folder, _ports(*parts.STORE_PORTS) as ports:
         store = Store(f"http://{LOOPBACK}:{ports['s3']}", "tests", secrets.token_hex(16), bucket)
         part = parts.store(folder / "data", ports, store.access_key, store.secret_key, bucket)
         with _running(part.argv, folder, part.environment):
@@ -257,7 +256,7 @@ def _ports(*names: str) -> Iterator[dict[str, int]]:
     with Ports() as ports:
         for name in names:
             wished = random.sample(range(12_000, 22_000), 200)
-            port = ports.choose(wished, offsets=parts.GRPC_PORTS.get(name, (0,)))
+            port = ports.choose(wished, offsets=parts.offsets(name))
             assert port is not None
             chosen[name] = port
         yield chosen

