@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import insert, select
@@ -45,10 +46,10 @@ def send(parts: Parts, body: bytes, name: str = "in.zip", job_id: int | None = N
     """A running job with one upload that lies in the store."""
     with parts.database.write() as connection:
         if job_id is None:
-            values = {"key": f"{id(body):032x}", "state": "running", "model_version": "v",
+            values = {"key": uuid4().hex, "state": "running", "model_version": "v",
                       "created_at": parts.database.clock}  # fmt: skip
             job_id = connection.execute(insert(job).values(values).returning(job.c.id)).scalar_one()
-        key = f"jobs/{id(body):032x}/uploads/{name}"
+        key = f"jobs/{uuid4().hex}/uploads/{name}"
         values = {"job_id": job_id, "name": name, "object_key": key, "state": "pending", "bytes": len(body)}
         upload_id = connection.execute(insert(upload).values(values).returning(upload.c.id)).scalar_one()
     parts.storage.put(key, body)
