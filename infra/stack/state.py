@@ -19,7 +19,7 @@ from typing import IO
 
 from pydantic import BaseModel, ValidationError
 
-from shared.errors import AlreadyRunning, DiskFull
+from shared.errors import AlreadyRunning, DiskFull, StateUnusable
 from shared.processes import start_time
 
 MEGABYTE = 10**6
@@ -80,11 +80,16 @@ class StateFolder:
         """Make the folder.
 
         Raises:
+            StateUnusable: it cannot be made or written to.
             DiskFull: its disk has too little room.
         """
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in ("logs", "beat"):
-            (self.path / name).mkdir(exist_ok=True)
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for name in ("logs", "beat"):
+                (self.path / name).mkdir(exist_ok=True)
+            (self.path / "lock").touch()
+        except OSError as error:
+            raise StateUnusable(path=self.path, reason=error.strerror) from error
         free = shutil.disk_usage(self.path).free
         if free < NEEDED_BYTES:
             needed_mb = NEEDED_BYTES // MEGABYTE

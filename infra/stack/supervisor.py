@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import groupby
 
 from infra.stack.parts import STORE_PORTS
@@ -104,7 +105,8 @@ class Supervisor:
 
     def _bound_logs(self, over_bytes: int) -> None:
         for path in self.folder.logs.glob("*.log"):
-            rotate(path, over_bytes)
+            with suppress(OSError):  # a full disk ends no stack
+                rotate(path, over_bytes)
 
     def _end(self) -> None:
         in_order = sorted(self._children, key=lambda child: child.part.ends)
@@ -133,5 +135,6 @@ class Supervisor:
         records = {child.part.name: child.record() for child in self._children}
         self.record.children = {name: record for name, record in records.items() if record}
         if self.record != self._written:
-            self.folder.write(self.record)
-            self._written = self.record.model_copy()
+            with suppress(OSError):  # a full disk ends no stack; the next tick tries again
+                self.folder.write(self.record)
+                self._written = self.record.model_copy()

@@ -15,10 +15,13 @@ from infra.stack.state import Record, StateFolder
 from shared.errors import PortTaken
 
 BUCKET = "voxmood"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - to tell it apart, not to listen there
 SQLITE = "sqlite:///"
 CHILD_ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-# Set on some machines; without compiled bytecode `import tensorflow` takes 25 s instead of 5.
-UNWANTED = "PYTHONDONTWRITEBYTECODE"
+UNWANTED = {
+    "PYTHONDONTWRITEBYTECODE",  # without compiled bytecode `import tensorflow` takes 25 s instead of 5
+    "CELERY_BROKER_URL",  # Celery would prefer it to ours
+}
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,13 @@ def wire(folder: StateFolder, ports: Ports, *, workers: int, api_port: int | Non
         PortTaken: another program listens on `api_port`.
         ServerMissing: the wheel of a server is not installed.
     """
-    given = {name: value for name, value in os.environ.items() if name != UNWANTED}
+    given = {name: value for name, value in os.environ.items() if name not in UNWANTED}
     last = folder.record()
     chosen = _ports(ports, last.ports if last else {}, api_port)
     environment = {
         **given,
         **CHILD_ENVIRONMENT,
+        **_without_proxy(given),
         "VOXMOOD_STATE": str(folder.path),
         "VOXMOOD_DATABASE_URL": _database(given, folder.path),
         "VOXMOOD_API_PORT": str(chosen["api"]),
@@ -82,6 +86,13 @@ def _ports(ports: Ports, last: Mapping[str, int], api_port: int | None) -> dict[
     return chosen
 
 
+def _without_proxy(given: Mapping[str, str]) -> dict[str, str]:
+    """boto3 would look for the store on the loopback behind a proxy that the environment names."""
+    named = given.get("no_proxy") or given.get("NO_PROXY")
+    exempt = ",".join(filter(None, (named, LOOPBACK, "localhost")))
+    return {"no_proxy": exempt, "NO_PROXY": exempt}
+
+
 def _database(given: Mapping[str, str], folder: Path) -> str:
     """The database's address. The parts run in the state folder: a relative path is made absolute."""
     named = given.get("VOXMOOD_DATABASE_URL", f"{SQLITE}{folder / 'voxmood.db'}")
@@ -93,7 +104,8 @@ def _database(given: Mapping[str, str], folder: Path) -> str:
 def _record(
     folder: StateFolder, environment: Mapping[str, str], ports: dict[str, int], workers: int
 ) -> Record:
-    api_url = f"http://{LOOPBACK}:{ports['api']}"
+    host = environment.get("VOXMOOD_API_HOST", LOOPBACK)
+    api_url = f"http://{LOOPBACK if host == EVERYWHERE else host}:{ports['api']}"
     return Record(
         state_dir=str(folder.path),
         api_url=api_url,

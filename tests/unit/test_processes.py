@@ -140,7 +140,7 @@ def test_a_part_that_was_healthy_for_a_minute_starts_again_after_a_second(
 
 def test_a_part_that_is_killed_says_by_which_signal(make_child: MakeChild) -> None:
     child = make_child("import time; time.sleep(100)")
-    tend_until(child, lambda: child.running)
+    tend_until(child, child.record)
     os.kill(child.record().pid, signal.SIGKILL)
     (sentence,) = tend_until(child, lambda: child.restarts == 1)
     assert "part was ended by SIGKILL" in sentence
@@ -169,7 +169,7 @@ def test_what_a_part_started_ends_with_it(make_child: MakeChild, tmp_path: Path)
 
 def test_a_part_leads_a_session_of_its_own(make_child: MakeChild) -> None:
     child = make_child("import time; time.sleep(100)")
-    tend_until(child, lambda: child.running)
+    tend_until(child, child.record)
     assert os.getsid(child.record().pid) == child.record().pid
 
 

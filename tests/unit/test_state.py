@@ -13,7 +13,7 @@ import pytest
 
 from infra.stack import state
 from infra.stack.state import Record, StateFolder
-from shared.errors import AlreadyRunning, DiskFull
+from shared.errors import AlreadyRunning, DiskFull, StateUnusable
 
 
 def record(folder: StateFolder, **facts: object) -> Record:
@@ -111,6 +111,12 @@ def test_too_little_room_is_said_before_anything_starts(
     monkeypatch.setattr(state, "NEEDED_BYTES", shutil.disk_usage(tmp_path).total * 2)
     with pytest.raises(DiskFull, match="MB free; voxmood needs at least"):
         StateFolder(tmp_path / "state").make()
+
+
+def test_a_state_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StateUnusable, match="file/state cannot be the state folder: Not a directory"):
+        StateFolder(tmp_path / "file" / "state").make()
 
 
 def test_a_process_is_alive_until_it_ends(folder: StateFolder) -> None:

@@ -105,6 +105,30 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(folder: StateFolder,
             wire(folder, ports, workers=1, api_port=taken)
 
 
+def test_the_api_is_looked_for_where_it_listens(
+    folder: StateFolder, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOXMOOD_API_HOST", "127.0.0.2")
+    assert wire(folder, ports, workers=1, api_port=None).record.api_url.startswith("http://127.0.0.2:")
+    monkeypatch.setenv("VOXMOOD_API_HOST", "0.0.0.0")
+    assert wire(folder, ports, workers=1, api_port=None).record.api_url.startswith("http://127.0.0.1:")
+
+
+def test_no_proxy_stands_before_the_loopback(
+    folder: StateFolder, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "intranet.example")
+    environment = wire(folder, ports, workers=1, api_port=None).environment
+    assert environment["no_proxy"] == environment["NO_PROXY"] == "intranet.example,127.0.0.1,localhost"
+
+
+def test_another_celerys_broker_is_not_ours(
+    folder: StateFolder, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", "redis://elsewhere.example/0")
+    assert "CELERY_BROKER_URL" not in wire(folder, ports, workers=1, api_port=None).environment
+
+
 def test_python_may_write_its_bytecode(
     folder: StateFolder, ports: Ports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
