@@ -46,11 +46,9 @@ def message(
         return error or "Could not be read."
     if outcome == NO_VOICE:
         return "All but silent: no voice to classify."
-    if confidence is None or threshold is None:
-        return ""
     if outcome == CLASSIFIED:
-        return f"Classified as {emotion} ({confidence:.2f})."
-    low = f"Low confidence ({_below(confidence, threshold)})."
+        return f"Classified as {emotion} ({confidence or 0:.2f})."
+    low = f"Low confidence ({_below(confidence or 0, threshold or 0)})."
     return f"{low} May be {_either(unknown_labels)}." if unknown_labels else low
 
 

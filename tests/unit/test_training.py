@@ -1,0 +1,244 @@
+"""The seed's recipe: who is in which part, what a class weighs, and what a training leaves behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.audio.augmentation import augment_dataset
+from shared.audio.decode import DecodeLimits
+from shared.audio.synthesis import speech_like, wav_bytes
+from shared.emotion.classifier import Classifier
+from shared.emotion.datasets import AudioData, Example
+from shared.emotion.evaluation import summary
+from shared.emotion.networks import build_classifier
+from shared.emotion.publication import train_version
+from shared.emotion.registry import Manifest, verify, versions
+from shared.emotion.training import Recipe, compute_class_weights, split
+from shared.errors import (
+    ModelExists,
+    NoRecordings,
+    TooFewRecordings,
+    UnknownEmotion,
+    UnknownNetwork,
+    UnknownSpeaker,
+    WrongVersionName,
+)
+from shared.settings import Settings
+
+LIMITS = DecodeLimits.of(Settings())
+CLIPS = {"angry": 12, "calm": 6, "happy": 10, "sad": 4}
+
+
+def ignore(_stage: str, _done: int, _total: int) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three emotions to learn, one unknown, by two speakers; and a third speaker to keep out."""
+    folder = tmp_path_factory.mktemp("recordings")
+    lines = ["path,emotion,speaker"]
+    for emotion, count in CLIPS.items():
+        for number in range(count):
+            lines.append(f"{emotion}{number}.wav,{emotion},{'anna' if number % 2 else 'bert'}")
+            samples = speech_like(emotion, duration_s=1.0, seed=number)
+            (folder / f"{emotion}{number}.wav").write_bytes(wav_bytes(samples, 16000))
+    for number, emotion in enumerate(("angry", "happy", "sad")):
+        lines.append(f"kept{number}.wav,{emotion},carl")
+        noise = np.random.default_rng(number).normal(0, 0.2, 16000)
+        (folder / f"kept{number}.wav").write_bytes(wav_bytes(noise, 16000))
+    lines.append("broken.wav,angry,anna")
+    (folder / "broken.wav").write_text("no recording")
+    (folder / "labels.csv").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the version `tiny`, trained on them for three epochs."""
+    folder = tmp_path_factory.mktemp("models")
+    stages: list[str] = []
+    recipe = Recipe(recordings, "tiny", drop=["sad"], reserve=["carl"], epochs=3)
+    _, left_out = train_version(recipe, folder, LIMITS, lambda stage, _done, _total: stages.append(stage))
+    assert len(left_out) == 1
+    assert left_out[0].startswith("broken.wav is not readable audio")
+    assert Counter(stages)["training"] == 3
+    return folder
+
+
+@pytest.fixture(scope="module")
+def manifest(models: Path) -> Manifest:
+    return verify(models, "tiny")
+
+
+def test_class_weights_equal_the_worked_example() -> None:
+    # Counts 4, 10, 12, 8: the median is 9. 9/4 = 2.25; 4 is below half the median (4.5), so 2.25 ** 1.5
+    # = 3.375. 9/10 = 0.9, 9/12 = 0.75, 9/8 = 1.125.
+    weights = compute_class_weights(np.repeat([0, 1, 2, 3], [4, 10, 12, 8]))
+    assert weights == {0: 3.375, 1: 0.9, 2: 0.75, 3: 1.125}
+
+
+def test_a_class_of_just_half_the_median_is_not_raised_further() -> None:
+    assert compute_class_weights(np.repeat([0, 1, 2], [5, 10, 15]))[0] == 2.0
+
+
+def examples(counts: dict[str, int]) -> AudioData:
+    """Features of which each clip's are its number."""
+    named = [(emotion, number) for emotion, count in counts.items() for number in range(count)]
+    labelled = [Example(f"{emotion}{number}", emotion, str(number % 3)) for emotion, number in named]
+    numbers = np.arange(len(labelled), dtype=np.float32)
+    return AudioData(np.tile(numbers[:, None, None, None], (1, 32, 94, 2)), tuple(labelled), ())
+
+
+def test_the_split_is_a_stratified_fifth_and_the_dropped_are_the_unknowns() -> None:
+    data = examples({"angry": 20, "calm": 40, "happy": 15, "sad": 8})
+    parts = split(data, Recipe(Path(), "x", drop=["sad"]))
+    assert parts.labels == ["angry", "calm", "happy"]
+    assert np.bincount(parts.train_classes).tolist() == [16, 32, 12]
+    assert np.bincount(parts.test_classes).tolist() == [4, 8, 3]
+    sides = [{int(clip[0, 0, 0]) for clip in side} for side in (parts.train, parts.test, parts.unknown)]
+    assert sides[2] == set(range(75, 83))
+    assert not sides[0] & sides[1]
+    assert sides[0] | sides[1] == set(range(75))
+    for side, classes in ((parts.train, parts.train_classes), (parts.test, parts.test_classes)):
+        emotions = [data.examples[int(clip[0, 0, 0])].emotion for clip in side]
+        assert emotions == [parts.labels[label] for label in classes]
+
+
+def test_augmentation_raises_the_training_side_to_the_median_and_leaves_the_test_side() -> None:
+    parts = split(examples({"angry": 40, "calm": 20, "happy": 60}), Recipe(Path(), "x"))
+    test_before = parts.test.copy()
+    _, classes = augment_dataset(parts.train, parts.train_classes, np.random.default_rng(42))
+    assert np.bincount(parts.train_classes).tolist() == [32, 16, 48]
+    assert np.bincount(classes).tolist() == [32, 32, 48]
+    assert np.array_equal(parts.test, test_before)
+
+
+@pytest.mark.parametrize(
+    ("counts", "drop", "words"),
+    [
+        ({"angry": 20, "calm": 4}, [], "calm has 4"),
+        ({"angry": 20, "sad": 9}, ["sad"], "angry has 20"),
+        ({}, [], "No emotion has 0"),
+    ],
+)
+def test_too_few_recordings_are_named(counts: dict[str, int], drop: list[str], words: str) -> None:
+    with pytest.raises(TooFewRecordings, match=words):
+        split(examples(counts), Recipe(Path(), "x", drop=drop))
+
+
+def test_the_seeds_network_has_the_published_size() -> None:
+    network = build_classifier((32, 94, 2), 6)
+    assert network.output_shape == (None, 6)
+    kinds = [type(layer).__name__ for layer in network.layers]
+    assert Counter(kinds) == {
+        "Conv2D": 3, "BatchNormalization": 3, "MaxPooling2D": 3, "Dropout": 3, "GlobalAveragePooling2D": 1,
+        "Dense": 2,
+    }  # fmt: skip
+    assert [layer.rate for layer in network.layers if type(layer).__name__ == "Dropout"] == [0.3, 0.4, 0.5]
+    convolutions = [layer for layer in network.layers if type(layer).__name__ == "Conv2D"]
+    assert [(layer.filters, layer.kernel_size) for layer in convolutions] == [
+        (32, (3, 3)),
+        (64, (3, 3)),
+        (128, (3, 3)),
+    ]
+
+
+def test_a_version_says_who_was_heard_and_what_was_left_out(manifest: Manifest) -> None:
+    assert manifest.labels == ["angry", "calm", "happy"]
+    assert manifest.unknown_labels == ["sad"]
+    assert manifest.speakers.model_dump() == {
+        "training": ["anna", "bert"],
+        "test": ["anna", "bert"],
+        "reserve": ["carl"],
+    }
+    data = manifest.data
+    assert (data.clips, data.training_clips, data.test_clips) == (32, 22, 6)
+    assert (data.unknown_clips, data.left_out) == (4, 1)
+    assert data.licence.startswith("not stated")
+    assert 0.60 <= manifest.threshold <= 0.85
+    assert manifest.threshold_rule.unknown_clips == 4
+    assert any("test part" in caveat for caveat in manifest.caveats)
+
+
+def test_a_versions_files_are_those_of_the_seed(models: Path, manifest: Manifest) -> None:
+    assert set(manifest.files) == {
+        "model.keras",
+        "labels.json",
+        "labels.pkl",
+        "class_weights.json",
+        "confusion_matrix.png",
+        "training_curves.png",
+        "README.md",
+    }
+    assert (models / "tiny" / "tiny_best.keras").is_file()
+    weights = json.loads((models / "tiny" / "class_weights.json").read_text())
+    assert weights == pytest.approx({"angry": 8 / 9, "calm": 8 / 5, "happy": 1.0})  # of 9, 5 and 8 clips
+
+
+def test_the_card_and_the_summary_tell_the_same_figures(models: Path, manifest: Manifest) -> None:
+    card, said = (models / "tiny" / "README.md").read_text(), summary(manifest)
+    for figure in (manifest.metrics.accuracy, manifest.metrics.f2_macro, manifest.metrics.train_accuracy):
+        assert f"{figure:.4f}" in card
+        assert f"{figure:.4f}" in said
+    for words in ("SUMMARY", "F1 score", "F2 score", "Precision", "Class accuracy", "Confusion matrix"):
+        assert words in said
+    assert "macro avg" in said
+    assert manifest.data.fingerprint in card
+
+
+def test_the_same_seed_gives_the_same_version_and_reserved_speakers_touch_nothing(
+    recordings: Path, models: Path, manifest: Manifest, tmp_path: Path
+) -> None:
+    without = shutil.copytree(recordings, tmp_path / "without")
+    table = (without / "labels.csv").read_text().splitlines()
+    (without / "labels.csv").write_text("\n".join(line for line in table if not line.endswith("carl")))
+    for file in without.glob("kept*.wav"):
+        file.unlink()
+    recipe = Recipe(without, "tiny", drop=["sad"], epochs=3)
+    again, _ = train_version(recipe, tmp_path / "models", LIMITS, ignore)
+    assert again.metrics == manifest.metrics
+    assert again.threshold_rule == manifest.threshold_rule
+    assert again.data == manifest.data
+    one, two = (Classifier.load(folder, "tiny") for folder in (models, tmp_path / "models"))
+    clip = ("a.wav", (recordings / "angry0.wav").read_bytes())
+    assert one.classify([clip]) == two.classify([clip])
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"version": "tiny"}, ModelExists),
+        ({"version": "../tiny"}, WrongVersionName),
+        ({"network": "larger"}, UnknownNetwork),
+        ({"data": Path("nowhere")}, NoRecordings),
+        ({"drop": ["bored"]}, UnknownEmotion),
+        ({"reserve": ["dora"]}, UnknownSpeaker),
+    ],
+)
+def test_a_wrong_request_is_refused_before_any_work(
+    recordings: Path, models: Path, change: dict[str, object], error: type[Exception]
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise AssertionError("work began")
+
+    recipe = Recipe(**{"data": recordings, "version": "new", **change})  # type: ignore[arg-type]
+    with pytest.raises(error):
+        train_version(recipe, models, LIMITS, fail)
+    assert versions(models) == ["tiny"]
+
+
+def test_a_training_that_is_interrupted_leaves_no_version(recordings: Path, tmp_path: Path) -> None:
+    def interrupt(stage: str, _done: int, _total: int) -> None:
+        if stage == "training":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_version(Recipe(recordings, "half"), tmp_path, LIMITS, interrupt)
+    assert list(tmp_path.iterdir()) == []
