@@ -1,4 +1,7 @@
-"""Flower tells a person which job and shard each task was, and what became of it."""
+"""Flower tells a person which job and shard each task was, and what became of it.
+
+With VOXMOOD_PICTURES=docs/pictures it makes the picture of the README.
+"""
 
 from __future__ import annotations
 
@@ -30,23 +33,27 @@ def page() -> Iterator[Page]:
         pytest.skip("there is no Chromium on PATH (chromium, chromium-browser or google-chrome)")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser.new_page(viewport={"width": 1600, "height": 620})
+        yield browser.new_page(viewport={"width": 1600, "height": 580})
         browser.close()
 
 
-def test_flower_shows_the_tasks_of_a_job_with_their_job_and_shard(stack, page, tmp_path):
-    archive = tmp_path / "demonstration.zip"
-    with archive.open("wb") as file:
-        demonstration_archive(file, clips=24)
-    job = stack.voxmood("submit", str(archive), "--wait").stdout.strip()
+def test_flower_shows_the_tasks_of_each_job_with_their_job_shard_and_outcome(stack, page, tmp_path):
+    jobs = []
+    for seed in range(3):
+        archive = tmp_path / f"session-{seed + 1}.zip"
+        with archive.open("wb") as file:
+            demonstration_archive(file, clips=24, seed=seed)
+        jobs.append((archive.name, stack.voxmood("submit", str(archive), "--wait").stdout.strip()))
 
     page.goto(f"{stack.flower_url}/tasks")
-    tasks = page.locator("#tasks-table")
-    unpacked = tasks.locator("tr", has_text=f"job {job} · upload 1")
-    classified = tasks.locator("tr", has_text=f"job {job} · shard 1 of 1")
-    expect(unpacked).to_contain_text("SUCCESS")
-    expect(classified).to_contain_text("SUCCESS")
-    expect(classified).to_contain_text("24 clips:")
+    tasks = page.locator("#tasks-table tr")
+    for name, job in jobs:
+        unpacked = tasks.filter(has_text=f"job {job} · upload {name}")
+        expect(unpacked).to_contain_text("SUCCESS")
+        expect(unpacked).to_contain_text("24 recordings")
+        classified = tasks.filter(has_text=f"job {job} · shard 1 of 1")
+        expect(classified).to_contain_text("SUCCESS")
+        expect(classified).to_contain_text("24 clips: ")
 
     if pictures := os.environ.get("VOXMOOD_PICTURES"):
         page.screenshot(path=Path(pictures) / "flower.png")
