@@ -44,7 +44,7 @@ def list_jobs(
 
 
 def status(
-    job: Annotated[int, typer.Argument(min=1, help="The job's id.")],
+    job: Annotated[int, typer.Argument(metavar="JOB", min=1, help="The job's id.")],
     json: Annotated[bool, typer.Option("--json", help="The whole document as JSON.")] = False,
     server: Server = None,
 ) -> None:

@@ -30,7 +30,7 @@ class Format(StrEnum):
 
 
 def show_results(
-    job: Annotated[int, typer.Argument(min=1, help="The job's id.")],
+    job: Annotated[int, typer.Argument(metavar="JOB", min=1, help="The job's id.")],
     format: Annotated[Format, typer.Option(help="How rows are written.")] = Format.table,
     output: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Write to this file, not to stdout.")

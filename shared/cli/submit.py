@@ -31,7 +31,7 @@ Server = Annotated[
 
 
 def submit(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Archives or recordings.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Archives or recordings.")],
     name: Annotated[str | None, typer.Option(help="A name for the job.")] = None,
     model: Annotated[str | None, typer.Option(help="Model version. Default: the champion.")] = None,
     threshold: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import sqlite3
 
@@ -143,14 +144,16 @@ def test_a_second_upload_of_one_name_is_refused(api: Api) -> None:
 
 
 def test_an_upload_larger_than_the_free_disk_is_refused_before_it_is_sent(api: Api) -> None:
-    fresh = api.create()
-    request = api.http.build_request(
-        "PUT",
-        f"/v1/jobs/{fresh}/uploads/huge.tar",
-        headers={"Content-Length": str(900 * 2**30)},
-        content=b"x" * 2000,
-    )
-    assert problem_of(api.http.send(request))[:2] == (507, "store_full")
+    path = f"/v1/jobs/{api.create()}/uploads/huge.tar"
+    server = http.client.HTTPConnection(api.http.base_url.host, api.http.base_url.port, timeout=10)
+    server.putrequest("PUT", path)
+    server.putheader("Content-Length", str(900 * 2**30))
+    server.endheaders()
+    answer = server.getresponse()
+    body = json.loads(answer.read())
+    server.close()
+    assert (answer.status, body["code"]) == (507, "store_full")
+    assert "Free disk space" in body["detail"]
 
 
 def test_an_upload_that_breaks_off_is_sent_again_under_its_name(api: Api) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def page() -> Iterator[Page]:
         pytest.skip("there is no Chromium on PATH (chromium, chromium-browser or google-chrome)")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser.new_page(viewport={"width": 1600, "height": 580})
+        yield browser.new_page(viewport={"width": 1760, "height": 580})
         browser.close()
 
 
@@ -45,8 +46,15 @@ def test_flower_shows_the_tasks_of_each_job_with_their_job_shard_and_outcome(sta
             demonstration_archive(file, clips=24, seed=seed)
         jobs.append((archive.name, stack.voxmood("submit", str(archive), "--wait").stdout.strip()))
 
-    page.goto(f"{stack.flower_url}/tasks")
     tasks = page.locator("#tasks-table tr")
+    # A worker tells Flower that a task has ended after the job has; the page does not refresh itself.
+    for _ in range(20):
+        page.goto(f"{stack.flower_url}/tasks")
+        with suppress(AssertionError):
+            expect(tasks.filter(has_text=f"job {jobs[-1][1]} · shard")).to_contain_text(
+                "SUCCESS", timeout=500
+            )
+            break
     for name, job in jobs:
         unpacked = tasks.filter(has_text=f"job {job} · upload {name}")
         expect(unpacked).to_contain_text("SUCCESS")
