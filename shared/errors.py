@@ -291,5 +291,9 @@ class IsAFolder(VoxmoodError):
     """{path} is a folder. Pack it as zip or tar first, and submit the archive."""
 
 
+class EmptyFolder(VoxmoodError):
+    """{path} holds no files."""
+
+
 class FileMissing(VoxmoodError):
     """{path} does not exist."""

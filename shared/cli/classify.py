@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from shared.cli.console import progress, say
-from shared.errors import FileMissing, Unreadable
+from shared.errors import EmptyFolder, FileMissing, Unreadable
 
 if TYPE_CHECKING:
     from shared.emotion.classifier import Classifier, Verdict
@@ -34,15 +34,14 @@ def classify_files(
 
     The exit code is 1 if every recording failed.
     """
+    from shared.emotion.classifier import Classifier
     from shared.settings import Settings
 
     files = [file for path in paths for file in _files(path)]
     settings = Settings()
+    classifier = Classifier.load(settings.models_dir, model or settings.champion)
     counts: Counter[str] = Counter()
     write = sys.stdout.write  # the bar would take sys.stdout's place, on the wrong side
-    from shared.emotion.classifier import Classifier
-
-    classifier = Classifier.load(settings.models_dir, model or settings.champion)
     # On a terminal the results scroll by; a bar would be torn to pieces.
     has_bar = len(files) > 1 and not sys.stdout.isatty()
     with progress("clips") if has_bar else nullcontext() as bar:
@@ -56,7 +55,7 @@ def classify_files(
                 bar.advance(task, len(batch))
     if len(files) != 1:
         say(f"{len(files)} clips: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
-    if files and counts["failed"] == len(files):
+    if counts["failed"] == len(files):
         raise typer.Exit(1)
 
 
@@ -65,8 +64,11 @@ def _files(path: Path) -> Iterator[Path]:
     from shared.archives import is_litter
 
     if path.is_dir():
-        found = (file for file in path.rglob("*") if file.is_file())
-        yield from sorted(file for file in found if not is_litter(file.relative_to(path).as_posix()))
+        inside = (file for file in path.rglob("*") if file.is_file())
+        found = sorted(file for file in inside if not is_litter(file.relative_to(path).as_posix()))
+        if not found:
+            raise EmptyFolder(path=path)
+        yield from found
     elif path.exists():
         yield path
     else:
