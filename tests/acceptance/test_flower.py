@@ -1,21 +1,26 @@
-"""Flower tells a person which job and shard each task was, and what became of it.
+"""What a person sees: the demonstration in the terminal, and in Flower which job and shard each task was.
 
-With VOXMOOD_PICTURES=docs/pictures it makes the picture of the README.
+With VOXMOOD_PICTURES=docs/pictures the tests make the README's pictures.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
+from rich.console import Console
+from rich.text import Text
 
 from shared.audio.synthesis import demonstration_archive
 
+PICTURES = os.environ.get("VOXMOOD_PICTURES")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = [
     "--no-sandbox",
@@ -34,7 +39,7 @@ def page() -> Iterator[Page]:
         pytest.skip("there is no Chromium on PATH (chromium, chromium-browser or google-chrome)")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser.new_page(viewport={"width": 1760, "height": 580})
+        yield browser.new_page(viewport={"width": 1600, "height": 580})
         browser.close()
 
 
@@ -47,13 +52,12 @@ def test_flower_shows_the_tasks_of_each_job_with_their_job_shard_and_outcome(sta
         jobs.append((archive.name, stack.voxmood("submit", str(archive), "--wait").stdout.strip()))
 
     tasks = page.locator("#tasks-table tr")
+    last = tasks.filter(has_text=f"job {jobs[-1][1]} · shard 1 of 1")
     # A worker tells Flower that a task has ended after the job has; the page does not refresh itself.
     for _ in range(20):
         page.goto(f"{stack.flower_url}/tasks")
         with suppress(AssertionError):
-            expect(tasks.filter(has_text=f"job {jobs[-1][1]} · shard")).to_contain_text(
-                "SUCCESS", timeout=500
-            )
+            expect(last).to_contain_text("SUCCESS", timeout=500)
             break
     for name, job in jobs:
         unpacked = tasks.filter(has_text=f"job {job} · upload {name}")
@@ -62,6 +66,24 @@ def test_flower_shows_the_tasks_of_each_job_with_their_job_shard_and_outcome(sta
         classified = tasks.filter(has_text=f"job {job} · shard 1 of 1")
         expect(classified).to_contain_text("SUCCESS")
         expect(classified).to_contain_text("24 clips: ")
+    if PICTURES:
+        page.screenshot(path=Path(PICTURES) / "flower.png")
 
-    if pictures := os.environ.get("VOXMOOD_PICTURES"):
-        page.screenshot(path=Path(pictures) / "flower.png")
+
+def test_the_demonstration_shows_what_became_of_each_recording(stack, request):
+    colours = {"FORCE_COLOR": "1", "TTY_INTERACTIVE": "0", "COLUMNS": "120"}
+    pipes = {"capture_output": False, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    done = stack.voxmood("demo", env=stack.env | colours, **pipes)
+    said = Text.from_ansi(done.stdout)
+    assert done.returncode == 0, said.plain
+    assert "24 clips (" in said.plain
+    for outcome in ("classified", "rejected", "no_voice", "failed"):
+        assert f" {outcome} " in said.plain
+    for path in ("phone/take 01.wav", "studio/süd/take 04.flac", "odd/text.wav"):
+        assert f"\n{path} " in said.plain
+    if PICTURES:
+        console = Console(record=True, width=120, file=io.StringIO())
+        console.print(said)
+        page = request.getfixturevalue("page")
+        page.set_content(console.export_svg(title="voxmood demo"))
+        page.locator("svg").screenshot(path=Path(PICTURES) / "run.png")
