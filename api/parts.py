@@ -8,6 +8,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from api.consumption import Consumption
 from shared.database.sessions import Database
 from shared.doorbell import Doorbell, celery_app
 from shared.settings import Settings
@@ -22,16 +23,20 @@ class Parts:
     database: Database
     storage: Storage
     doorbell: Doorbell
+    consumption: Consumption
     upload_places: asyncio.Semaphore
 
 
 def connect(settings: Settings) -> Parts:
     """Make the connections; none is opened before its first use."""
+    database = Database(settings.database_url)
+    doorbell = Doorbell(celery_app(settings))
     return Parts(
         settings,
-        Database(settings.database_url),
+        database,
         Storage(settings),
-        Doorbell(celery_app(settings)),
+        doorbell,
+        Consumption(database, doorbell, settings.lease_s),
         asyncio.Semaphore(settings.api_concurrent_uploads),
     )
 

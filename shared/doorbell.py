@@ -18,6 +18,7 @@ CLASSIFY, UNPACK, MAINTENANCE = "classify", "unpack", "maintenance"
 WORK_QUEUES = (UNPACK, f"{UNPACK}.small", CLASSIFY, f"{CLASSIFY}.small")
 QUEUES = (*WORK_QUEUES, MAINTENANCE)
 SWEEP, PROBE = "sweep", "probe"
+MOST_PROBES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,13 @@ class Doorbell:
                 )
 
     def probe(self, queues: Iterable[str], expires_s: float) -> None:
-        """Ask the workers of these queues to show that they consume."""
+        """Ask the workers of these queues to show that they consume.
+
+        Where bells wait already, one more tells nothing: without workers they would pile up for ever.
+        """
         for queue in queues:
-            self._app.send_task(PROBE, args=(queue,), queue=queue, expires=expires_s)
+            if self.waiting(queue) < MOST_PROBES:
+                self._app.send_task(PROBE, args=(queue,), queue=queue, expires=expires_s)
 
     def waiting(self, queue: str) -> int:
         """Messages in the queue that no worker has taken."""
