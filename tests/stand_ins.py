@@ -1,4 +1,4 @@
-"""A supervisor of quick stand-in parts beside a real Valkey: `python -m tests.stand_ins STATE [PART…]`.
+"""A supervisor of quick stand-in parts beside a real Valkey: `python -m tests.stand_ins STATE [PART[=GRACE_S]…]`.
 
 The parts are programs that do what parts do at their worst.
 """
@@ -20,7 +20,10 @@ PROGRAMS = {
     # It starts another process and, asked to end, ends without it.
     "parent": "import subprocess, time; subprocess.Popen(['sleep', '1000']); time.sleep(1000)",
     # It does not end when asked.
-    "stubborn": "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1000)",
+    "stubborn": (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "print('stubborn', flush=True); time.sleep(1000)"
+    ),
     "crasher": "raise SystemExit(3)",
     "once": "print('done')",
 }
@@ -42,14 +45,15 @@ def wire(folder: StateFolder, ports: Ports) -> Wiring:
         workers=1,
         ports={"queue": port},
     )
-    programs = [
-        Part(name, (sys.executable, "-c", PROGRAMS[name]), grace_s=1.0, once=name == "once")
-        for name in sys.argv[2:]
-    ]
+    programs = []
+    for argument in sys.argv[2:]:
+        name, _, grace_s = argument.partition("=")
+        argv = (sys.executable, "-c", PROGRAMS[name])
+        programs.append(Part(name, argv, grace_s=float(grace_s or 1), once=name == "once"))
     queue = parts.queue(folder.path / "queue", port, folder.credentials().queue_password)
     return Wiring(record, [queue, *programs], {"VOXMOOD_STATE": str(folder.path)})
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.DEBUG, format="%(message)s")
     Supervisor.prepare(StateFolder(Path(sys.argv[1])), wire).run()

@@ -125,7 +125,8 @@ class Supervisor:
             passed = time.monotonic() - started
             for child in waited_for:
                 if not patient or passed > child.part.grace_s:
-                    log.warning("%s did not end within %.0f s; killed", child.part.name, passed)
+                    # For the log alone: leases and the store bear it.
+                    log.debug("%s did not end within %.0f s; killed", child.part.name, passed)
                     child.kill()
             woken = signal.sigtimedwait({signal.SIGINT, signal.SIGCHLD}, 0.1)
             patient = patient and (woken is None or woken.si_signo != signal.SIGINT)

@@ -199,8 +199,8 @@ def _log_to(folder: StateFolder, *, to_person: bool) -> None:
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handlers: list[logging.Handler] = [file]
     if to_person:
-        handlers.append(SayingHandler())
+        handlers.append(SayingHandler(logging.INFO))
     logger = logging.getLogger("voxmood.stack")
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.DEBUG)
     for handler in handlers:
         logger.addHandler(handler)
