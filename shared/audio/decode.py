@@ -39,6 +39,7 @@ class DecodeLimits:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
+        """The limits that the settings give."""
         return cls(settings.max_sampling_rate, settings.max_channels)
 
 
@@ -56,6 +57,7 @@ class Recording:
 
     @property
     def is_silent(self) -> bool:
+        """Whether nobody can be heard in it."""
         return self.peak < SILENT_PEAK
 
 
@@ -126,7 +128,7 @@ def _read(file: soundfile.SoundFile, path: str, frames: int | None) -> tuple[NDA
         peak = max(peak, block_peak)
         blocks.append(block.mean(axis=1))
         done += len(block)
-    if done < MINIMUM_S * file.samplerate:
+    if done < min(wanted, MINIMUM_S * file.samplerate):
         raise NotAudio(path=path, reason=DAMAGE)
     return np.concatenate(blocks), peak
 

@@ -6,7 +6,6 @@ the reference that tests hold the first one to (2 against 16-70 ms a clip, one t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache, lru_cache
 
 import librosa
@@ -17,43 +16,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
+from shared.audio.spec import SEED_V6, FeatureSpec
+
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureSpec:
-    """What a network is fed; part of every model version.
-
-    sampling_rate in Hz; seconds: how much of a recording, from its start; n_fft (mel, MFCC),
-    chroma_n_fft and hop_length in samples; rows: how many of each channel's rows are kept.
-    """
-
-    name: str = "seed-v6"
-    sampling_rate: int = 16000
-    seconds: float = 3.0
-    n_fft: int = 1024
-    chroma_n_fft: int = 2048
-    hop_length: int = 512
-    n_mels: int = 32
-    n_mfcc: int = 13
-    n_chroma: int = 12
-    delta_width: int = 9
-    rows: int = 32
-
-    @property
-    def n_samples(self) -> int:
-        return int(self.seconds * self.sampling_rate)
-
-    @property
-    def frames(self) -> int:
-        return 1 + self.n_samples // self.hop_length
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        return self.rows, self.frames, 2
-
-
-SEED_V6 = FeatureSpec()
 MFCC_MELS = 128  # librosa's default bands beneath MFCC
 FLATTEST_STD = 1e-8  # keeps the z-score of a constant channel finite
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from shared.audio.features import SEED_V6, features, get_audio_features
+from shared.audio.features import features, get_audio_features
+from shared.audio.spec import SEED_V6
 
 
 def warm_up() -> None:

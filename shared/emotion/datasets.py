@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from shared.audio.decode import DecodeLimits, decode
-from shared.audio.features import FeatureSpec, Floats, features, fixed_length
+from shared.audio.features import Floats, features, fixed_length
+from shared.audio.spec import FeatureSpec
 from shared.emotion.registry import sha256
 from shared.errors import (
     AllButSilent,

@@ -14,7 +14,8 @@ import numpy as np
 from sklearn.preprocessing import LabelEncoder
 
 from shared.audio.decode import DecodeLimits
-from shared.audio.features import SEED_V6, Floats
+from shared.audio.features import Floats
+from shared.audio.spec import SEED_V6
 from shared.emotion.backend import load_keras
 from shared.emotion.card import card
 from shared.emotion.datasets import AudioData, Dataset, fingerprint, load_audio_data, read_dataset

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from shared.audio.features import FeatureSpec
+from shared.audio.spec import FeatureSpec
 from shared.errors import DamagedModel, ModelExists, UnknownModel, WrongVersionName
 
 MANIFEST = "manifest.json"

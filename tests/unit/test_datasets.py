@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from shared.audio.decode import DecodeLimits
-from shared.audio.features import SEED_V6, features, fixed_length
+from shared.audio.features import features, fixed_length
+from shared.audio.spec import SEED_V6
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.emotion.datasets import Example, fingerprint, load_audio_data, read_dataset
 from shared.errors import ForeignNames, NoRecordings, UnknownEmotion, UnknownSpeaker, WrongLabels

@@ -10,7 +10,6 @@ import pytest
 
 from shared.audio.decode import DecodeLimits, decode
 from shared.audio.features import (
-    SEED_V6,
     estimate_tuning,
     features,
     fixed_length,
@@ -18,6 +17,7 @@ from shared.audio.features import (
     normalize_features,
     resize_array,
 )
+from shared.audio.spec import SEED_V6
 from shared.audio.synthesis import COLOURS, speech_like
 from shared.settings import Settings
 from tests.recordings import RAVDESS
