@@ -1,6 +1,6 @@
-"""A supervisor of quick stand-in parts beside a real Valkey.
+"""A supervisor of quick stand-in parts beside a real Valkey: programs that do what parts do at their worst.
 
-`python -m tests.stand_ins STATE [PART[=GRACE_S]…]`. The parts are programs that do what parts do at their worst.
+`python -m tests.stand_ins STATE [PART[=GRACE_S]…]`
 """
 
 from __future__ import annotations
