@@ -50,6 +50,8 @@ def submit(
     with Client(server) as client:
         job = submit_paths(client, paths, name, model, threshold, wait)
         document = client.job(job)
+    if wait:
+        say(sentence(document))
     if json:
         print_json(document)
     else:
@@ -97,7 +99,7 @@ def submit_paths(
     return job
 
 
-def _follow(client: Client, job: int) -> dict[str, Any]:
+def _follow(client: Client, job: int) -> None:
     """Show a job's progress until it has ended."""
     with progress("clips") as bar:
         task = bar.add_task(f"Job {job}", total=None)
@@ -109,8 +111,6 @@ def _follow(client: Client, job: int) -> dict[str, Any]:
             if document["state"] in ENDED:
                 break
             time.sleep(POLL_S)
-    say(sentence(document))
-    return document
 
 
 def sentence(document: dict[str, Any]) -> str:
