@@ -37,6 +37,7 @@ class Supervisor:
         self.record = wiring.record
         self._written: Record | None = None
         self._ports = ports
+        self._patient = True
         self._children = [
             Child(part, wiring.environment, folder.path, folder.log(part.name)) for part in wiring.parts
         ]
@@ -117,19 +118,23 @@ class Supervisor:
         self._write()
 
     def _end_together(self, children: list[Child]) -> None:
-        """Ask these parts to end; kill those that take longer than their grace, or all at a second Ctrl-C."""
-        started, patient = time.monotonic(), True
+        """Ask these parts to end; kill those that take longer than their grace.
+
+        A second Ctrl-C leaves no part any grace.
+        """
+        started = time.monotonic()
         for child in children:
             child.terminate()
         while waited_for := [child for child in children if not child.ended()]:
             passed = time.monotonic() - started
             for child in waited_for:
-                if not patient or passed > child.part.grace_s:
+                if not self._patient or passed > child.part.grace_s:
                     # For the log alone: leases and the store bear it.
                     log.debug("%s did not end within %.0f s; killed", child.part.name, passed)
                     child.kill()
             woken = signal.sigtimedwait({signal.SIGINT, signal.SIGCHLD}, 0.1)
-            patient = patient and (woken is None or woken.si_signo != signal.SIGINT)
+            if woken is not None and woken.si_signo == signal.SIGINT:
+                self._patient = False
 
     def _write(self) -> None:
         """Write stack.json when it would say something new."""

@@ -118,8 +118,8 @@ def test_a_signal_ends_the_supervisor_and_all_that_it_started(
 
 
 def test_a_second_ctrl_c_ends_it_at_once(start: Start, folder: StateFolder) -> None:
-    supervisor = start("stubborn=600")
-    running(folder, "stubborn")
+    supervisor = start("stubborn=600", "parent")
+    running(folder, "stubborn", "parent")
     wait_for(lambda: folder.log("stubborn").read_text())
     supervisor.send_signal(signal.SIGINT)
     assert supervisor.stdout.readline() == "SIGINT: ending all parts\n"
