@@ -41,7 +41,7 @@ def classify_files(
     settings = Settings()
     classifier = Classifier.load(settings.models_dir, model or settings.champion)
     counts: Counter[str] = Counter()
-    write = sys.stdout.write  # the bar would take sys.stdout's place, on the wrong side
+
     # On a terminal the results scroll by; a bar would be torn to pieces.
     has_bar = len(files) > 1 and not sys.stdout.isatty()
     with progress("clips") if has_bar else nullcontext() as bar:
@@ -50,7 +50,7 @@ def classify_files(
             batch = files[start : start + settings.batch_clips]
             for verdict in _classify(classifier, batch, threshold, settings.batch_clips):
                 counts[verdict.outcome] += 1
-                write(_line(verdict, classifier) if json else _block(verdict))
+                sys.stdout.write(_line(verdict, classifier) if json else _block(verdict))
             if bar and task is not None:
                 bar.advance(task, len(batch))
     if len(files) != 1:

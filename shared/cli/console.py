@@ -8,8 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
-from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 out = Console(highlight=False, soft_wrap=True)
@@ -40,7 +48,8 @@ def progress(unit: str) -> Iterator[Progress]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err) as bar:
+    # Else rich sends what is printed inside the bar, JSON lines too, to stderr.
+    with Progress(*columns, console=err, redirect_stdout=False) as bar:
         yield bar
 
 
