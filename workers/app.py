@@ -100,7 +100,8 @@ def probe(queue: str) -> None:
 @signals.worker_init.connect
 def _start_main(**_: object) -> None:
     os.environ[MAIN_PROCESS] = str(os.getpid())
-    wait_for_parts().database.close()
+    logging.basicConfig(level=settings.log_level)  # until Celery sets its own up, after this
+    wait_for_parts(classifies=CLASSIFY in app.amqp.queues.consume_from).database.close()
     parts.cache_clear()
 
 

@@ -12,6 +12,7 @@ from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.database.tables import consumption
 from shared.doorbell import Doorbell, celery_app
+from shared.emotion import registry
 from shared.errors import VoxmoodError
 from shared.settings import Settings
 from shared.storage import Storage
@@ -47,9 +48,16 @@ def parts() -> Parts:
     return Parts(settings, Database(settings.database_url), Storage(settings), Doorbell(celery_app(settings)))
 
 
-def wait_for_parts() -> Parts:
-    """Block until database (at its newest schema) and bucket are there. Nothing depends on start order."""
+def wait_for_parts(classifies: bool) -> Parts:
+    """Block until database (at its newest schema), bucket and, to classify, a sound champion are there.
+
+    Nothing depends on start order. Without this a child whose model is damaged would take bells, answer
+    probes and classify nothing: Celery logs an error in a child's start and goes on.
+    """
     own = parts()
+    if classifies:
+        settings = own.settings
+        _wait("the model", lambda: bool(registry.verify(settings.models_dir, settings.champion)))
     _wait("the database's schema", lambda: upgrade.current(own.database) == upgrade.head())
     _wait("the object store", own.storage.ensure_bucket)
     return own

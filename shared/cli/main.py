@@ -8,10 +8,12 @@ from __future__ import annotations
 import sys
 
 import typer
+from pydantic import ValidationError
 
 from shared.cli import classify, demo, jobs, results, stack, submit, training
 from shared.cli.console import say
 from shared.errors import VoxmoodError
+from shared.settings import Settings
 
 app = typer.Typer(
     name="voxmood",
@@ -37,6 +39,13 @@ def main() -> None:
     except VoxmoodError as error:
         say(f"voxmood: {error}")
         sys.exit(1)
+    except ValidationError as error:
+        if error.title != Settings.__name__:
+            raise
+        for fault in error.errors():
+            name = "VOXMOOD_" + "_".join(str(place) for place in fault["loc"]).upper()
+            say(f"voxmood: {name}={fault['input']}: {fault['msg']}.")
+        sys.exit(2)
     except KeyboardInterrupt:
         say("voxmood: interrupted")
         sys.exit(130)
