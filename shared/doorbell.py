@@ -48,7 +48,8 @@ def celery_app(settings: Settings) -> Celery:
         task_acks_late=False,
         task_ignore_result=True,
         task_store_errors_even_if_ignored=False,
-        task_send_sent_event=True,
+        # Flower would keep each sweep and probe, whose other events are off, as pending for ever.
+        task_send_sent_event=False,
         worker_send_task_events=True,
         task_create_missing_queues=True,
         task_default_queue=MAINTENANCE,

@@ -228,7 +228,7 @@ class Unpacking:
         if error is not None:
             end |= {"error_code": error.code, "error": str(error)}
         self._boundary(**end)
-        return str(error) if error is not None else f"{found} recordings"
+        return str(error) if error is not None else f"{found} recording{'' if found == 1 else 's'}"
 
 
 def insert_clips(database: Any, connection: Connection, rows: list[dict[str, Any]]) -> int:

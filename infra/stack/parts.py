@@ -109,7 +109,14 @@ def store(folder: Path, ports: Mapping[str, int], access_key: str, secret_key: s
 def application(folder: Path, workers: int, flower_port: int) -> list[Part]:
     """What voxmood itself runs: migrations, API, Celery's workers, its clock and its monitor."""
     schedule = f"--schedule={folder / 'beat' / 'schedule'}"
-    flower = (f"--address={LOOPBACK}", f"--port={flower_port}", "--max_tasks=20000", "--read_only=True")
+    flower = (
+        f"--address={LOOPBACK}",
+        f"--port={flower_port}",
+        "--max_tasks=20000",
+        "--read_only=True",
+        # It hides arguments and results otherwise: they name job and shard, and say what came of it.
+        "--tasks_columns=name,args,state,result,received,runtime,worker",
+    )
     return [
         Part("database", (sys.executable, "-m", "shared.database.upgrade"), once=True),
         Part("api", (sys.executable, "-m", "api.app"), ends=2, grace_s=8),
@@ -124,11 +131,15 @@ def application(folder: Path, workers: int, flower_port: int) -> list[Part]:
     ]
 
 
+# Workers that greet each other at their start (1 s) and watch each other: nobody asks for either.
+QUIET = ("--without-mingle", "--without-gossip")
+
+
 def _worker(
     name: str, queues: str, children: int, *more: str, environment: Mapping[str, str] | None = None
 ) -> Part:
     arguments = (f"--hostname={name}@voxmood", f"--queues={queues}", f"--concurrency={children}")
-    argv = _celery("worker", *arguments, "--loglevel=INFO", "--task-events", *more)
+    argv = _celery("worker", *arguments, "--loglevel=INFO", "--task-events", *QUIET, *more)
     return Part(name, argv, environment or {}, ends=1, grace_s=10)
 
 

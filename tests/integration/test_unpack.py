@@ -210,4 +210,4 @@ def test_a_store_that_does_not_answer_gives_the_lease_back(parts: Parts) -> None
     with pytest.raises(StoreUnavailable):
         unpack(lost, upload_id)
     assert row_of(parts.database, upload, upload_id).state == "pending"
-    assert unpack(parts, upload_id) == "1 recordings"
+    assert unpack(parts, upload_id) == "1 recording"
