@@ -135,11 +135,7 @@ def show_job(job_id: JobId, parts: Wired) -> JobDocument:
 def start_job(job_id: JobId, parts: Wired) -> JobDocument:
     """Seal the uploads and start the work."""
     with parts.database.write() as connection:
-        state = leases.lock_job(connection, job_id)
-        if state is None:
-            raise UnknownJob(job=job_id)
-        if state != "open":
-            raise JobNotOpen(job=job_id, state=state)
+        lock_open_job(connection, job_id)
         bells = _seal(connection, parts, job_id)
         document = documents(connection, parts, [find(connection, job_id)])[0]
     try:
@@ -166,6 +162,15 @@ def _seal(connection: Connection, parts: Parts, job_id: int) -> list[Bell]:
     connection.execute(update(upload).where(upload.c.job_id == job_id, pending).values(rung_at=now))
     ids = connection.execute(select(upload.c.id).where(upload.c.job_id == job_id, pending)).scalars()
     return leases.bells_for(connection, UNPACK, list(ids))
+
+
+def lock_open_job(connection: Connection, job_id: int) -> None:
+    """Lock the job's row for this transaction; UnknownJob, or JobNotOpen, where nothing can be added."""
+    state = leases.lock_job(connection, job_id)
+    if state is None:
+        raise UnknownJob(job=job_id)
+    if state != "open":
+        raise JobNotOpen(job=job_id, state=state)
 
 
 def find(connection: Connection, job_id: int) -> RowMapping:

@@ -11,16 +11,15 @@ from fastapi import APIRouter, Header, Path, Request
 from sqlalchemy import delete, insert, select, update
 from starlette.concurrency import run_in_threadpool
 
-from api.jobs import JobId, UploadDocument, find
+from api.jobs import JobId, UploadDocument, find, lock_open_job
 from api.parts import Parts, Wired
-from shared import archives, leases
+from shared import archives
 from shared.database.tables import upload
 from shared.errors import (
     EmptyUpload,
-    JobNotOpen,
     StoreFull,
-    UnknownJob,
     UploadExists,
+    UploadReplaced,
     UploadTooLarge,
     VoxmoodError,
 )
@@ -57,7 +56,7 @@ async def put_upload(
     try:
         async with parts.upload_places:
             await receiver.receive(request.stream())
-            return await run_in_threadpool(_close, parts, upload_id, receiver.received)
+            return await run_in_threadpool(_close, parts, upload_id, name, receiver.received)
     except BaseException:
         # A client that went away, a full store, a kind that is not read: as if it had never begun.
         await run_in_threadpool(_forget, parts, upload_id, receiver)
@@ -75,11 +74,7 @@ def _open(parts: Parts, job_id: int, name: str, expected_bytes: int | None) -> t
             if free < ROOM_FACTOR * expected_bytes + ROOM_LEFT_BYTES:
                 raise StoreFull
     with parts.database.write() as connection:
-        state = leases.lock_job(connection, job_id)
-        if state is None:
-            raise UnknownJob(job=job_id)
-        if state != "open":
-            raise JobNotOpen(job=job_id, state=state)
+        lock_open_job(connection, job_id)
         same = upload.c.job_id == job_id, upload.c.name == name
         connection.execute(delete(upload).where(*same, upload.c.state == "receiving"))
         if connection.execute(select(upload.c.id).where(*same)).one_or_none() is not None:
@@ -90,7 +85,7 @@ def _open(parts: Parts, job_id: int, name: str, expected_bytes: int | None) -> t
     return upload_id, key
 
 
-def _close(parts: Parts, upload_id: int, received: int) -> UploadDocument:
+def _close(parts: Parts, upload_id: int, name: str, received: int) -> UploadDocument:
     """From here the upload is ours to keep: the store has it, and its row says so."""
     with parts.database.write() as connection:
         statement = (
@@ -101,7 +96,7 @@ def _close(parts: Parts, upload_id: int, received: int) -> UploadDocument:
         )
         row = connection.execute(statement).mappings().one_or_none()
     if row is None:
-        raise VoxmoodError  # a second PUT of this name has taken its place
+        raise UploadReplaced(name=name)
     return UploadDocument.model_validate(dict(row))
 
 

@@ -132,12 +132,6 @@ class UploadTooLarge(UploadError):
     status = 413
 
 
-class UploadBroken(UploadError):
-    """{name} ended early: {received} of {expected} bytes arrived. Send it again."""
-
-    status = 400
-
-
 # --- one request ---------------------------------------------------------------------------------
 class UnknownJob(VoxmoodError):
     """There is no job {job}. `voxmood jobs` lists them."""
@@ -175,14 +169,14 @@ class UploadExists(VoxmoodError):
     status = 409
 
 
-class WrongCursor(VoxmoodError):
-    """{cursor} is no cursor of this list; take the `next` of an earlier page."""
-
-
-class ResultNotYet(VoxmoodError):
-    """Job {job} has no result yet."""
+class UploadReplaced(VoxmoodError):
+    """{name} was sent a second time while this was on its way; the later one counts."""
 
     status = 409
+
+
+class WrongCursor(VoxmoodError):
+    """{cursor} is no cursor of this list; take the `next` of an earlier page."""
 
 
 # --- the surroundings ----------------------------------------------------------------------------
