@@ -60,10 +60,13 @@ job = Table(
     Column("model_version", Text, nullable=False, comment="resolved at creation; never moves"),
     Column("threshold", Seconds, comment="the job's own; null: the version's"),
     Column("small", Boolean, nullable=False, server_default=text("false"), comment="takes the small queues"),
+    Column("idempotency_key", Text, comment="of the request that made it"),
+    Column("idempotency_digest", String(64), comment="SHA-256 of that request's body"),
     Column("created_at", Seconds, nullable=False),
     Column("started_at", Seconds),
     Column("ended_at", Seconds),
     _one_of("state", JOB_STATES),
+    Index("uq_job_idempotency_key", "idempotency_key", unique=True),
     sqlite_autoincrement=True,
 )
 
@@ -87,12 +90,25 @@ upload = Table(
     _count("duplicates"),
     Column("error_code", Text),
     Column("error", Text),
+    Column("bucket", Text, comment="where another than ours holds it: then it is never deleted"),
+    Column("multipart_id", Text, comment="the store's name for an upload in parts that is being received"),
+    Column("expected_bytes", BigInteger, comment="as the client announced"),
+    Column("touched_at", Seconds, comment="last part received; an hour later it counts as given up"),
     _one_of("state", UPLOAD_STATES),
     UniqueConstraint("job_id", "name"),
     Index("ix_upload_waiting", "state", "rung_at", sqlite_where=text("state IN ('pending', 'leased')"),
           postgresql_where=text("state IN ('pending', 'leased')")),
     sqlite_autoincrement=True,
 )  # fmt: skip
+
+upload_part = Table(
+    "upload_part",
+    metadata,
+    Column("upload_id", Id, ForeignKey("upload.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False, comment="from 1"),
+    Column("etag", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
 
 shard = Table(
     "shard",
@@ -181,4 +197,42 @@ consumption = Table(
     metadata,
     Column("queue", Text, primary_key=True),
     Column("seen_at", Seconds, nullable=False, comment="when a worker last took something from the queue"),
+)
+
+tombstone = Table(
+    "tombstone",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("prefix", Text, nullable=False, unique=True, comment="of a deleted job's keys in the store"),
+    Column("sweep_after", Seconds, nullable=False, comment="when no presigned address is valid any more"),
+    sqlite_autoincrement=True,
+)
+
+label = Table(
+    "label",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("clip_id", Id, ForeignKey("clip.id"), nullable=False),
+    Column("emotion", Text, nullable=False),
+    Column("speaker", Text),
+    Column("labeller", Text, nullable=False, server_default=text("''")),
+    Column("created_at", Seconds, nullable=False),
+    UniqueConstraint("clip_id", "labeller"),
+    sqlite_autoincrement=True,
+)
+
+model = Table(
+    "model",
+    metadata,
+    Column("version", Text, primary_key=True),
+    Column("manifest", JSON, nullable=False),
+    Column("created_at", Seconds, nullable=False),
+)
+
+alias = Table(
+    "alias",
+    metadata,
+    Column("name", Text, primary_key=True, comment="candidate, …"),
+    Column("version", Text, nullable=False),
+    Column("moved_at", Seconds, nullable=False),
 )
