@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import uuid4
@@ -20,7 +19,6 @@ from shared.emotion import registry
 from shared.errors import JobNotOpen, JobWithoutUploads, UnknownJob, UploadUnfinished
 from shared.settings import MEBIBYTE
 
-log = logging.getLogger(__name__)
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 # Jobs under this total take the small queues, which no big job ever fills.
 SMALL_BYTES = 32 * MEBIBYTE
@@ -138,11 +136,7 @@ def start_job(job_id: JobId, parts: Wired) -> JobDocument:
         lock_open_job(connection, job_id)
         bells = _seal(connection, parts, job_id)
         document = documents(connection, parts, [find(connection, job_id)])[0]
-    try:
-        parts.doorbell.ring(bells)
-    except Exception:
-        # The job runs all the same: a sweep rings as soon as the queue is back.
-        log.warning("job %s: the queue does not answer; the next sweep rings", job_id, exc_info=True)
+    parts.ring(bells)
     return document
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, cast
 
@@ -10,9 +12,11 @@ from fastapi import Depends, Request
 
 from api.consumption import Consumption
 from shared.database.sessions import Database
-from shared.doorbell import Doorbell, celery_app
+from shared.doorbell import PURGE, Bell, Doorbell, celery_app
 from shared.settings import Settings
 from shared.storage import Storage
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,20 @@ class Parts:
     doorbell: Doorbell
     consumption: Consumption
     upload_places: asyncio.Semaphore
+
+    def ring(self, bells: Iterable[Bell]) -> None:
+        """Ring after a commit. Where the queue does not answer, the next sweep rings."""
+        try:
+            self.doorbell.ring(bells)
+        except Exception:
+            log.warning("the queue does not answer; the next sweep rings", exc_info=True)
+
+    def ring_purge(self) -> None:
+        """Have deletion begin at once; beat's next tick begins it otherwise."""
+        try:
+            self.doorbell.call(PURGE)
+        except Exception:
+            log.warning("the queue does not answer; purge comes with its next tick", exc_info=True)
 
 
 def connect(settings: Settings) -> Parts:

@@ -50,7 +50,7 @@ class Client:
         """A new open job."""
         wanted = {"name": name, "model": model, "threshold": threshold}
         body = {key: value for key, value in wanted.items() if value is not None}
-        return self._json("POST", "/v1/jobs", json=body)
+        return self.request("POST", "/v1/jobs", json=body)
 
     def put_upload(
         self, job: int, name: str, file: BinaryIO, size: int, on_sent: Callable[[int], None]
@@ -63,26 +63,26 @@ class Client:
                 on_sent(len(block))
 
         path = f"/v1/jobs/{job}/uploads/{quote(name)}"
-        return self._json("PUT", path, content=body(), headers={"Content-Length": str(size)})
+        return self.request("PUT", path, content=body(), headers={"Content-Length": str(size)})
 
     def start(self, job: int) -> dict[str, Any]:
         """Seal the uploads and start the work."""
-        return self._json("POST", f"/v1/jobs/{job}/start")
+        return self.request("POST", f"/v1/jobs/{job}/start")
 
     def job(self, job: int) -> dict[str, Any]:
         """One job's document."""
-        return self._json("GET", f"/v1/jobs/{job}")
+        return self.request("GET", f"/v1/jobs/{job}")
 
     def jobs(self, limit: int) -> list[dict[str, Any]]:
         """The newest jobs."""
-        page = self._json("GET", "/v1/jobs", params={"limit": limit})
+        page = self.request("GET", "/v1/jobs", params={"limit": limit})
         return list(page["jobs"])
 
     def results(self, job: int, model: str | None, page: int = 1000) -> Iterator[dict[str, Any]]:
         """Result rows in archive order, fetched by pages as they are used."""
         params: dict[str, Any] = {"limit": page} | ({"model": model} if model else {})
         while True:
-            answer = self._json("GET", f"/v1/jobs/{job}/results", params=params)
+            answer = self.request("GET", f"/v1/jobs/{job}/results", params=params)
             yield from answer["results"]
             if answer["next"] is None:
                 return
@@ -100,7 +100,8 @@ class Client:
         except httpx.TransportError as error:
             raise ServerUnreachable(url=self.url) from error
 
-    def _json(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+    def request(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        """Any JSON request of the API; `request` is what httpx takes."""
         try:
             answer = self._http.request(method, path, **request)
         except httpx.TransportError as error:

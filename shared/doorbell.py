@@ -17,7 +17,7 @@ from shared.settings import Settings
 CLASSIFY, UNPACK, MAINTENANCE = "classify", "unpack", "maintenance"
 WORK_QUEUES = (UNPACK, f"{UNPACK}.small", CLASSIFY, f"{CLASSIFY}.small")
 QUEUES = (*WORK_QUEUES, MAINTENANCE)
-SWEEP, PROBE = "sweep", "probe"
+SWEEP, PROBE, PURGE, REMOVE_UNREFERENCED = "sweep", "probe", "purge", "remove_unreferenced"
 MOST_PROBES = 10
 
 
@@ -102,6 +102,10 @@ class Doorbell:
         for queue in queues:
             if self.waiting(queue) < MOST_PROBES:
                 self._app.send_task(PROBE, args=(queue,), queue=queue, expires=expires_s)
+
+    def call(self, task: str) -> None:
+        """Have a maintenance task run now."""
+        self._app.send_task(task, queue=MAINTENANCE, expires=60.0)
 
     def waiting(self, queue: str) -> int:
         """Messages in the queue that no worker has taken."""

@@ -126,6 +126,10 @@ class UnpackFailed(UploadError):
     """{name} could not be unpacked after {attempts} tries: {reason}."""
 
 
+class UploadAbandoned(UploadError):
+    """{name} received nothing for {minutes} minutes and was given up; send it in a new job."""
+
+
 class UploadTooLarge(UploadError):
     """{name} has over {limit_bytes} bytes, the most an upload may have (VOXMOOD_MAX_UPLOAD_BYTES)."""
 
@@ -147,6 +151,12 @@ class UnknownModel(VoxmoodError):
 
 class JobNotOpen(VoxmoodError):
     """Job {job} is {state}; uploads and a start are taken only while it is open."""
+
+    status = 409
+
+
+class WrongJobState(VoxmoodError):
+    """Job {job} is {state}; only a job that is {allowed} can be {action}."""
 
     status = 409
 

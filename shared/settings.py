@@ -80,6 +80,15 @@ class Settings(BaseSettings):
         default=None, description="the store's folder, where it is on this machine: its free space is checked"
     )
 
+    retention_days: float | None = Field(
+        default=None, gt=0, description="days after its end when a job is deleted; never unless set"
+    )
+    upload_abandoned_s: float = Field(
+        default=3600.0,
+        gt=0,
+        description="seconds without a byte after which an unfinished upload is given up",
+    )
+
     # --- limits --------------------------------------------------------------------------------
     max_upload_bytes: int = Field(default=2**40, ge=1, description="bytes an upload may have")
     max_members: int = Field(

@@ -10,6 +10,7 @@ import io
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import boto3
@@ -22,7 +23,7 @@ from shared.settings import Settings
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
     from mypy_boto3_s3.client import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, ObjectIdentifierTypeDef, ObjectTypeDef
 
 # What servers say when the disk is full: S3 Express and MinIO; SeaweedFS says InternalError and this.
 _FULL_CODES = {"InsufficientStorage", "XMinioStorageFull", "507"}
@@ -116,12 +117,48 @@ class Storage:
         with self._translated():
             self._client.delete_object(Bucket=self.bucket, Key=key)
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        """The keys that begin with `prefix`."""
+    def older_than(self, prefix: str, age_s: float) -> Iterator[list[str]]:
+        """Keys under `prefix` that are older than `age_s` seconds by the store's dates, in lists."""
+        before = datetime.now(UTC) - timedelta(seconds=age_s)
         with self._translated():
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
-            for page in pages:
-                yield from (item["Key"] for item in page.get("Contents", []))
+            for page in self._pages(prefix):
+                yield [item["Key"] for item in page if item["LastModified"] < before]
+
+    def delete_prefix(self, prefix: str) -> None:
+        """Remove every object under `prefix`, and every upload in parts that has not ended."""
+        with self._translated():
+            for page in self._pages(prefix):
+                doomed: list[ObjectIdentifierTypeDef] = [{"Key": item["Key"]} for item in page]
+                self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": doomed, "Quiet": True})
+        self.abort_parts_older_than(prefix, 0.0)
+
+    def _pages(self, prefix: str) -> Iterator[list[ObjectTypeDef]]:
+        paginator = self._client.get_paginator("list_objects_v2")
+        for page in paginator.paginate(Bucket=self.bucket, Prefix=prefix):
+            if found := page.get("Contents"):
+                yield found
+
+    def abort_parts_older_than(self, prefix: str, age_s: float) -> int:
+        """Forget uploads in parts under `prefix` that began over `age_s` seconds ago; returns how many."""
+        before = datetime.now(UTC) - timedelta(seconds=age_s)
+        count = 0
+        with self._translated():
+            paginator = self._client.get_paginator("list_multipart_uploads")
+            for page in paginator.paginate(Bucket=self.bucket, Prefix=prefix):
+                for begun in page.get("Uploads", []):
+                    if begun["Initiated"] <= before or age_s == 0:
+                        self.abort_parts(begun["Key"], begun["UploadId"])
+                        count += 1
+        return count
+
+    def abort_parts(self, key: str, upload_id: str) -> None:
+        """Forget an upload in parts; one that is not there any more is no error."""
+        with self._translated():
+            try:
+                self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                    raise
 
     def write(self, key: str) -> PartWriter:
         """A multipart writer for an object of unknown length."""
@@ -217,11 +254,16 @@ class _RangedReader(io.RawIOBase):
         return len(block)
 
 
+def job_prefix(job_key: str) -> str:
+    """Everything of one job lies under it."""
+    return f"jobs/{job_key}/"
+
+
 def upload_key(job_key: str) -> str:
     """A fresh key for an upload."""
-    return f"jobs/{job_key}/uploads/{uuid.uuid4().hex}"
+    return f"{job_prefix(job_key)}uploads/{uuid.uuid4().hex}"
 
 
 def shard_key(job_key: str) -> str:
     """A fresh key for a shard."""
-    return f"jobs/{job_key}/shards/{uuid.uuid4().hex}.tar"
+    return f"{job_prefix(job_key)}shards/{uuid.uuid4().hex}.tar"

@@ -18,7 +18,16 @@ from celery.worker.request import Request
 
 from shared import leases
 from shared.database.sessions import Database
-from shared.doorbell import CLASSIFY, MAINTENANCE, PROBE, SWEEP, UNPACK, celery_app
+from shared.doorbell import (
+    CLASSIFY,
+    MAINTENANCE,
+    PROBE,
+    PURGE,
+    REMOVE_UNREFERENCED,
+    SWEEP,
+    UNPACK,
+    celery_app,
+)
 from shared.processes import die_with_parent
 from shared.settings import Settings
 from workers.parts import parts, wait_for_parts
@@ -35,7 +44,13 @@ app.conf.update(
             "schedule": settings.sweep_every_s,
             # A tick that waited longer than the next one's turn is not worth doing.
             "options": {"queue": MAINTENANCE, "expires": settings.sweep_every_s},
-        }
+        },
+        PURGE: {"task": PURGE, "schedule": 60.0, "options": {"queue": MAINTENANCE, "expires": 60.0}},
+        REMOVE_UNREFERENCED: {
+            "task": REMOVE_UNREFERENCED,
+            "schedule": 3600.0,
+            "options": {"queue": MAINTENANCE, "expires": 600.0},
+        },
     },
     worker_max_memory_per_child=settings.worker_memory_bytes // 1024,
 )
@@ -89,6 +104,22 @@ def sweep() -> str:
     from workers.sweep import sweep
 
     return sweep(parts())
+
+
+@app.task(name=PURGE, send_events=False)
+def purge() -> str:
+    """What deletion and retention say is removed."""
+    from workers.purge import purge
+
+    return purge(parts())
+
+
+@app.task(name=REMOVE_UNREFERENCED, send_events=False)
+def remove_unreferenced() -> str:
+    """Objects that no row names are removed."""
+    from workers.purge import remove_unreferenced
+
+    return remove_unreferenced(parts())
 
 
 @app.task(name=PROBE, send_events=False)

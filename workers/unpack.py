@@ -75,8 +75,7 @@ def unpack(parts: Parts, upload_id: int) -> str:
             raise
         text = unpacking.give_up(error)
     leases.close_job(parts.database, lease.job_id)
-    if not parts.settings.keep_uploads:
-        parts.storage.delete(unpacking.row.object_key)
+    unpacking.tidy()
     return text
 
 
@@ -87,10 +86,12 @@ class Unpacking:
         self.parts = parts
         self.lease = lease
         self.position = 0
+        self.failed = False
         with parts.database.read() as connection:
             statement = select(
-                upload.c.id, upload.c.name, upload.c.object_key, upload.c.bytes, upload.c.next_member,
-                job.c.id.label("job_id"), job.c.key.label("job_key"), job.c.model_version,
+                upload.c.id, upload.c.name, upload.c.object_key, upload.c.bytes, upload.c.bucket,
+                upload.c.next_member, job.c.id.label("job_id"), job.c.key.label("job_key"),
+                job.c.model_version,
             ).join(job, job.c.id == upload.c.job_id)  # fmt: skip
             self.row = connection.execute(statement.where(upload.c.id == lease.id)).one()
         self.batch = Batch(self.row.next_member)
@@ -208,6 +209,11 @@ class Unpacking:
         unit_id = connection.execute(insert(unit).values(values).returning(unit.c.id)).scalar_one()
         return shard_id, unit_id
 
+    def tidy(self) -> None:
+        """Remove what was sent, now that its shards are committed. A failed upload stays, for `retry`."""
+        if not self.failed and self.row.bucket is None and not self.parts.settings.keep_uploads:
+            self.parts.storage.delete(self.row.object_key)
+
     def give_up(self, error: Exception) -> str:
         """End an upload that broke each attempt in a way that no archive should."""
         self.batch = Batch(self.batch.next_member)
@@ -223,7 +229,8 @@ class Unpacking:
             error = EmptyArchive(name=self.row.name)
         if isinstance(error, DamagedArchive):
             error = DamagedArchive(**error.facts | {"kept": found})
-        end: dict[str, Any] = {"state": "done" if found else "failed", "lease_until": None}
+        self.failed = not found
+        end: dict[str, Any] = {"state": "failed" if self.failed else "done", "lease_until": None}
         self.position = self.row.bytes
         if error is not None:
             end |= {"error_code": error.code, "error": str(error)}

@@ -10,7 +10,7 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from shared.cli import classify, demo, jobs, results, stack, submit, training
+from shared.cli import classify, demo, jobs, lifecycle, results, stack, submit, training
 from shared.cli.console import say
 from shared.errors import VoxmoodError
 from shared.settings import Settings
@@ -27,6 +27,9 @@ app.command()(demo.demo)
 app.command()(submit.submit)
 app.command(name="jobs")(jobs.list_jobs)
 app.command()(jobs.status)
+app.command()(lifecycle.cancel)
+app.command()(lifecycle.retry)
+app.command()(lifecycle.delete)
 app.command(name="results")(results.show_results)
 app.command(name="classify")(classify.classify_files)
 app.command()(training.train)

@@ -1,0 +1,49 @@
+"""What ends a job early, runs it again, or removes it."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import APIRouter
+from sqlalchemy import select
+
+from api.jobs import JobDocument, JobId, show_job
+from api.parts import Parts, Wired
+from shared import lifecycle
+from shared.database.tables import upload
+
+log = logging.getLogger(__name__)
+router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
+
+
+@router.post("/cancel")
+def cancel_job(job_id: JobId, parts: Wired) -> JobDocument:
+    """Stop a job; what has an outcome keeps it, and `retry` goes on with the rest."""
+    lifecycle.cancel(parts.database, job_id)
+    return show_job(job_id, parts)
+
+
+@router.post("/retry")
+def retry_job(job_id: JobId, parts: Wired) -> JobDocument:
+    """Run the failed and the interrupted clips of an ended job again."""
+    bells = lifecycle.retry(parts.database, job_id, _failed_uploads_in_store(parts, job_id))
+    parts.ring(bells)
+    return show_job(job_id, parts)
+
+
+@router.delete("", status_code=202)
+def delete_job(job_id: JobId, parts: Wired) -> JobDocument:
+    """Remove a job with all that carries its id: rows, uploads, shards. It takes a moment: 404 then."""
+    lifecycle.mark_deleted(parts.database, job_id)
+    document = show_job(job_id, parts)
+    parts.ring_purge()
+    return document
+
+
+def _failed_uploads_in_store(parts: Parts, job_id: int) -> list[int]:
+    with parts.database.read() as connection:
+        failed = select(upload.c.id, upload.c.object_key).where(
+            upload.c.job_id == job_id, upload.c.state == "failed"
+        )
+        rows = connection.execute(failed).all()
+    return [row.id for row in rows if parts.storage.size(row.object_key) is not None]
