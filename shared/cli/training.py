@@ -27,6 +27,7 @@ def train(
 ) -> None:
     """Train a model version; ends with the summary of its figures. Versions never change."""
     from shared.audio.decode import DecodeLimits
+    from shared.emotion.datasets import read_dataset
     from shared.emotion.evaluation import summary
     from shared.emotion.publication import train_version
     from shared.emotion.training import Recipe
@@ -34,21 +35,24 @@ def train(
 
     settings = Settings()
     recipe = Recipe(
-        data=data,
         version=version or f"{network}-{datetime.now():%Y%m%d-%H%M%S}",
         network=network,
         drop=_words(drop),
         reserve=_words(reserve),
-        labels=labels,
         seed=seed,
     )
+    dataset = read_dataset(data, labels)
+    dataset.check_emotions(recipe.drop)
+    dataset.check_speakers(recipe.reserve)
     with progress("clips") as bar:
         tasks = {stage: bar.add_task(stage, total=None) for stage in ("features", "training")}
 
         def report(stage: str, done: int, total: int) -> None:
             bar.update(tasks[stage], completed=done, total=total)
 
-        manifest, left_out = train_version(recipe, settings.models_dir, DecodeLimits.of(settings), report)
+        manifest, left_out = train_version(
+            dataset, recipe, settings.models_dir, DecodeLimits.of(settings), report
+        )
     for sentence in left_out:
         say(f"Left out: {sentence}")
     if json:

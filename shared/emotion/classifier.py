@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from shared.audio.decode import DecodeLimits, Recording, decode
 from shared.audio.features import Floats, features, fixed_length
 from shared.emotion.backend import load_keras
-from shared.emotion.registry import MODEL, Manifest, verify
+from shared.emotion.registry import MODEL, Folders, Manifest, folder_of, verify
 from shared.emotion.rejection import CLASSIFIED, FAILED, NO_VOICE, REJECTED, message
 from shared.errors import ClipError
 from shared.settings import Settings
@@ -71,16 +70,16 @@ class Classifier:
 
     @classmethod
     def load(
-        cls, models_dir: Path, version: str, *, threads: int = 1, limits: DecodeLimits | None = None
+        cls, models: Folders, version: str, *, threads: int = 1, limits: DecodeLimits | None = None
     ) -> Self:
         """Verify a version's files and load its network; the first load in a process imports TensorFlow.
 
         threads: for TensorFlow, see load_keras; limits: those of the settings unless given.
         Raises UnknownModel or DamagedModel.
         """
-        manifest = verify(models_dir, version)
+        manifest = verify(models, version)
         keras = load_keras(threads)
-        network = keras.models.load_model(models_dir / version / MODEL, compile=False, safe_mode=True)
+        network = keras.models.load_model(folder_of(models, version) / MODEL, compile=False, safe_mode=True)
         return cls(manifest, network, limits or DecodeLimits.of(Settings()))
 
     def warm(self, batch_clips: int = BATCH_CLIPS) -> None:

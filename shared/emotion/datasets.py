@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -60,6 +61,23 @@ class Example:
     speaker: str
 
 
+class Recordings(Protocol):
+    """Labelled recordings, wherever they lie: a folder's are a Dataset, workers.retrain has the store's."""
+
+    @property
+    def examples(self) -> tuple[Example, ...]: ...
+    @property
+    def licence(self) -> str: ...
+    @property
+    def credit(self) -> str: ...
+
+    def open(self, example: Example) -> BinaryIO:
+        """Its content, to be closed by the caller."""
+
+    def sha256(self, example: Example) -> str:
+        """The SHA-256 of its content, in hexadecimal."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """Labelled recordings below one folder, sorted by path."""
@@ -68,6 +86,12 @@ class Dataset:
     examples: tuple[Example, ...]
     licence: str = NOT_STATED
     credit: str = NOT_STATED
+
+    def open(self, example: Example) -> BinaryIO:
+        return (self.folder / example.path).open("rb")
+
+    def sha256(self, example: Example) -> str:
+        return sha256(self.folder / example.path)
 
     def emotions(self) -> list[str]:
         return sorted({example.emotion for example in self.examples})
@@ -161,17 +185,17 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise WrongLabels(file=file, line=1, reason=f"not a CSV file in UTF-8 ({error})") from error
 
 
-def fingerprint(folder: Path, examples: Sequence[Example]) -> str:
+def fingerprint(recordings: Recordings, examples: Sequence[Example]) -> str:
     """SHA-256 over the examples, sorted by path: path, SHA-256 of the content, emotion and speaker."""
     digest = hashlib.sha256()
     for example in sorted(examples):
-        content = sha256(folder / example.path)
+        content = recordings.sha256(example)
         digest.update(f"{example.path}\0{content}\0{example.emotion}\0{example.speaker}\n".encode())
     return digest.hexdigest()
 
 
 def load_audio_data(
-    folder: Path,
+    recordings: Recordings,
     examples: Sequence[Example],
     spec: FeatureSpec,
     limits: DecodeLimits,
@@ -189,7 +213,7 @@ def load_audio_data(
         clips: list[Floats] = []
         for example in batch:
             try:
-                clips.append(_samples(folder, example, spec, limits))
+                clips.append(_samples(recordings, example, spec, limits))
             except ClipError as error:
                 left_out.append(str(error))
             else:
@@ -201,8 +225,8 @@ def load_audio_data(
     return AudioData(together, tuple(kept), tuple(left_out))
 
 
-def _samples(folder: Path, example: Example, spec: FeatureSpec, limits: DecodeLimits) -> Floats:
-    with (folder / example.path).open("rb") as file:
+def _samples(recordings: Recordings, example: Example, spec: FeatureSpec, limits: DecodeLimits) -> Floats:
+    with recordings.open(example) as file:
         recording = decode(
             file, example.path, sampling_rate=spec.sampling_rate, seconds=spec.seconds, limits=limits
         )

@@ -18,7 +18,7 @@ from shared.audio.features import Floats
 from shared.audio.spec import SEED_V6
 from shared.emotion.backend import load_keras
 from shared.emotion.card import card
-from shared.emotion.datasets import AudioData, Dataset, fingerprint, load_audio_data, read_dataset
+from shared.emotion.datasets import AudioData, Recordings, fingerprint, load_audio_data
 from shared.emotion.evaluation import scores
 from shared.emotion.networks import builder
 from shared.emotion.plots import plot_confusion_matrix, plot_training_curves
@@ -49,31 +49,28 @@ SATURATED = (
 
 
 def train_version(
-    recipe: Recipe, models_dir: Path, limits: DecodeLimits, report: Report
+    recordings: Recordings, recipe: Recipe, models_dir: Path, limits: DecodeLimits, report: Report
 ) -> tuple[Manifest, tuple[str, ...]]:
     """Train a version and put it into models_dir, whole or not at all.
 
     report(stage, done, total) follows the course. Returns the manifest and a sentence for each recording
-    that was left out. Raises, before any work: ModelExists, WrongVersionName, UnknownNetwork,
-    NoRecordings, WrongLabels, ForeignNames, UnknownEmotion, UnknownSpeaker; later TooFewRecordings.
+    that was left out. Raises, before any work: ModelExists, WrongVersionName, UnknownNetwork; later
+    TooFewRecordings. What `report` raises ends the training, and nothing is left of it.
     """
     check_new(models_dir, recipe.version)
     builder(recipe.network)
-    dataset = read_dataset(recipe.data, recipe.labels)
-    dataset.check_emotions(recipe.drop)
-    dataset.check_speakers(recipe.reserve)
     load_keras()
-    data = _load(dataset, recipe, limits, report)
+    data = _load(recordings, recipe, limits, report)
     parts = split(data, recipe)
     with new_version(models_dir, recipe.version) as folder:
         trained = fit(parts, recipe, folder / f"{recipe.version}_best.keras", report)
-        manifest = _describe(recipe, dataset, data, parts, trained)
+        manifest = _describe(recipe, recordings, data, parts, trained)
         _write(folder, manifest, trained, _network_alone(trained.network, recipe, parts))
     return manifest, data.left_out
 
 
-def _load(dataset: Dataset, recipe: Recipe, limits: DecodeLimits, report: Report) -> AudioData:
-    examples = [example for example in dataset.examples if example.speaker not in recipe.reserve]
+def _load(recordings: Recordings, recipe: Recipe, limits: DecodeLimits, report: Report) -> AudioData:
+    examples = [example for example in recordings.examples if example.speaker not in recipe.reserve]
     done = 0
 
     def advance(clips: int) -> None:
@@ -81,10 +78,12 @@ def _load(dataset: Dataset, recipe: Recipe, limits: DecodeLimits, report: Report
         done += clips
         report("features", done, len(examples))
 
-    return load_audio_data(dataset.folder, examples, SEED_V6, limits, advance)
+    return load_audio_data(recordings, examples, SEED_V6, limits, advance)
 
 
-def _describe(recipe: Recipe, dataset: Dataset, data: AudioData, parts: Parts, trained: Trained) -> Manifest:
+def _describe(
+    recipe: Recipe, recordings: Recordings, data: AudioData, parts: Parts, trained: Trained
+) -> Manifest:
     """The manifest, but for the files."""
     test, unknown, train = (
         _probabilities(trained.network, inputs) for inputs in (parts.test, parts.unknown, parts.train)
@@ -112,6 +111,7 @@ def _describe(recipe: Recipe, dataset: Dataset, data: AudioData, parts: Parts, t
         caveats.append(SATURATED.format(unclipped=unclipped, threshold=threshold, rejected=metrics.rejected))
     return Manifest(
         version=recipe.version,
+        base=recipe.base,
         labels=parts.labels,
         unknown_labels=sorted(recipe.drop),
         feature_spec=SEED_V6,
@@ -122,14 +122,14 @@ def _describe(recipe: Recipe, dataset: Dataset, data: AudioData, parts: Parts, t
         metrics=metrics,
         speakers=parts.speakers,
         data=Data(
-            fingerprint=fingerprint(dataset.folder, data.examples),
+            fingerprint=fingerprint(recordings, data.examples),
             clips=len(data.examples),
             training_clips=len(parts.train),
             test_clips=len(parts.test),
             unknown_clips=len(parts.unknown),
             left_out=len(data.left_out),
-            licence=dataset.licence,
-            credit=dataset.credit,
+            licence=recordings.licence,
+            credit=recordings.credit,
         ),
         seed=recipe.seed,
         caveats=caveats,

@@ -1,11 +1,15 @@
-"""Model versions on disk: one folder each, described by manifest.json. Needs no network library."""
+"""Model versions on disk: one folder each, described by manifest.json. Needs no network library.
+
+Versions are looked up in one folder or in several: those that ship, and those trained here
+(`Settings.model_folders`). A name in two of them means the first.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +21,7 @@ from shared.errors import DamagedModel, ModelExists, UnknownModel, WrongVersionN
 
 MANIFEST = "manifest.json"
 MODEL = "model.keras"
+Folders = Path | Sequence[Path]
 VERSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -78,10 +83,12 @@ class Data(BaseModel):
 class Manifest(BaseModel):
     """All that is to be known of a model version. unknown_labels: emotions left out of training.
 
-    files: SHA-256 of each file of the version. caveats: what its figures do not show.
+    base: the version that it was trained to follow, if any; files: SHA-256 of each file of the version;
+    caveats: what its figures do not show.
     """
 
     version: str
+    base: str | None = None
     labels: list[str]
     unknown_labels: list[str]
     feature_spec: FeatureSpec
@@ -99,18 +106,28 @@ class Manifest(BaseModel):
     files: dict[str, str]
 
 
-def versions(models_dir: Path) -> list[str]:
-    """The names of the versions in a folder, sorted."""
-    found = (manifest.parent.name for manifest in models_dir.glob(f"*/{MANIFEST}"))
-    return sorted(name for name in found if VERSION_NAME.fullmatch(name))
+def versions(models: Folders) -> list[str]:
+    """The names of the versions, sorted."""
+    return sorted(_version_folders(models))
 
 
-def read_manifest(models_dir: Path, version: str) -> Manifest:
-    """The manifest of a version; raises UnknownModel or DamagedModel."""
-    known = versions(models_dir)
+def folder_of(models: Folders, version: str) -> Path:
+    """Where a version lies; raises UnknownModel."""
+    known = _version_folders(models)
     if version not in known:
-        raise UnknownModel(model=version, known=", ".join(known) or "none")
-    folder = models_dir / version
+        raise UnknownModel(model=version, known=", ".join(sorted(known)) or "none")
+    return known[version]
+
+
+def _version_folders(models: Folders) -> dict[str, Path]:
+    places = [models] if isinstance(models, Path) else models
+    found = [manifest.parent for place in reversed(places) for manifest in place.glob(f"*/{MANIFEST}")]
+    return {folder.name: folder for folder in found if VERSION_NAME.fullmatch(folder.name)}
+
+
+def read_manifest(models: Folders, version: str) -> Manifest:
+    """The manifest of a version; raises UnknownModel or DamagedModel."""
+    folder = folder_of(models, version)
     try:
         return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
     except ValidationError as error:
@@ -119,10 +136,10 @@ def read_manifest(models_dir: Path, version: str) -> Manifest:
         raise DamagedModel(version=version, reason=reason, folder=folder) from error
 
 
-def verify(models_dir: Path, version: str) -> Manifest:
+def verify(models: Folders, version: str) -> Manifest:
     """The manifest, once every file's SHA-256 is as it says; else DamagedModel."""
-    manifest = read_manifest(models_dir, version)
-    folder = models_dir / version
+    manifest = read_manifest(models, version)
+    folder = folder_of(models, version)
     for name, expected in manifest.files.items():
         if not (folder / name).is_file():
             raise DamagedModel(version=version, reason=f"{name} is missing", folder=folder)

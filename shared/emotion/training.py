@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from shared.errors import TooFewRecordings
 Indices = NDArray[np.int64]
 Report = Callable[[str, int, int], None]
 
+BATCH_CLIPS = 32
 TEST_SHARE = 0.2
 FEWEST_CLIPS = 5  # of an emotion: one of them is for the test part
 
@@ -29,17 +31,15 @@ FEWEST_CLIPS = 5  # of an emotion: one of them is for the test part
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """What to train. drop: emotions left out, the unknowns of the threshold; reserve: speakers who take
-    part in nothing; labels: a CSV file instead of the folder's own; seed: of split, weights and
-    augmentation."""
+    part in nothing; seed: of split, weights and augmentation; base: the version that it is to follow."""
 
-    data: Path
     version: str
     network: str = "seed"
     drop: Sequence[str] = ()
     reserve: Sequence[str] = ()
-    labels: Path | None = None
     seed: int = 42
     epochs: int = 50
+    base: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,8 @@ def fit(parts: Parts, recipe: Recipe, best: Path, report: Report) -> Trained:
     network.compile(keras.optimizers.Adam(1e-3), loss="categorical_crossentropy", metrics=["accuracy"])
     targets = keras.utils.to_categorical
     callbacks = keras.callbacks
+    done = count(BATCH_CLIPS, BATCH_CLIPS)
+    total = recipe.epochs * -(-len(inputs) // BATCH_CLIPS) * BATCH_CLIPS
     stopping = callbacks.EarlyStopping(
         monitor="val_accuracy", patience=10, min_delta=0.001, restore_best_weights=True
     )
@@ -129,7 +131,7 @@ def fit(parts: Parts, recipe: Recipe, best: Path, report: Report) -> Trained:
         inputs,
         targets(classes, len(parts.labels)),
         validation_data=(parts.test, targets(parts.test_classes, len(parts.labels))),
-        batch_size=32,
+        batch_size=BATCH_CLIPS,
         epochs=recipe.epochs,
         class_weight=weights,
         verbose=0,
@@ -138,9 +140,7 @@ def fit(parts: Parts, recipe: Recipe, best: Path, report: Report) -> Trained:
             callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.5, patience=5, cooldown=2, min_lr=1e-6),
             callbacks.ModelCheckpoint(best, monitor="val_accuracy", save_best_only=True),
             callbacks.LambdaCallback(
-                on_epoch_end=lambda epoch, _logs: report(
-                    "training", (epoch + 1) * len(inputs), recipe.epochs * len(inputs)
-                )
+                on_train_batch_end=lambda _batch, logs: report("training", next(done), total)
             ),
         ],
     )

@@ -11,7 +11,7 @@ from shared.audio.decode import DecodeLimits
 from shared.audio.features import features, fixed_length
 from shared.audio.spec import SEED_V6
 from shared.audio.synthesis import speech_like, wav_bytes
-from shared.emotion.datasets import Example, fingerprint, load_audio_data, read_dataset
+from shared.emotion.datasets import Dataset, Example, fingerprint, load_audio_data, read_dataset
 from shared.errors import ForeignNames, NoRecordings, UnknownEmotion, UnknownSpeaker, WrongLabels
 from shared.settings import Settings
 
@@ -128,13 +128,13 @@ def test_unknown_emotions_and_speakers_are_answered_with_the_known_ones(tmp_path
 def test_the_fingerprint_follows_content_and_labels_and_nothing_else(tmp_path: Path) -> None:
     examples = [Example("a.wav", "happy", "anna"), Example("b.wav", "sad", "anna")]
     here, there = place(tmp_path / "here", "a.wav", "b.wav"), place(tmp_path / "there", "a.wav", "b.wav")
-    first = fingerprint(here, examples)
-    assert first == fingerprint(there, examples[::-1])
-    assert first != fingerprint(here, examples[:1])
-    assert first != fingerprint(here, [examples[0], Example("b.wav", "calm", "anna")])
-    assert first != fingerprint(here, [examples[0], Example("b.wav", "sad", "bert")])
+    first = fingerprint(Dataset(here, ()), examples)
+    assert first == fingerprint(Dataset(there, ()), examples[::-1])
+    assert first != fingerprint(Dataset(here, ()), examples[:1])
+    assert first != fingerprint(Dataset(here, ()), [examples[0], Example("b.wav", "calm", "anna")])
+    assert first != fingerprint(Dataset(here, ()), [examples[0], Example("b.wav", "sad", "bert")])
     (there / "b.wav").write_bytes(b"changed")
-    assert first != fingerprint(there, examples)
+    assert first != fingerprint(Dataset(there, ()), examples)
 
 
 def test_recordings_that_cannot_be_read_are_left_out_with_their_sentence(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_recordings_that_cannot_be_read_are_left_out_with_their_sentence(tmp_pat
     names = ["text.wav", *voices, "silent.wav"]
     done: list[int] = []
     examples = [Example(name, "happy", "anna") for name in names]
-    data = load_audio_data(tmp_path, examples, SEED_V6, LIMITS, done.append)
+    data = load_audio_data(Dataset(tmp_path, ()), examples, SEED_V6, LIMITS, done.append)
     assert [example.path for example in data.examples] == list(voices)
     expected = features(np.stack([fixed_length(samples) for samples in voices.values()]))
     assert np.array_equal(data.features, expected)

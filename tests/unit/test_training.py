@@ -14,7 +14,7 @@ from shared.audio.augmentation import augment_dataset
 from shared.audio.decode import DecodeLimits
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.emotion.classifier import Classifier
-from shared.emotion.datasets import AudioData, Example
+from shared.emotion.datasets import AudioData, Example, read_dataset
 from shared.emotion.evaluation import summary
 from shared.emotion.networks import build_classifier
 from shared.emotion.publication import train_version
@@ -22,11 +22,8 @@ from shared.emotion.registry import Manifest, verify, versions
 from shared.emotion.training import Recipe, compute_class_weights, split
 from shared.errors import (
     ModelExists,
-    NoRecordings,
     TooFewRecordings,
-    UnknownEmotion,
     UnknownNetwork,
-    UnknownSpeaker,
     WrongVersionName,
 )
 from shared.settings import Settings
@@ -64,8 +61,10 @@ def models(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the version `tiny`, trained on them for three epochs."""
     folder = tmp_path_factory.mktemp("models")
     stages: list[str] = []
-    recipe = Recipe(recordings, "tiny", drop=["sad"], reserve=["carl"], epochs=3)
-    _, left_out = train_version(recipe, folder, LIMITS, lambda stage, _done, _total: stages.append(stage))
+    recipe = Recipe("tiny", drop=["sad"], reserve=["carl"], epochs=3)
+    _, left_out = train_version(
+        read_dataset(recordings), recipe, folder, LIMITS, lambda stage, _done, _total: stages.append(stage)
+    )
     assert len(left_out) == 1
     assert left_out[0].startswith("broken.wav is not readable audio")
     assert Counter(stages)["training"] == 3
@@ -98,7 +97,7 @@ def examples(counts: dict[str, int]) -> AudioData:
 
 def test_the_split_is_a_stratified_fifth_and_the_dropped_are_the_unknowns() -> None:
     data = examples({"angry": 20, "calm": 40, "happy": 15, "sad": 8})
-    parts = split(data, Recipe(Path(), "x", drop=["sad"]))
+    parts = split(data, Recipe("x", drop=["sad"]))
     assert parts.labels == ["angry", "calm", "happy"]
     assert np.bincount(parts.train_classes).tolist() == [16, 32, 12]
     assert np.bincount(parts.test_classes).tolist() == [4, 8, 3]
@@ -112,7 +111,7 @@ def test_the_split_is_a_stratified_fifth_and_the_dropped_are_the_unknowns() -> N
 
 
 def test_augmentation_raises_the_training_side_to_the_median_and_leaves_the_test_side() -> None:
-    parts = split(examples({"angry": 40, "calm": 20, "happy": 60}), Recipe(Path(), "x"))
+    parts = split(examples({"angry": 40, "calm": 20, "happy": 60}), Recipe("x"))
     test_before = parts.test.copy()
     _, classes = augment_dataset(parts.train, parts.train_classes, np.random.default_rng(42))
     assert np.bincount(parts.train_classes).tolist() == [32, 16, 48]
@@ -130,7 +129,7 @@ def test_augmentation_raises_the_training_side_to_the_median_and_leaves_the_test
 )
 def test_too_few_recordings_are_named(counts: dict[str, int], drop: list[str], words: str) -> None:
     with pytest.raises(TooFewRecordings, match=words):
-        split(examples(counts), Recipe(Path(), "x", drop=drop))
+        split(examples(counts), Recipe("x", drop=drop))
 
 
 def test_the_seeds_network_has_the_published_size() -> None:
@@ -201,8 +200,8 @@ def test_the_same_seed_gives_the_same_version_and_reserved_speakers_touch_nothin
     (without / "labels.csv").write_text("\n".join(line for line in table if not line.endswith("carl")))
     for file in without.glob("kept*.wav"):
         file.unlink()
-    recipe = Recipe(without, "tiny", drop=["sad"], epochs=3)
-    again, _ = train_version(recipe, tmp_path / "models", LIMITS, ignore)
+    recipe = Recipe("tiny", drop=["sad"], epochs=3)
+    again, _ = train_version(read_dataset(without), recipe, tmp_path / "models", LIMITS, ignore)
     assert again.metrics == manifest.metrics
     assert again.threshold_rule == manifest.threshold_rule
     assert again.data == manifest.data
@@ -217,20 +216,17 @@ def test_the_same_seed_gives_the_same_version_and_reserved_speakers_touch_nothin
         ({"version": "tiny"}, ModelExists),
         ({"version": "../tiny"}, WrongVersionName),
         ({"network": "larger"}, UnknownNetwork),
-        ({"data": Path("nowhere")}, NoRecordings),
-        ({"drop": ["bored"]}, UnknownEmotion),
-        ({"reserve": ["dora"]}, UnknownSpeaker),
     ],
 )
 def test_a_wrong_request_is_refused_before_any_work(
-    recordings: Path, models: Path, change: dict[str, object], error: type[Exception]
+    recordings: Path, models: Path, change: dict[str, str], error: type[Exception]
 ) -> None:
     def fail(*_arguments: object) -> None:
         raise AssertionError("work began")
 
-    recipe = Recipe(**{"data": recordings, "version": "new", **change})  # type: ignore[arg-type]
+    recipe = Recipe(**{"version": "new", **change})
     with pytest.raises(error):
-        train_version(recipe, models, LIMITS, fail)
+        train_version(read_dataset(recordings), recipe, models, LIMITS, fail)
     assert versions(models) == ["tiny"]
 
 
@@ -240,5 +236,5 @@ def test_a_training_that_is_interrupted_leaves_no_version(recordings: Path, tmp_
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_version(Recipe(recordings, "half"), tmp_path, LIMITS, interrupt)
+        train_version(read_dataset(recordings), Recipe("half"), tmp_path, LIMITS, interrupt)
     assert list(tmp_path.iterdir()) == []
