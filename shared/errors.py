@@ -291,6 +291,18 @@ class WrongLabels(VoxmoodError):
     """{file}, line {line}: {reason}."""
 
 
+class DatasetUnreachable(VoxmoodError):
+    """{url} does not give the recordings: {reason}. What has come is kept; the same command goes on."""
+
+
+class WrongChecksum(VoxmoodError):
+    """{name} arrived damaged (MD5 {md5} instead of {expected}) and was removed. Download it again."""
+
+
+class CannotWrite(VoxmoodError):
+    """{path} cannot be written: {reason}."""
+
+
 class IsAFolder(VoxmoodError):
     """{path} is a folder. Pack it as zip or tar first, and submit the archive."""
 

@@ -10,7 +10,7 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from shared.cli import classify, demo, jobs, lifecycle, results, stack, submit, training
+from shared.cli import classify, dataset, demo, jobs, lifecycle, results, stack, submit, training
 from shared.cli.console import say
 from shared.errors import VoxmoodError
 from shared.settings import Settings
@@ -33,6 +33,7 @@ app.command()(lifecycle.delete)
 app.command(name="results")(results.show_results)
 app.command(name="classify")(classify.classify_files)
 app.command()(training.train)
+app.add_typer(dataset.app, name="dataset")
 
 
 def main() -> None:
