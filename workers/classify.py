@@ -77,13 +77,13 @@ class Classifying:
         if self.row.crashes or self.lease.attempts > ATTEMPTS_IN_BATCHES:
             self._one_by_one()
             return self._complete([])
-        verdicts: list[tuple[int, Verdict]] = []
+        verdicts: list[tuple[Any, Verdict]] = []
         size = self.parts.settings.batch_clips
         sources = self._sources()
         for start in range(0, len(self.clips), size):
             batch = self.clips[start : start + size]
             found = self._classify([(row, sources(row)) for row in batch])
-            verdicts.extend(zip((row.id for row in batch), found, strict=True))
+            verdicts.extend(zip(batch, found, strict=True))
             if start + size < len(self.clips):
                 leases.renew(self.parts.database, self.lease, self.parts.settings.lease_s)
         return self._complete(verdicts)
@@ -93,7 +93,7 @@ class Classifying:
             prediction.c.clip_id == clip.c.id, prediction.c.model_version == self.row.model_version
         )
         statement = (
-            select(clip.c.id, clip.c.path, clip.c.offset, clip.c.size)
+            select(clip.c.id, clip.c.upload_id, clip.c.member, clip.c.path, clip.c.offset, clip.c.size)
             .where(clip.c.shard_id == self.row.shard_id, clip.c.duplicate_of.is_(None), ~done)
             .order_by(clip.c.member)
         )
@@ -129,7 +129,7 @@ class Classifying:
             with self.parts.database.write() as connection:
                 until = self.parts.database.clock + self.parts.settings.lease_s
                 leases.fence(connection, self.lease, lease_until=until)
-                self._insert(connection, [(row.id, verdict)])
+                self._insert(connection, [(row, verdict)])
 
     def _count_try(self, clip_id: int) -> int:
         values = {"unit_id": self.lease.id, "clip_id": clip_id, "tries": 1}
@@ -142,7 +142,7 @@ class Classifying:
             leases.fence(connection, self.lease, lease_until=until)
             return int(connection.execute(counted).scalar_one())
 
-    def _complete(self, verdicts: list[tuple[int, Verdict]]) -> str:
+    def _complete(self, verdicts: list[tuple[Any, Verdict]]) -> str:
         """One transaction: the fence, the predictions, and the counts from the prediction table."""
         with self.parts.database.write() as connection:
             leases.fence(connection, self.lease, state="done", lease_until=None)
@@ -161,10 +161,13 @@ class Classifying:
         parts = (f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome])
         return f"{counts.total()} clips: " + ", ".join(parts) if counts else "no clips of its own"
 
-    def _insert(self, connection: Connection, verdicts: list[tuple[int, Verdict]]) -> None:
+    def _insert(self, connection: Connection, verdicts: list[tuple[Any, Verdict]]) -> None:
         rows = [
             {
-                "clip_id": clip_id,
+                "clip_id": row.id,
+                "job_id": self.lease.job_id,
+                "upload_id": row.upload_id,
+                "member": row.member,
                 "model_version": self.row.model_version,
                 "unit_id": self.lease.id,
                 "outcome": verdict.outcome,
@@ -176,7 +179,7 @@ class Classifying:
                 "error": verdict.error,
                 "probabilities": verdict.probabilities,
             }
-            for clip_id, verdict in verdicts
+            for row, verdict in verdicts
         ]
         if rows:
             connection.execute(self.parts.database.insert(prediction).on_conflict_do_nothing(), rows)

@@ -34,6 +34,8 @@ metadata = MetaData(
     }
 )
 Id = BigInteger().with_variant(Integer, "sqlite")
+# Compared byte by byte on both databases, so that a range of paths is what begins alike.
+Path = Text().with_variant(Text(collation="C"), "postgresql")
 Seconds = Float(53)
 
 JOB_STATES = ("open", "running", "done", "failed", "cancelled", "deleting")
@@ -131,7 +133,7 @@ clip = Table(
     Column("job_id", Id, ForeignKey("job.id"), nullable=False),
     Column("upload_id", Id, ForeignKey("upload.id"), nullable=False),
     Column("member", Integer, nullable=False, comment="its number in the archive, from 0"),
-    Column("path", Text, nullable=False, comment="as the archive has it; data, never a path to open"),
+    Column("path", Path, nullable=False, comment="as the archive has it; data, never a path to open"),
     Column("sha256", String(64)),
     Column("shard_id", Id, ForeignKey("shard.id"), index=True),
     Column("offset", BigInteger, comment="of its first byte in the shard"),
@@ -144,6 +146,12 @@ clip = Table(
     Index("uq_clip_original", "job_id", "sha256", unique=True, sqlite_where=text("duplicate_of IS NULL"),
           postgresql_where=text("duplicate_of IS NULL")),
     Index("ix_clip_archive_order", "job_id", "upload_id", "member"),
+    Index("ix_clip_copies", "job_id", "upload_id", "member", "duplicate_of",
+          sqlite_where=text("duplicate_of IS NOT NULL"), postgresql_where=text("duplicate_of IS NOT NULL")),
+    Index("ix_clip_unpack_failures", "job_id", "upload_id", "member",
+          sqlite_where=text("error_code IS NOT NULL"), postgresql_where=text("error_code IS NOT NULL")),
+    # A path may have 64 kB; PostgreSQL indexes 2,704 bytes.
+    Index("ix_clip_path", "job_id", text("substr(path, 1, 250)"), "upload_id", "member"),
     sqlite_autoincrement=True,
 )  # fmt: skip
 
@@ -189,8 +197,17 @@ prediction = Table(
     Column("error_code", Text),
     Column("error", Text, comment="{path} stands for the clip's path: its duplicates share the row"),
     Column("probabilities", JSON(none_as_null=True)),
+    Column("job_id", Id, nullable=False, comment="the clip's, as the next two: for the indexes"),
+    Column("upload_id", Id, nullable=False),
+    Column("member", Integer, nullable=False),
     _one_of("outcome", OUTCOMES),
-)
+    # A page of any outcome or emotion is one walk along these, in archive order.
+    Index("ix_prediction_by_outcome", "job_id", "model_version", "outcome", "upload_id", "member",
+          "confidence"),
+    Index("ix_prediction_by_emotion", "job_id", "model_version", "emotion", "upload_id", "member",
+          "confidence", sqlite_where=text("emotion IS NOT NULL"),
+          postgresql_where=text("emotion IS NOT NULL")),
+)  # fmt: skip
 
 consumption = Table(
     "consumption",
@@ -227,6 +244,19 @@ model = Table(
     Column("version", Text, primary_key=True),
     Column("manifest", JSON, nullable=False),
     Column("created_at", Seconds, nullable=False),
+)
+
+retraining = Table(
+    "retraining",
+    metadata,
+    # One row, made with the table.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0"), comment="fences stale leases"),
+    Column("lease_until", Seconds),
+    Column("asked_at", Seconds, comment="by a person; null: nobody waits"),
+    Column("taken_at", Seconds),
+    Column("ended_at", Seconds),
+    Column("text", Text, comment="what became of the last one"),
 )
 
 alias = Table(

@@ -9,7 +9,7 @@ from uuid import uuid4
 from sqlalchemy import insert, select, update
 
 from shared.database.sessions import Database
-from shared.database.tables import clip, job, shard, unit, upload
+from shared.database.tables import clip, job, prediction, shard, unit, upload
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,17 @@ def make_job(
             for member in range(clips)
         ]  # fmt: skip
     return Made(job_id, upload_id, shard_id, unit_id, ids)
+
+
+def add_prediction(
+    database: Database, clip_id: int, unit_id: int, outcome: str, model_version: str = "v", **values: Any
+) -> None:
+    """What Complete writes for one clip."""
+    place = row_of(database, clip, clip_id)
+    known = {"clip_id": clip_id, "model_version": model_version, "unit_id": unit_id, "outcome": outcome,
+             "job_id": place.job_id, "upload_id": place.upload_id, "member": place.member}  # fmt: skip
+    with database.write() as connection:
+        connection.execute(insert(prediction).values(known | values))
 
 
 def set_row(database: Database, table: Any, row_id: int, **values: Any) -> None:

@@ -11,7 +11,7 @@ from shared.audio.synthesis import speech_like, wav_bytes
 from shared.database.tables import clip_try, job, prediction, unit, upload
 from shared.settings import Settings
 from tests.archive_builders import zip_of
-from tests.integration.builders import row_of, set_row
+from tests.integration.builders import add_prediction, row_of, set_row
 from tests.integration.test_unpack import clips_of, parts, send
 from workers.classify import MOST_TRIES, Classifying, classify
 from workers.parts import Parts
@@ -126,10 +126,7 @@ def test_clip_by_clip_gives_the_same_as_batches(parts: Parts) -> None:
 def test_clips_that_have_a_prediction_are_not_computed_again(parts: Parts) -> None:
     upload_id, units = sent(parts, ["a.wav", "b.wav"])
     ids = {row.path: row.id for row in clips_of(parts, upload_id)}
-    known = {"clip_id": ids["a.wav"], "model_version": Settings().champion, "unit_id": units[0],
-             "outcome": "no_voice"}  # fmt: skip
-    with parts.database.write() as connection:
-        connection.execute(insert(prediction).values(known))
+    add_prediction(parts.database, ids["a.wav"], units[0], "no_voice", Settings().champion)
     classify(parts, units[0])
     assert outcomes(parts, upload_id)["a.wav"] == ("no_voice", None)
     assert row_of(parts.database, unit, units[0]).no_voice == 1

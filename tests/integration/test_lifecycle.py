@@ -11,7 +11,7 @@ from shared.errors import UnknownJob, WrongJobState
 from shared.leases import LeaseLost
 from shared.storage import job_prefix
 from tests.archive_builders import zip_of
-from tests.integration.builders import make_job, row_of, set_row
+from tests.integration.builders import add_prediction, make_job, row_of, set_row
 from tests.integration.test_unpack import clips_of, parts, send
 from workers import purge
 from workers.parts import Parts
@@ -32,10 +32,8 @@ def rows_left(parts: Parts) -> dict[str, int]:
 
 def predict(parts: Parts, unit_id: int, outcomes: dict[int, str]) -> None:
     """Complete a unit with these outcomes."""
-    with parts.database.write() as connection:
-        for clip_id, outcome in outcomes.items():
-            values = {"clip_id": clip_id, "model_version": "v", "unit_id": unit_id, "outcome": outcome}
-            connection.execute(insert(prediction).values(values))
+    for clip_id, outcome in outcomes.items():
+        add_prediction(parts.database, clip_id, unit_id, outcome)
     set_row(parts.database, unit, unit_id, state="done")
 
 
@@ -116,8 +114,8 @@ def test_a_deleted_job_leaves_nothing_but_a_tombstone_and_then_nothing(parts: Pa
         unit_id = connection.execute(select(unit.c.id).where(unit.c.job_id == job_id)).scalars().first()
     predict(parts, unit_id, {rows[0].id: "classified"})
     prefix = job_prefix(row_of(parts.database, job, job_id).key)
-    begun = parts.storage.write(f"{prefix}uploads/unfinished")
-    begun.part(1, bytes(5 * 2**20))
+    key = f"{prefix}uploads/unfinished"
+    parts.storage.put_part(key, parts.storage.begin_parts(key), 1, bytes(5 * 2**20))
     lifecycle.mark_deleted(parts.database, job_id)
     assert "1 erased" in purge.purge(parts)
     assert rows_left(parts) == {"tombstone": 1}
