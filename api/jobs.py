@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import uuid4
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Header, Path, Query
 from pydantic import BaseModel, Field
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, select, update
 
 from api.parts import Parts, Wired
 from shared import leases
@@ -16,7 +17,7 @@ from shared.database import queries
 from shared.database.tables import OUTCOMES, job, upload
 from shared.doorbell import UNPACK, Bell
 from shared.emotion import registry
-from shared.errors import JobNotOpen, JobWithoutUploads, UnknownJob, UploadUnfinished
+from shared.errors import JobNotOpen, JobWithoutUploads, KeyUsedAgain, UnknownJob, UploadUnfinished
 from shared.settings import MEBIBYTE
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -92,20 +93,37 @@ class JobPage(BaseModel):
 
 
 @router.post("", status_code=201)
-def create_job(request: JobRequest, parts: Wired) -> JobDocument:
-    """Create an open job. Then PUT its uploads, then start it."""
+def create_job(
+    request: JobRequest,
+    parts: Wired,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+) -> JobDocument:
+    """Create an open job. Then PUT its uploads, then start it.
+
+    The same Idempotency-Key with the same body answers with the job that the first request made.
+    """
     version = parts.settings.champion if request.model == "champion" else request.model
     registry.read_manifest(parts.settings.models_dir, version)
+    digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
     values = {
         "key": uuid4().hex,
         "name": request.name,
         "state": "open",
         "model_version": version,
         "threshold": request.threshold,
+        "idempotency_key": idempotency_key,
+        "idempotency_digest": digest if idempotency_key else None,
         "created_at": parts.database.clock,
     }
     with parts.database.write() as connection:
-        job_id = connection.execute(insert(job).values(values).returning(job.c.id)).scalar_one()
+        made = parts.database.insert(job).values(values).on_conflict_do_nothing().returning(job.c.id)
+        job_id = connection.execute(made).scalar_one_or_none()
+        if job_id is None:
+            same = job.c.idempotency_key == idempotency_key
+            before = connection.execute(select(job.c.id, job.c.idempotency_digest).where(same)).one()
+            if before.idempotency_digest != digest:
+                raise KeyUsedAgain(key=idempotency_key)
+            job_id = before.id
         return documents(connection, parts, [find(connection, job_id)])[0]
 
 
@@ -132,6 +150,7 @@ def show_job(job_id: JobId, parts: Wired) -> JobDocument:
 @router.post("/{job_id}/start")
 def start_job(job_id: JobId, parts: Wired) -> JobDocument:
     """Seal the uploads and start the work."""
+    _confirm_arrived(parts, job_id)
     with parts.database.write() as connection:
         lock_open_job(connection, job_id)
         bells = _seal(connection, parts, job_id)
@@ -140,13 +159,29 @@ def start_job(job_id: JobId, parts: Wired) -> JobDocument:
     return document
 
 
+def _confirm_arrived(parts: Parts, job_id: int) -> None:
+    """Uploads that are whole in the store without our having seen their end.
+
+    They came by a form, straight to the store; or this process died between the store's word and its own.
+    """
+    with parts.database.read() as connection:
+        uploads = queries.uploads_of(connection, [job_id])
+    for row in uploads:
+        if row["state"] == "receiving" and (size := parts.storage.size(row["object_key"])):
+            arrived = upload.c.id == row["id"], upload.c.state == "receiving"
+            values = {"state": "pending", "bytes": size, "multipart_id": None}
+            with parts.database.write() as connection:
+                lock_open_job(connection, job_id)
+                connection.execute(update(upload).where(*arrived).values(values))
+
+
 def _seal(connection: Connection, parts: Parts, job_id: int) -> list[Bell]:
     uploads = queries.uploads_of(connection, [job_id])
     if not uploads:
         raise JobWithoutUploads(job=job_id)
     for row in uploads:
         if row["state"] == "receiving":
-            raise UploadUnfinished(job=job_id, name=row["name"])
+            raise UploadUnfinished(job=job_id, name=row["name"], received=row["bytes"])
     now = parts.database.clock
     small = sum(row["bytes"] for row in uploads) < SMALL_BYTES
     connection.execute(

@@ -1,168 +1,150 @@
-"""Uploads: a raw body, streamed to the store in parts; memory does not grow with its size."""
+"""Uploads: a raw body, resumable at its last acknowledged part; a form for the store; a prefix in it."""
 
 from __future__ import annotations
 
-import logging
-import shutil
-from collections.abc import AsyncIterator
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Request
-from sqlalchemy import delete, insert, select, update
+from pydantic import BaseModel, Field
+from sqlalchemy import insert, select
 from starlette.concurrency import run_in_threadpool
 
-from api.jobs import JobId, UploadDocument, find, lock_open_job
+from api import receiving
+from api.jobs import JobDocument, JobId, UploadDocument, documents, find, lock_open_job
 from api.parts import Parts, Wired
-from shared import archives
+from api.receiving import Receiver
 from shared.database.tables import upload
 from shared.errors import (
-    EmptyUpload,
-    StoreFull,
+    NoPublicStore,
+    SourceEmpty,
+    SourceRefused,
+    StoreUnavailable,
+    UnknownUpload,
     UploadExists,
-    UploadReplaced,
-    UploadTooLarge,
     VoxmoodError,
+    WrongRange,
 )
-from shared.settings import MEBIBYTE
-from shared.storage import PartWriter, upload_key
 
-log = logging.getLogger(__name__)
-router = APIRouter(prefix="/v1/jobs/{job_id}/uploads", tags=["uploads"])
-# An upload needs its bytes twice for a while, packed and as shards, and the database needs air.
-ROOM_FACTOR, ROOM_LEFT_BYTES = 2, 256 * MEBIBYTE
+router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["uploads"])
+PRESIGNED_S = 3600
+UploadName = Annotated[str, Path(min_length=1, max_length=1000, description="as results will name it")]
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)", re.ASCII)
+_SOURCE = re.compile(r"s3://([a-z0-9][a-z0-9.-]{2,62})/(.*)", re.DOTALL)
+
+
+class FormRequest(BaseModel):
+    """An upload that goes straight to the store."""
+
+    name: str = Field(min_length=1, max_length=1000)
+    bytes: int | None = Field(default=None, ge=1, description="its size, if known")
+
+
+class UploadForm(BaseModel):
+    """POST the file to `url` as multipart/form-data with these fields, `file` last; then start the job."""
+
+    url: str
+    fields: dict[str, str]
+    expires_s: int
+
+
+class SourceRequest(BaseModel):
+    """Objects that lie in the store already."""
+
+    url: str = Field(max_length=2000, description="s3://bucket/prefix")
 
 
 @router.put(
-    "/{name:path}",
+    "/uploads/{name:path}",
     status_code=201,
     openapi_extra={
         "requestBody": {
             "required": True,
-            "description": "a zip, tar or tar.gz archive, or one WAV, FLAC, AIFF, OGG or MP3 file",
+            "description": "an archive or a recording; with Content-Range its rest, from the next byte on",
             "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
         }
     },
 )
 async def put_upload(
     job_id: JobId,
-    name: Annotated[str, Path(min_length=1, max_length=1000, description="as results will name it")],
+    name: UploadName,
     request: Request,
     parts: Wired,
     content_length: Annotated[int | None, Header(ge=0)] = None,
+    content_range: Annotated[str | None, Header()] = None,
 ) -> UploadDocument:
-    """Send one archive or recording as the raw body. A broken upload is sent again under its name."""
-    upload_id, key = await run_in_threadpool(_open, parts, job_id, name, content_length)
-    receiver = _Receiver(parts, key, name)
+    """Send one archive or recording as the raw body.
+
+    Broken off, it goes on at `bytes` of `GET …/uploads/{name}`: with `Content-Range: bytes N-M/TOTAL`.
+    Without that header it begins anew.
+    """
+    if content_range is None:
+        await run_in_threadpool(receiving.check_room, parts, name, content_length)
+        row = await run_in_threadpool(receiving.begin, parts, job_id, name, content_length)
+    else:
+        if not (given := _RANGE.fullmatch(content_range)):
+            raise WrongRange(value=content_range)
+        row = await run_in_threadpool(receiving.go_on, parts, job_id, name, int(given[1]))
+    receiver = Receiver(parts, row)
     try:
         async with parts.upload_places:
-            await receiver.receive(request.stream())
-            return await run_in_threadpool(_close, parts, upload_id, name, receiver.received)
-    except BaseException:
-        # A client that went away, a full store, a kind that is not read: as if it had never begun.
-        await run_in_threadpool(_forget, parts, upload_id, receiver)
+            return await receiver.receive(request.stream())
+    except BaseException as error:
+        # A refused upload leaves nothing. One that broke off keeps its acknowledged parts.
+        refused = isinstance(error, VoxmoodError) and not isinstance(error, StoreUnavailable)
+        if refused or not receiver.acknowledged:
+            await run_in_threadpool(receiver.forget)
         raise
 
 
-def _open(parts: Parts, job_id: int, name: str, expected_bytes: int | None) -> tuple[int, str]:
-    """The upload's row, `receiving`. One that broke off under the same name gives way."""
-    limit = parts.settings.max_upload_bytes
-    if expected_bytes is not None:
-        if expected_bytes > limit:
-            raise UploadTooLarge(name=name, limit_bytes=limit)
-        if parts.settings.store_dir is not None:
-            free = shutil.disk_usage(parts.settings.store_dir).free
-            if free < ROOM_FACTOR * expected_bytes + ROOM_LEFT_BYTES:
-                raise StoreFull
-    with parts.database.write() as connection:
-        lock_open_job(connection, job_id)
+@router.get("/uploads/{name:path}")
+def show_upload(job_id: JobId, name: UploadName, parts: Wired) -> UploadDocument:
+    """One upload. While it is `receiving`, `bytes` says where to go on."""
+    with parts.database.read() as connection:
+        find(connection, job_id)
         same = upload.c.job_id == job_id, upload.c.name == name
-        connection.execute(delete(upload).where(*same, upload.c.state == "receiving"))
-        if connection.execute(select(upload.c.id).where(*same)).one_or_none() is not None:
-            raise UploadExists(job=job_id, name=name)
-        key = upload_key(find(connection, job_id)["key"])
-        values = {"job_id": job_id, "name": name, "object_key": key, "state": "receiving"}
-        upload_id: int = connection.execute(insert(upload).values(values).returning(upload.c.id)).scalar_one()
-    return upload_id, key
-
-
-def _close(parts: Parts, upload_id: int, name: str, received: int) -> UploadDocument:
-    """From here the upload is ours to keep: the store has it, and its row says so."""
-    with parts.database.write() as connection:
-        statement = (
-            update(upload)
-            .where(upload.c.id == upload_id, upload.c.state == "receiving")
-            .values(state="pending", bytes=received)
-            .returning(*upload.c)
-        )
-        row = connection.execute(statement).mappings().one_or_none()
+        row = connection.execute(select(upload).where(*same)).mappings().one_or_none()
     if row is None:
-        raise UploadReplaced(name=name)
+        raise UnknownUpload(job=job_id, name=name)
     return UploadDocument.model_validate(dict(row))
 
 
-def _forget(parts: Parts, upload_id: int, receiver: _Receiver) -> None:
+@router.post("/uploads", status_code=201)
+def create_form(job_id: JobId, request: FormRequest, parts: Wired) -> UploadForm:
+    """A form with which a file goes straight to the store; the job's start looks whether it came."""
+    settings = parts.settings
+    if settings.s3_public_url is None:
+        raise NoPublicStore
+    receiving.check_room(parts, request.name, request.bytes)
+    row = receiving.begin(parts, job_id, request.name, request.bytes)
+    most = request.bytes or settings.max_upload_bytes
+    form = parts.storage.presigned_post(row["object_key"], most, PRESIGNED_S, settings.s3_public_url)
+    return UploadForm.model_validate(form | {"expires_s": PRESIGNED_S})
+
+
+@router.post("/sources", status_code=201)
+def add_source(job_id: JobId, request: SourceRequest, parts: Wired) -> JobDocument:
+    """Take the archives and recordings under a prefix of the store as uploads; they stay where they are."""
+    allowed = parts.settings.source_buckets
+    given = _SOURCE.fullmatch(request.url)
+    if not given or given[1] not in allowed:
+        raise SourceRefused(url=request.url, allowed=", ".join(allowed) or "none")
+    bucket, prefix = given[1], given[2]
+    objects = parts.storage.objects(bucket, prefix, parts.settings.max_source_objects)
+    if not objects:
+        raise SourceEmpty(url=request.url)
+    _insert_sources(parts, job_id, bucket, objects)
+    with parts.database.read() as connection:
+        return documents(connection, parts, [find(connection, job_id)])[0]
+
+
+def _insert_sources(parts: Parts, job_id: int, bucket: str, objects: list[tuple[str, int]]) -> None:
+    common = {"job_id": job_id, "bucket": bucket, "state": "pending"}
+    rows = [common | {"name": key, "object_key": key, "bytes": size} for key, size in objects]
     with parts.database.write() as connection:
-        connection.execute(delete(upload).where(upload.c.id == upload_id, upload.c.state == "receiving"))
-    try:
-        receiver.discard()
-    except VoxmoodError as error:
-        log.warning("upload %s: what was received could not be removed: %s", upload_id, error)
-
-
-class _Receiver:
-    """One body on its way into the store: a single PUT if it is small, else parts of `part_bytes`."""
-
-    def __init__(self, parts: Parts, key: str, name: str) -> None:
-        self._storage = parts.storage
-        self._part_bytes = parts.settings.part_bytes
-        self._limit = parts.settings.max_upload_bytes
-        self._key = key
-        self._name = name
-        self._writer: PartWriter | None = None
-        self._parts = 0
-        self._stored = False
-        self.received = 0
-
-    async def receive(self, stream: AsyncIterator[bytes]) -> None:
-        """All of the body; raises EmptyUpload, UnknownArchive, UploadTooLarge."""
-        held = bytearray()
-        judged = False
-        async for chunk in stream:
-            held += chunk
-            self.received += len(chunk)
-            if self.received > self._limit:
-                raise UploadTooLarge(name=self._name, limit_bytes=self._limit)
-            if not judged and len(held) >= archives.HEAD_BYTES:
-                archives.kind_of(bytes(held[: archives.HEAD_BYTES]), self._name)
-                judged = True
-            while len(held) >= self._part_bytes:
-                part = bytes(held[: self._part_bytes])
-                del held[: self._part_bytes]
-                await run_in_threadpool(self._store, part)
-        if not self.received:
-            raise EmptyUpload(name=self._name)
-        if not judged:
-            archives.kind_of(bytes(held), self._name)
-        await run_in_threadpool(self._finish, bytes(held))
-
-    def _store(self, part: bytes) -> None:
-        if self._writer is None:
-            self._writer = self._storage.write(self._key)
-        self._parts += 1
-        self._writer.part(self._parts, part)
-
-    def _finish(self, rest: bytes) -> None:
-        if self._writer is None:
-            self._storage.put(self._key, rest)
-        else:
-            if rest:
-                self._store(rest)
-            self._writer.complete()
-        self._stored = True
-
-    def discard(self) -> None:
-        """Leave nothing in the store."""
-        if self._stored:
-            self._storage.delete(self._key)
-        elif self._writer is not None:
-            self._writer.abort()
+        lock_open_job(connection, job_id)
+        names = set(connection.execute(select(upload.c.name).where(upload.c.job_id == job_id)).scalars())
+        for row in rows:
+            if row["name"] in names:
+                raise UploadExists(job=job_id, name=row["name"])
+        connection.execute(insert(upload), rows)

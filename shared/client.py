@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from shared.errors import NotRunning, RequestRefused, ServerUnreachable
-from shared.settings import MEBIBYTE, default_state_dir
-
-READ_BYTES = MEBIBYTE
+from shared.packing import Sendable
+from shared.settings import default_state_dir
 
 
 def server_url(server: str | None = None) -> str:
@@ -53,17 +51,30 @@ class Client:
         return self.request("POST", "/v1/jobs", json=body)
 
     def put_upload(
-        self, job: int, name: str, file: BinaryIO, size: int, on_sent: Callable[[int], None]
+        self, job: int, name: str, content: Sendable, start: int, on_sent: Callable[[int], None]
     ) -> dict[str, Any]:
-        """Send a file as an upload; `on_sent(bytes)` after each megabyte."""
+        """Send an upload from byte `start` on; `on_sent(bytes)` after each block."""
 
         def body() -> Iterator[bytes]:
-            while block := file.read(READ_BYTES):
+            for block in content.read(start):
                 yield block
                 on_sent(len(block))
 
-        path = f"/v1/jobs/{job}/uploads/{quote(name)}"
-        return self.request("PUT", path, content=body(), headers={"Content-Length": str(size)})
+        headers = {"Content-Length": str(content.size - start)}
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{content.size - 1}/{content.size}"
+        return self.request("PUT", _upload_path(job, name), content=body(), headers=headers)
+
+    def upload(self, job: int, name: str) -> dict[str, Any] | None:
+        """An upload as the server knows it; None when it does not."""
+        answer = self._answer("GET", _upload_path(job, name))
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        return self._checked(answer)
+
+    def add_source(self, job: int, url: str) -> dict[str, Any]:
+        """Have the server take what lies under an s3:// prefix."""
+        return self.request("POST", f"/v1/jobs/{job}/sources", json={"url": url})
 
     def start(self, job: int) -> dict[str, Any]:
         """Seal the uploads and start the work."""
@@ -102,14 +113,23 @@ class Client:
 
     def request(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         """Any JSON request of the API; `request` is what httpx takes."""
+        return self._checked(self._answer(method, path, **request))
+
+    def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
-            answer = self._http.request(method, path, **request)
+            return self._http.request(method, path, **request)
         except httpx.TransportError as error:
             raise ServerUnreachable(url=self.url) from error
+
+    def _checked(self, answer: httpx.Response) -> dict[str, Any]:
         if answer.is_error:
             raise _refusal(answer)
         body: dict[str, Any] = answer.json()
         return body
+
+
+def _upload_path(job: int, name: str) -> str:
+    return f"/v1/jobs/{job}/uploads/{quote(name)}"
 
 
 def _refusal(answer: httpx.Response) -> RequestRefused:
@@ -118,13 +138,3 @@ def _refusal(answer: httpx.Response) -> RequestRefused:
     except (ValueError, KeyError, TypeError):
         detail = f"The server answered {answer.status_code} {answer.reason_phrase}."
     return RequestRefused(detail=detail)
-
-
-def upload_names(paths: list[Path]) -> list[str]:
-    """A name for each file: its own, with as many parent folders as it takes to tell it from the others."""
-    depth = 1
-    while True:
-        names = ["/".join(path.resolve().parts[1:][-depth:]) for path in paths]
-        if len(set(names)) == len({path.resolve() for path in paths}) or depth > 64:
-            return names
-        depth += 1

@@ -168,7 +168,7 @@ class JobWithoutUploads(VoxmoodError):
 
 
 class UploadUnfinished(VoxmoodError):
-    """Job {job} is still receiving {name}; wait for it, or send it again."""
+    """Job {job} is still receiving {name} ({received} bytes so far); wait for it, or send the rest."""
 
     status = 409
 
@@ -177,6 +177,46 @@ class UploadExists(VoxmoodError):
     """Job {job} has an upload named {name} already; choose another name."""
 
     status = 409
+
+
+class UploadOffset(VoxmoodError):
+    """{name} has {received} bytes here: go on from byte {received}, not from {start}."""
+
+    status = 409
+
+
+class WrongRange(VoxmoodError):
+    """{value} is no Content-Range of the form "bytes FIRST-LAST/TOTAL"."""
+
+
+class UnknownUpload(VoxmoodError):
+    """Job {job} has no upload named {name}."""
+
+    status = 404
+
+
+class KeyUsedAgain(VoxmoodError):
+    """The Idempotency-Key {key} came before with another request; choose a new key."""
+
+    status = 422
+
+
+class NoPublicStore(VoxmoodError):
+    """This server's store has no public address (VOXMOOD_S3_PUBLIC_URL); PUT the upload here instead."""
+
+    status = 409
+
+
+class SourceRefused(VoxmoodError):
+    """{url} is not in a bucket that this server may read (VOXMOOD_SOURCE_BUCKETS: {allowed})."""
+
+    status = 403
+
+
+class SourceEmpty(VoxmoodError):
+    """{url} names no object in the store."""
+
+    status = 404
 
 
 class UploadReplaced(VoxmoodError):
@@ -303,8 +343,8 @@ class CannotWrite(VoxmoodError):
     """{path} cannot be written: {reason}."""
 
 
-class IsAFolder(VoxmoodError):
-    """{path} is a folder. Pack it as zip or tar first, and submit the archive."""
+class FolderChanged(VoxmoodError):
+    """{path} changed while its folder was being sent. Submit the folder again."""
 
 
 class EmptyFolder(VoxmoodError):

@@ -39,6 +39,12 @@ class Settings(BaseSettings):
     s3_access_key: str = Field(default="voxmood", description="its access key")
     s3_secret_key: SecretStr = Field(default=SecretStr(""), description="its secret key")
     s3_bucket: str = Field(default="voxmood", min_length=3, description="bucket for uploads and shards")
+    s3_public_url: str | None = Field(
+        default=None, description="the store's address for clients outside: enables presigned uploads"
+    )
+    source_buckets: list[str] = Field(
+        default_factory=list, description='buckets of the store that jobs may name as sources, as in ["tapes"]'
+    )
     s3_region: str = Field(default="us-east-1", description="region to sign for; SeaweedFS takes any")
 
     # --- the API -------------------------------------------------------------------------------
@@ -53,6 +59,10 @@ class Settings(BaseSettings):
     # --- models --------------------------------------------------------------------------------
     models_dir: Path = Field(
         default=REPOSITORY / "saved_models", description="folder with one folder a model version"
+    )
+    trained_dir: Path = Field(
+        default_factory=lambda: default_state_dir() / "models",
+        description="folder for the versions that retraining makes; shared by API and workers",
     )
     champion: str = Field(default="seed-v6", description="the version that a job without --model gets")
 
@@ -74,6 +84,29 @@ class Settings(BaseSettings):
         default=32, ge=1, description="clips a network call; larger gains nothing on CPU (1.4 ms a clip)"
     )
 
+    # --- retraining ----------------------------------------------------------------------------
+    retrain_every_s: float = Field(
+        default=86_400.0, gt=0, description="seconds between two looks whether to retrain; a day"
+    )
+    retrain_min_labels: int = Field(
+        default=200, ge=1, description="clips labelled since the last candidate that make a new one"
+    )
+    retrain_min_examples: int = Field(
+        default=20, ge=5, description="labelled clips below which an emotion counts as unknown"
+    )
+    retrain_max_labels: int = Field(
+        default=20_000,
+        ge=10,
+        description="labels used, the newest; features take 24 kB each, thrice while training: 1.4 GB",
+    )
+    retrain_epochs: int = Field(default=50, ge=1, description="epochs at most; the seed's")
+    retrain_lease_s: float = Field(
+        default=1800.0,
+        gt=0,
+        description="seconds until a killed retraining begins anew; at the lowest priority on busy cores "
+        "TensorFlow alone may take minutes to load",
+    )
+
     # --- what is kept --------------------------------------------------------------------------
     keep_uploads: bool = Field(default=False, description="keep an upload in the store once it is unpacked")
     store_dir: Path | None = Field(
@@ -91,6 +124,7 @@ class Settings(BaseSettings):
 
     # --- limits --------------------------------------------------------------------------------
     max_upload_bytes: int = Field(default=2**40, ge=1, description="bytes an upload may have")
+    max_source_objects: int = Field(default=10_000, ge=1, description="objects a source prefix may name")
     max_members: int = Field(
         default=250_000, ge=1, description="members an archive may have (zipfile takes 514 B for each)"
     )
@@ -122,3 +156,8 @@ class Settings(BaseSettings):
         description="children of the classify worker; one a core, each with one thread",
     )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+    @property
+    def model_folders(self) -> tuple[Path, Path]:
+        """Where versions are looked up: those that ship, then those trained here."""
+        return self.models_dir, self.trained_dir

@@ -91,40 +91,44 @@ def gather(
 
 
 class _OwnShard:
-    """A tar of one recording of unknown length, as a multipart upload.
+    """A tar of one recording of unknown length, in parts.
 
     The header names the size, which is known last. So the first part is kept back and sent last.
     """
 
     def __init__(self, storage: Storage, key: str) -> None:
-        self._part_bytes = storage.part_bytes
-        self._writer = storage.write(key)
+        self._storage = storage
+        self._key = key
+        self._id = storage.begin_parts(key)
         self._first: bytes | None = None
-        self._number = 1
+        self._tags: dict[int, str] = {}
 
     def take(self, held: bytearray) -> bytearray:
         """Send what fills whole parts; return the rest."""
-        while len(held) >= self._part_bytes:
-            part, held = bytes(held[: self._part_bytes]), held[self._part_bytes :]
+        size = self._storage.part_bytes
+        while len(held) >= size:
+            part, held = bytes(held[:size]), held[size:]
             if self._first is None:
                 self._first = part
             else:
-                self._number += 1
-                self._writer.part(self._number, part)
+                self._put(len(self._tags) + 2, part)
         return held
 
     def finish(self, rest: bytearray, name: str, size: int) -> int:
         """Send the end and then the beginning; returns the bytes of the shard."""
         header = _header(name, size)
         end = _padding(size) + bytes(2 * tarfile.BLOCKSIZE)
-        self._number += 1
-        self._writer.part(self._number, bytes(rest) + end)
-        self._writer.part(1, header + (self._first or b""))
-        self._writer.complete()
-        return len(header) + size + len(end)
+        total = len(header) + size + len(end)
+        self._put(len(self._tags) + 2, bytes(rest) + end)
+        self._put(1, header + (self._first or b""))
+        self._storage.complete_parts(self._key, self._id, self._tags, total)
+        return total
+
+    def _put(self, number: int, body: bytes) -> None:
+        self._tags[number] = self._storage.put_part(self._key, self._id, number, body)
 
     def abort(self) -> None:
-        self._writer.abort()
+        self._storage.abort_parts(self._key, self._id)
 
 
 def _header(name: str, size: int) -> bytes:

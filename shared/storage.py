@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import io
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -37,9 +37,14 @@ class Storage:
         self.endpoint = settings.s3_endpoint
         self.bucket = settings.s3_bucket
         self.part_bytes = settings.part_bytes
-        self._client: S3Client = boto3.client(
+        self._settings = settings
+        self._client = self._connect(settings.s3_endpoint)
+
+    def _connect(self, endpoint: str) -> S3Client:
+        settings = self._settings
+        return boto3.client(
             "s3",
-            endpoint_url=settings.s3_endpoint,
+            endpoint_url=endpoint,
             region_name=settings.s3_region,
             aws_access_key_id=settings.s3_access_key,
             aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
@@ -94,13 +99,14 @@ class Storage:
         with self._translated():
             return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
-    def get_range(self, key: str, start: int, length: int) -> bytes:
-        """Bytes [start, start + length) of an object."""
+    def get_range(self, key: str, start: int, length: int, bucket: str | None = None) -> bytes:
+        """Bytes [start, start + length) of an object; `bucket`: another than ours."""
         if length <= 0:
             return b""
         with self._translated():
             wanted = f"bytes={start}-{start + length - 1}"
-            return self._client.get_object(Bucket=self.bucket, Key=key, Range=wanted)["Body"].read()
+            found = self._client.get_object(Bucket=bucket or self.bucket, Key=key, Range=wanted)
+            return found["Body"].read()
 
     def size(self, key: str) -> int | None:
         """Bytes of an object; None when there is none."""
@@ -160,71 +166,79 @@ class Storage:
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
                     raise
 
-    def write(self, key: str) -> PartWriter:
-        """A multipart writer for an object of unknown length."""
-        return PartWriter(self, self._client, key)
+    def begin_parts(self, key: str) -> str:
+        """Begin an object in parts; returns the store's name for it."""
+        with self._translated():
+            return self._client.create_multipart_upload(Bucket=self.bucket, Key=key)["UploadId"]
+
+    def put_part(self, key: str, upload_id: str, number: int, body: bytes) -> str:
+        """Write part `number` (from 1) and return its tag; all but the highest need 5 MiB or more."""
+        with self._translated():
+            return self._client.upload_part(
+                Bucket=self.bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=body
+            )["ETag"]
+
+    def complete_parts(self, key: str, upload_id: str, tags: Mapping[int, str], size: int) -> None:
+        """Make the object of `size` bytes appear, its parts by their numbers. A second call is no error."""
+        parts: list[CompletedPartTypeDef] = [
+            {"PartNumber": number, "ETag": tag} for number, tag in sorted(tags.items())
+        ]
+        with self._translated():
+            try:
+                self._client.complete_multipart_upload(
+                    Bucket=self.bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
+                )
+            except ClientError as error:
+                if error.response["Error"].get("Code") != "NoSuchUpload" or self.size(key) != size:
+                    raise
 
     def open(
-        self, key: str, start: int, length: int, on_read: Callable[[int], None] | None = None
+        self,
+        key: str,
+        start: int,
+        length: int,
+        on_read: Callable[[int], None] | None = None,
+        bucket: str | None = None,
     ) -> io.BufferedReader:
         """A seekable file over a range of an object, read in blocks of `part_bytes`.
 
-        `on_read(bytes)` is called after each block that came from the store.
+        `on_read(bytes)` is called after each block that came from the store; `bucket`: another than ours.
         """
-        raw = _RangedReader(self, key, start, length, on_read)
-        return io.BufferedReader(raw, buffer_size=self.part_bytes)
 
+        def read(position: int, count: int) -> bytes:
+            block = self.get_range(key, start + position, count, bucket)
+            if on_read is not None:
+                on_read(len(block))
+            return block
 
-class PartWriter:
-    """A multipart upload: parts in any order, then `complete` or `abort`. Not thread-safe."""
+        return io.BufferedReader(_RangedReader(read, length), buffer_size=self.part_bytes)
 
-    def __init__(self, storage: Storage, client: S3Client, key: str) -> None:
-        self._storage = storage
-        self._client = client
-        self._key = key
-        self._parts: dict[int, str] = {}
-        with storage._translated():
-            created = client.create_multipart_upload(Bucket=storage.bucket, Key=key)
-        self._id = created["UploadId"]
+    def objects(self, bucket: str, prefix: str, most: int) -> list[tuple[str, int]]:
+        """Key and size of up to `most` objects with bytes in another bucket, sorted."""
+        found: list[tuple[str, int]] = []
+        with self._translated():
+            paginator = self._client.get_paginator("list_objects_v2")
+            for page in paginator.paginate(Bucket=bucket, Prefix=prefix):
+                found += [(item["Key"], item["Size"]) for item in page.get("Contents", []) if item["Size"]]
+                if len(found) > most:
+                    break
+        return sorted(found[:most])
 
-    def part(self, number: int, body: bytes) -> None:
-        """Write part `number` (from 1); all but the highest must have 5 MiB or more."""
-        with self._storage._translated():
-            answer = self._client.upload_part(
-                Bucket=self._storage.bucket, Key=self._key, UploadId=self._id, PartNumber=number, Body=body
-            )
-        self._parts[number] = answer["ETag"]
-
-    def complete(self) -> None:
-        """Make the object appear, its parts in order of their numbers."""
-        parts: list[CompletedPartTypeDef] = [
-            {"PartNumber": number, "ETag": tag} for number, tag in sorted(self._parts.items())
-        ]
-        with self._storage._translated():
-            self._client.complete_multipart_upload(
-                Bucket=self._storage.bucket,
-                Key=self._key,
-                UploadId=self._id,
-                MultipartUpload={"Parts": parts},
-            )
-
-    def abort(self) -> None:
-        """Forget the parts."""
-        with self._storage._translated():
-            self._client.abort_multipart_upload(Bucket=self._storage.bucket, Key=self._key, UploadId=self._id)
+    def presigned_post(self, key: str, most_bytes: int, expires_s: int, public_url: str) -> dict[str, object]:
+        """Address and form fields with which a browser or curl sends one object straight to the store."""
+        client = self._connect(public_url)
+        conditions: list[Any] = [["content-length-range", 1, most_bytes]]
+        return dict(
+            client.generate_presigned_post(self.bucket, key, Conditions=conditions, ExpiresIn=expires_s)
+        )
 
 
 class _RangedReader(io.RawIOBase):
     """The raw side of `Storage.open`: each `readinto` is one ranged GET."""
 
-    def __init__(
-        self, storage: Storage, key: str, start: int, length: int, on_read: Callable[[int], None] | None
-    ) -> None:
-        self._storage = storage
-        self._key = key
-        self._start = start
+    def __init__(self, read: Callable[[int, int], bytes], length: int) -> None:
+        self._read = read
         self._length = length
-        self._on_read = on_read
         self._position = 0
 
     def readable(self) -> bool:
@@ -246,11 +260,9 @@ class _RangedReader(io.RawIOBase):
         wanted = min(len(view), self._length - self._position)
         if wanted <= 0:
             return 0
-        block = self._storage.get_range(self._key, self._start + self._position, wanted)
+        block = self._read(self._position, wanted)
         view[: len(block)] = block
         self._position += len(block)
-        if self._on_read is not None:
-            self._on_read(len(block))
         return len(block)
 
 

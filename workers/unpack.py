@@ -108,7 +108,7 @@ class Unpacking:
 
     def _members(self) -> Iterator[Member]:
         row, storage, settings = self.row, self.parts.storage, self.parts.settings
-        source = storage.open(row.object_key, 0, row.bytes, self._on_read)
+        source = storage.open(row.object_key, 0, row.bytes, self._on_read, row.bucket)
         with source:
             kind = archives.kind_of(source.read(archives.HEAD_BYTES), row.name)
             source.seek(0)

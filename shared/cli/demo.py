@@ -40,7 +40,7 @@ def demo(
         with archive.open("wb") as file:
             count = demonstration_archive(file, clips, seed)
         say(f"A demonstration archive of {count} recordings, some of them odd on purpose")
-        job = submit_paths(client, [archive], name="demonstration")
+        job = submit_paths(client, [str(archive)], name="demonstration")
         state = client.job(job)["state"]
     show_results(job, limit=0, server=server)
     if state != "done":

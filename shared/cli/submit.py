@@ -7,22 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
-from shared.cli.console import err, print_json, progress, say
-from shared.errors import FileMissing, IsAFolder
+from shared import packing
+from shared.cli.console import print_json, progress, say
+from shared.cli.sending import Notes, send, unfinished_job
+from shared.errors import RequestRefused
+from shared.packing import to_send, upload_names
 
 if TYPE_CHECKING:
     from shared.client import Client
 
 POLL_S = 0.5
+SOURCE = "s3://"
 ENDED = {"done", "failed", "cancelled", "deleting"}
 Server = Annotated[
     str | None,
@@ -31,7 +27,10 @@ Server = Annotated[
 
 
 def submit(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Archives or recordings.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH", help="Archives, recordings, folders, or s3://bucket/prefix."),
+    ],
     name: Annotated[str | None, typer.Option(help="A name for the job.")] = None,
     model: Annotated[str | None, typer.Option(help="Model version. Default: the champion.")] = None,
     threshold: Annotated[
@@ -41,9 +40,10 @@ def submit(
     json: Annotated[bool, typer.Option("--json", help="Print the job as JSON, not only its id.")] = False,
     server: Server = None,
 ) -> None:
-    """Send archives (zip, tar, tar.gz) or recordings as one job; prints the job's id.
+    """Send archives, recordings or folders as one job; prints the job's id.
 
-    With --wait the exit code is 0 only if the job ended as `done`.
+    A submit that was killed goes on when it is repeated. With --wait the exit code is 0 only if the
+    job ended as `done`.
     """
     from shared.client import Client
 
@@ -62,36 +62,35 @@ def submit(
 
 def submit_paths(
     client: Client,
-    paths: list[Path],
+    paths: list[str],
     name: str | None = None,
     model: str | None = None,
     threshold: float | None = None,
     wait: bool = True,
 ) -> int:
     """Create a job, send the files, start it, and (with `wait`) follow it to its end; returns its id."""
-    from shared.client import upload_names
-
-    for path in paths:
-        if path.is_dir():
-            raise IsAFolder(path=path)
-        if not path.is_file():
-            raise FileMissing(path=path)
-    job = int(client.create_job(name or paths[0].name, model, threshold)["id"])
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err) as bar:
-        for path, upload_name in zip(paths, upload_names(paths), strict=True):
-            size = path.stat().st_size
-            task = bar.add_task(f"Sending {upload_name}", total=size)
-            with path.open("rb") as file:
-                client.put_upload(job, upload_name, file, size, lambda sent: bar.advance(task, sent))  # noqa: B023
-    client.start(job)
+    sources = [path for path in paths if path.startswith(SOURCE)]
+    contents = [to_send(Path(path)) for path in paths if not path.startswith(SOURCE)]
+    digest = packing.digest([client.url, str(name), str(model), str(threshold), *sources,
+                             *(content.identity() for content in contents)])  # fmt: skip
+    notes = Notes(client.url, digest)
+    begun = unfinished_job(client, notes)
+    if begun is None:
+        first = contents[0].name if contents else sources[0]
+        job = int(client.create_job(name or first, model, threshold)["id"])
+        notes.write(job)
+        for source in sources:
+            client.add_source(job, source)
+    else:
+        job = int(begun["id"])
+        say(f"Going on with job {job}, which an earlier submit began.")
+    try:
+        send(client, job, dict(zip(upload_names(contents), contents, strict=True)))
+        client.start(job)
+    except RequestRefused:
+        notes.remove()  # what is refused now is refused again
+        raise
+    notes.remove()
     if wait:
         _follow(client, job)
     else:

@@ -1,0 +1,181 @@
+"""An upload on its way in: rows and parts, so that it goes on where it broke off, whoever died."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import AsyncIterator
+
+from sqlalchemy import RowMapping, delete, insert, select, update
+from starlette.concurrency import run_in_threadpool
+
+from api.jobs import UploadDocument, find, lock_open_job
+from api.parts import Parts
+from shared import archives
+from shared.database.tables import upload, upload_part
+from shared.errors import (
+    EmptyUpload,
+    StoreFull,
+    UploadExists,
+    UploadOffset,
+    UploadReplaced,
+    UploadTooLarge,
+    VoxmoodError,
+)
+from shared.settings import MEBIBYTE
+from shared.storage import upload_key
+
+log = logging.getLogger(__name__)
+# An upload needs its bytes twice for a while, packed and as shards, and the database needs air.
+ROOM_FACTOR, ROOM_LEFT_BYTES = 2, 256 * MEBIBYTE
+
+
+def check_room(parts: Parts, name: str, expected_bytes: int | None) -> None:
+    """UploadTooLarge or StoreFull before anything is sent, where the size is announced."""
+    if expected_bytes is None:
+        return
+    limit = parts.settings.max_upload_bytes
+    if expected_bytes > limit:
+        raise UploadTooLarge(name=name, limit_bytes=limit)
+    if parts.settings.store_dir is not None:
+        free = shutil.disk_usage(parts.settings.store_dir).free
+        if free < ROOM_FACTOR * expected_bytes + ROOM_LEFT_BYTES:
+            raise StoreFull
+
+
+def begin(parts: Parts, job_id: int, name: str, expected_bytes: int | None) -> RowMapping:
+    """A new row, `receiving`. One that broke off under the same name gives way."""
+    with parts.database.write() as connection:
+        lock_open_job(connection, job_id)
+        same = upload.c.job_id == job_id, upload.c.name == name
+        stands = connection.execute(select(upload).where(*same)).mappings().one_or_none()
+        if stands is not None:
+            if stands["state"] != "receiving":
+                raise UploadExists(job=job_id, name=name)
+            connection.execute(delete(upload_part).where(upload_part.c.upload_id == stands["id"]))
+            connection.execute(delete(upload).where(upload.c.id == stands["id"]))
+        values = {
+            "job_id": job_id,
+            "name": name,
+            "object_key": upload_key(find(connection, job_id)["key"]),
+            "state": "receiving",
+            "expected_bytes": expected_bytes,
+            "touched_at": parts.database.clock,
+        }
+        row = connection.execute(insert(upload).values(values).returning(*upload.c)).mappings().one()
+    if stands is not None and stands["multipart_id"] is not None:
+        parts.storage.abort_parts(stands["object_key"], stands["multipart_id"])
+    return row
+
+
+def go_on(parts: Parts, job_id: int, name: str, start: int) -> RowMapping:
+    """The row of an upload that broke off, if its acknowledged bytes end at `start`; else UploadOffset."""
+    with parts.database.write() as connection:
+        lock_open_job(connection, job_id)
+        same = upload.c.job_id == job_id, upload.c.name == name, upload.c.state == "receiving"
+        row = connection.execute(select(upload).where(*same)).mappings().one_or_none()
+    received = 0 if row is None else row["bytes"]
+    if row is None or received != start:
+        raise UploadOffset(name=name, received=received, start=start)
+    return row
+
+
+class Receiver:
+    """One body on its way into the store: a single PUT if it is small, else acknowledged parts."""
+
+    def __init__(self, parts: Parts, row: RowMapping) -> None:
+        self._parts = parts
+        self._row = row
+        self._multipart_id: str | None = row["multipart_id"]
+        self._number = row["bytes"] // parts.settings.part_bytes
+        self.acknowledged: int = row["bytes"]
+
+    async def receive(self, stream: AsyncIterator[bytes]) -> UploadDocument:
+        """The rest of the body; raises EmptyUpload, UnknownArchive, UploadTooLarge."""
+        name, limit = self._row["name"], self._parts.settings.max_upload_bytes
+        part_bytes = self._parts.settings.part_bytes
+        held = bytearray()
+        received = self.acknowledged
+        judged = received > 0
+        async for chunk in stream:
+            held += chunk
+            received += len(chunk)
+            if received > limit:
+                raise UploadTooLarge(name=name, limit_bytes=limit)
+            if not judged and len(held) >= archives.HEAD_BYTES:
+                archives.kind_of(bytes(held[: archives.HEAD_BYTES]), name)
+                judged = True
+            while len(held) >= part_bytes:
+                part = bytes(held[:part_bytes])
+                del held[:part_bytes]
+                await run_in_threadpool(self._acknowledge, part)
+        if not received:
+            raise EmptyUpload(name=name)
+        if not judged:
+            archives.kind_of(bytes(held), name)
+        return await run_in_threadpool(self._finish, bytes(held))
+
+    def _acknowledge(self, part: bytes) -> None:
+        """From here on this part need not be sent again: the store has it and the database says so."""
+        storage, key = self._parts.storage, self._row["object_key"]
+        if self._multipart_id is None:
+            self._multipart_id = storage.begin_parts(key)
+        self._number += 1
+        tag = storage.put_part(key, self._multipart_id, self._number, part)
+        self.acknowledged += len(part)
+        with self._parts.database.write() as connection:
+            ours = upload.c.id == self._row["id"], upload.c.state == "receiving"
+            values = {
+                "bytes": self.acknowledged,
+                "multipart_id": self._multipart_id,
+                "touched_at": self._parts.database.clock,
+            }
+            before = upload.c.bytes == self.acknowledged - len(part)
+            if connection.execute(update(upload).where(*ours, before).values(values)).rowcount != 1:
+                raise UploadReplaced(name=self._row["name"])
+            values = {"upload_id": self._row["id"], "number": self._number, "etag": tag, "bytes": len(part)}
+            connection.execute(insert(upload_part).values(values))
+
+    def _finish(self, rest: bytes) -> UploadDocument:
+        storage, key = self._parts.storage, self._row["object_key"]
+        if self._multipart_id is None:
+            storage.put(key, rest)
+            self.acknowledged = len(rest)
+        else:
+            if rest:
+                self._acknowledge(rest)
+            with self._parts.database.read() as connection:
+                known = select(upload_part.c.number, upload_part.c.etag)
+                rows = connection.execute(known.where(upload_part.c.upload_id == self._row["id"]))
+                tags = {row.number: row.etag for row in rows}
+            storage.complete_parts(key, self._multipart_id, tags, self.acknowledged)
+        return self._close()
+
+    def _close(self) -> UploadDocument:
+        """From here the upload is ours to keep: the store has it, and its row says so."""
+        with self._parts.database.write() as connection:
+            mine = upload.c.id == self._row["id"], upload.c.state == "receiving"
+            values = {"state": "pending", "bytes": self.acknowledged, "multipart_id": None}
+            row = (
+                connection.execute(update(upload).where(*mine).values(values).returning(*upload.c))
+                .mappings()
+                .one_or_none()
+            )
+            if row is None:
+                raise UploadReplaced(name=self._row["name"])
+            connection.execute(delete(upload_part).where(upload_part.c.upload_id == self._row["id"]))
+        return UploadDocument.model_validate(dict(row))
+
+    def forget(self) -> None:
+        """As if the upload had never begun."""
+        with self._parts.database.write() as connection:
+            mine = upload.c.id == self._row["id"], upload.c.state == "receiving"
+            gone = select(upload.c.id).where(*mine)
+            connection.execute(delete(upload_part).where(upload_part.c.upload_id.in_(gone)))
+            connection.execute(delete(upload).where(*mine))
+        try:
+            if self._multipart_id is not None:
+                self._parts.storage.abort_parts(self._row["object_key"], self._multipart_id)
+            self._parts.storage.delete(self._row["object_key"])
+        except VoxmoodError as error:
+            log.warning("upload %s: its parts could not be removed: %s", self._row["id"], error)

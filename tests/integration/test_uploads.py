@@ -1,0 +1,183 @@
+"""Uploads through the API on a real store: resumed, by a form, from a prefix, and after deaths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from api.app import create_app
+from api.receiving import Receiver
+from shared.database import upgrade
+from shared.database.sessions import Database
+from shared.settings import Settings
+from shared.storage import Storage
+from tests.archive_builders import zip_of
+from tests.servers import Store
+
+MEBIBYTE = 2**20
+BODY = zip_of({f"{n}.wav": bytes([n]) * MEBIBYTE for n in range(13)}, 0)
+
+
+@pytest.fixture
+def settings(store: Store, valkey: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Of an API with parts of 5 MiB, a public store and a bucket to take sources from."""
+    for name, value in store.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("VOXMOOD_BROKER_URL", valkey)
+    monkeypatch.setenv("VOXMOOD_DATABASE_URL", f"sqlite:///{tmp_path / 'voxmood.db'}")
+    monkeypatch.setenv("VOXMOOD_SOURCE_BUCKETS", '["tapes"]')
+    made = Settings(part_bytes=5 * MEBIBYTE, s3_public_url=store.endpoint)
+    upgrade.upgrade(Database(made.database_url))
+    Storage(made).ensure_bucket()
+    return made
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[TestClient]:
+    """The API in this process; an error of the server is an answer, not an exception."""
+    with TestClient(create_app(settings), raise_server_exceptions=False) as made:
+        yield made
+
+
+@pytest.fixture
+def job(client: TestClient) -> str:
+    """The path of an open job."""
+    return f"/v1/jobs/{client.post('/v1/jobs', json={}).json()['id']}"
+
+
+def send_and_break(client: TestClient, job: str, count: int) -> None:
+    """Send `count` bytes of BODY; then the server's process loses its way, as after kill -9."""
+
+    def dies(self: Receiver, rest: bytes) -> Any:
+        raise SystemError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Receiver, "_finish", dies)
+        assert client.put(f"{job}/uploads/a.zip", content=BODY[:count]).status_code == 500
+
+
+def rest_of(start: int) -> dict[str, Any]:
+    """The request that sends BODY from a byte on."""
+    return {
+        "content": BODY[start:],
+        "headers": {"Content-Range": f"bytes {start}-{len(BODY) - 1}/{len(BODY)}"},
+    }
+
+
+def stored(settings: Settings, client: TestClient, job: str) -> bytes:
+    """What the store has of a job's one upload."""
+    from sqlalchemy import select
+
+    from shared.database.tables import upload
+
+    database = Database(settings.database_url)
+    with database.read() as connection:
+        key = connection.execute(
+            select(upload.c.object_key).where(upload.c.job_id == int(job.split("/")[-1]))
+        )
+        return Storage(settings).get(key.scalar_one())
+
+
+def test_an_upload_goes_on_at_its_last_acknowledged_part(
+    settings: Settings, client: TestClient, job: str
+) -> None:
+    send_and_break(client, job, 11 * MEBIBYTE)
+    known = client.get(f"{job}/uploads/a.zip").json()
+    assert (known["state"], known["bytes"]) == ("receiving", 10 * MEBIBYTE)
+    started = client.post(f"{job}/start")
+    assert (started.status_code, started.json()["code"]) == (409, "upload_unfinished")
+    assert f"{10 * MEBIBYTE} bytes so far" in started.json()["detail"]
+    done = client.put(f"{job}/uploads/a.zip", **rest_of(10 * MEBIBYTE))
+    assert (done.status_code, done.json()["bytes"]) == (201, len(BODY))
+    assert stored(settings, client, job) == BODY
+
+
+def test_an_upload_that_broke_before_its_first_part_leaves_nothing(client: TestClient, job: str) -> None:
+    send_and_break(client, job, MEBIBYTE)
+    assert client.get(f"{job}/uploads/a.zip").json()["code"] == "unknown_upload"
+
+
+def test_a_wrong_place_to_go_on_is_refused_with_the_right_one(client: TestClient, job: str) -> None:
+    send_and_break(client, job, 6 * MEBIBYTE)
+    wrong = client.put(f"{job}/uploads/a.zip", **rest_of(6 * MEBIBYTE))
+    assert (wrong.status_code, wrong.json()["code"]) == (409, "upload_offset")
+    assert f"go on from byte {5 * MEBIBYTE}" in wrong.json()["detail"]
+    other = client.put(f"{job}/uploads/a.zip", content=b"x", headers={"Content-Range": "seconds 1-2/3"})
+    assert (other.status_code, other.json()["code"]) == (400, "wrong_range")
+    assert client.put(f"{job}/uploads/a.zip", **rest_of(5 * MEBIBYTE)).status_code == 201
+
+
+def test_a_broken_upload_can_be_sent_anew(settings: Settings, client: TestClient, job: str) -> None:
+    send_and_break(client, job, 6 * MEBIBYTE)
+    assert client.put(f"{job}/uploads/a.zip", content=BODY).status_code == 201
+    assert stored(settings, client, job) == BODY
+    assert Storage(settings).abort_parts_older_than("jobs/", 0) == 0
+
+
+def test_a_death_between_the_store_s_word_and_ours_loses_nothing(
+    settings: Settings, client: TestClient, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The object is whole, its row still says `receiving`."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Receiver, "_close", lambda self: (_ for _ in ()).throw(SystemError))
+        assert client.put(f"{job}/uploads/a.zip", content=BODY).status_code == 500
+    assert client.get(f"{job}/uploads/a.zip").json()["state"] == "receiving"
+    done = client.put(f"{job}/uploads/a.zip", content=b"", headers=rest_of(len(BODY))["headers"])
+    assert (done.status_code, done.json()["bytes"]) == (201, len(BODY))
+    assert client.post(f"{job}/start").status_code == 200
+    assert stored(settings, client, job) == BODY
+
+
+def test_a_form_sends_a_file_straight_to_the_store(settings: Settings, client: TestClient, job: str) -> None:
+    form = client.post(f"{job}/uploads", json={"name": "a.zip", "bytes": len(BODY)}).json()
+    assert client.post(f"{job}/start").json()["code"] == "upload_unfinished"
+    with httpx.Client(trust_env=False) as outside:
+        too_large = outside.post(form["url"], data=form["fields"], files={"file": BODY + b"x"})
+        assert too_large.status_code >= 400
+        sent = outside.post(form["url"], data=form["fields"], files={"file": BODY})
+    assert sent.status_code in (200, 201, 204), sent.text
+    document = client.post(f"{job}/start").json()
+    assert [(upload["name"], upload["bytes"]) for upload in document["uploads"]] == [("a.zip", len(BODY))]
+    assert stored(settings, client, job) == BODY
+
+
+def test_without_a_public_store_there_is_no_form(settings: Settings) -> None:
+    private = settings.model_copy(update={"s3_public_url": None})
+    with TestClient(create_app(private)) as client:
+        job = client.post("/v1/jobs", json={}).json()["id"]
+        refused = client.post(f"/v1/jobs/{job}/uploads", json={"name": "a.zip"})
+        assert (refused.status_code, refused.json()["code"]) == (409, "no_public_store")
+
+
+def test_what_lies_in_the_store_is_taken_from_there(store: Store, client: TestClient, job: str) -> None:
+    outside = store.client()
+    outside.create_bucket(Bucket="tapes")
+    for key in ("1987/a.zip", "1987/b.zip", "1988/c.zip"):
+        outside.put_object(Bucket="tapes", Key=key, Body=BODY)
+    document = client.post(f"{job}/sources", json={"url": "s3://tapes/1987/"}).json()
+    assert [(upload["name"], upload["state"]) for upload in document["uploads"]] == [
+        ("1987/a.zip", "pending"), ("1987/b.zip", "pending"),
+    ]  # fmt: skip
+    for url, status, code in (
+        ("s3://voxmood/jobs/", 403, "source_refused"),
+        ("s3://tapes/1999/", 404, "source_empty"),
+        ("file:///etc/passwd", 403, "source_refused"),
+        ("s3://tapes/1987/", 409, "upload_exists"),
+    ):
+        refused = client.post(f"{job}/sources", json={"url": url})
+        assert (refused.status_code, refused.json()["code"]) == (status, code)
+
+
+def test_the_same_idempotency_key_makes_one_job(client: TestClient) -> None:
+    def create(key: str, **body: Any) -> httpx.Response:
+        return client.post("/v1/jobs", json=body, headers={"Idempotency-Key": key})
+
+    first, second, other = create("k1", name="a"), create("k1", name="a"), create("k2", name="a")
+    assert first.json()["id"] == second.json()["id"] != other.json()["id"]
+    reused = create("k1", name="b")
+    assert (reused.status_code, reused.json()["code"]) == (422, "key_used_again")

@@ -1,0 +1,94 @@
+"""What `submit` sends: files and folders, from any byte on."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from shared.errors import FileMissing, FolderChanged
+from shared.packing import FolderToSend, digest, to_send, upload_names
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Files of several sizes, a long name, a link, an empty folder."""
+    root = tmp_path / "tapes"
+    for name, size in (
+        ("b/two.wav", 1000),
+        ("a/one.wav", 512),
+        ("a/empty.wav", 0),
+        ("z" * 150 + ".wav", 70_000),
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(bytes(range(256)) * (size // 256) + bytes(size % 256))
+    (root / "link.wav").symlink_to(root / "a/one.wav")
+    (root / "nothing").mkdir()
+    return root
+
+
+def test_a_folder_is_sent_as_a_tar_of_its_files(folder: Path) -> None:
+    content = to_send(folder)
+    packed = b"".join(content.read(0))
+    assert len(packed) == content.size
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        members = {info.name: archive.extractfile(info).read() for info in archive}  # type: ignore[union-attr]
+    assert list(members) == ["z" * 150 + ".wav", "a/empty.wav", "a/one.wav", "b/two.wav"]
+    assert all(body == (folder / name).read_bytes() for name, body in members.items())
+    assert content.name == "tapes.tar"
+
+
+def test_a_folder_can_be_read_from_any_byte_on(folder: Path) -> None:
+    content = to_send(folder)
+    packed = b"".join(content.read(0))
+    for start in (
+        0,
+        1,
+        511,
+        512,
+        513,
+        1024,
+        70_000,
+        72_200,
+        len(packed) - 1025,
+        len(packed) - 1,
+        len(packed),
+    ):
+        assert b"".join(content.read(start)) == packed[start:], start
+
+
+def test_a_file_can_be_read_from_any_byte_on(folder: Path) -> None:
+    content = to_send(folder / "b/two.wav")
+    whole = (folder / "b/two.wav").read_bytes()
+    assert content.size == len(whole)
+    assert b"".join(content.read(700)) == whole[700:]
+
+
+def test_what_is_sent_has_another_identity_once_it_changes(folder: Path) -> None:
+    before = digest([to_send(folder).identity()])
+    assert digest([to_send(folder).identity()]) == before
+    (folder / "a/one.wav").write_bytes(b"other")
+    assert digest([to_send(folder).identity()]) != before
+
+
+def test_a_file_that_shrinks_meanwhile_is_named(folder: Path) -> None:
+    content = FolderToSend(folder)
+    assert content.size
+    (folder / "b/two.wav").write_bytes(b"short")
+    with pytest.raises(FolderChanged, match=r"two\.wav changed while its folder was being sent"):
+        list(content.read(0))
+
+
+def test_what_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileMissing, match=r"gone\.zip does not exist"):
+        to_send(tmp_path / "gone.zip")
+
+
+def test_names_are_told_apart_by_their_folders(folder: Path) -> None:
+    for name in ("a/in.zip", "b/in.zip"):
+        (folder / name).write_bytes(b"x")
+    one, two, other = (to_send(folder / name) for name in ("a/in.zip", "b/in.zip", "b/two.wav"))
+    assert upload_names([one, other]) == ["in.zip", "two.wav"]
+    assert upload_names([one, two]) == ["a/in.zip", "b/in.zip"]
