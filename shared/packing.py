@@ -102,14 +102,16 @@ def _member_from(member: tuple[Path, bytes, int], start: int) -> Iterator[bytes]
     offset = max(0, start - len(header))
     left = size - offset
     if left > 0:
-        with file.open("rb") as content:
-            content.seek(offset)
-            while left > 0:
-                block = content.read(min(BLOCK_BYTES, left))
-                if not block:
-                    raise FolderChanged(path=file)
-                left -= len(block)
-                yield block
+        try:
+            with file.open("rb") as content:
+                content.seek(offset)
+                while left > 0 and (block := content.read(min(BLOCK_BYTES, left))):
+                    left -= len(block)
+                    yield block
+        except FileNotFoundError:
+            pass
+        if left > 0:
+            raise FolderChanged(path=file)
     yield bytes(-size % tarfile.BLOCKSIZE)[max(0, offset - size) :]
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import struct
 import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from unittest import mock
+
+import zstandard
+
+from shared.audio.synthesis import speech_like, wav_bytes
 
 
 def zip_of(members: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -18,14 +26,38 @@ def zip_of(members: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLATED
     return file.getvalue()
 
 
-def tar_of(members: Mapping[str, bytes], mode: str = "w") -> bytes:
+def tar_of(members: Mapping[str, bytes], mode: str = "w", format: int = tarfile.GNU_FORMAT) -> bytes:
     """A tar (`w`) or tar.gz (`w:gz`) of these members."""
     file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode=mode) as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=file, mode=mode, format=format) as archive:  # type: ignore[call-overload]
         for name, body in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(body)
             archive.addfile(info, io.BytesIO(body))
+    return file.getvalue()
+
+
+def packed_tar(members: Mapping[str, bytes], ending: str) -> bytes:
+    """A tar compressed as its ending says: gz, bz2, xz or zst."""
+    return PACKERS[ending](tar_of(members))
+
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lambda body: lzma.compress(body, preset=0),
+    "zst": zstandard.compress,
+}
+
+
+def zip64_of(members: Mapping[str, bytes]) -> bytes:
+    """A zip with zip64 fields in its members' headers and at its end, as large ones have."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive, mock.patch("zipfile.ZIP_FILECOUNT_LIMIT", 0):
+        for name, body in members.items():
+            with archive.open(name, "w", force_zip64=True) as member:
+                member.write(body)
+        archive.close()
     return file.getvalue()
 
 
@@ -57,3 +89,18 @@ def overlapping_zip(body: bytes) -> bytes:
     record = bytearray(single[end:])
     struct.pack_into("<HHI", record, 8, 2, 2, 2 * len(entry))
     return single[:start] + entry + entry + bytes(record)
+
+
+def tar_stream(total_bytes: int) -> Iterator[bytes]:
+    """A tar of stereo recordings of 30 s at 48 kHz (5.8 MB each), made as it is sent."""
+    voice = speech_like("angry", 48_000, 30.0, seed=5)
+    sent = number = 0
+    while sent < total_bytes:
+        voice[:8] = number / 2**15  # each clip its own bytes, or they would be duplicates
+        body = wav_bytes(voice[:, None].repeat(2, axis=1), 48_000)
+        info = tarfile.TarInfo(f"{number:05d}.wav")
+        info.size = len(body)
+        yield info.tobuf() + body + bytes(-len(body) % tarfile.BLOCKSIZE)
+        sent += len(body)
+        number += 1
+    yield bytes(2 * tarfile.BLOCKSIZE)

@@ -90,7 +90,6 @@ def test_classify_in_this_process_agrees_with_the_workers(
         (["status", "999999"], 1, "There is no job 999999"),
         (["results", "999999"], 1, "There is no job 999999"),
         (["submit", "missing.zip"], 1, "missing.zip does not exist"),
-        (["submit", "."], 1, "is a folder"),
         (["classify", "missing.wav"], 1, "missing.wav does not exist"),
         (["status", "twelve"], 2, "valid integer"),
         (["submit"], 2, "PATH"),

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import tarfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 
 import psutil
 import pytest
 
-from shared.audio.synthesis import speech_like, wav_bytes
 from tests.acceptance.jobs import Api
+from tests.archive_builders import tar_stream
 
 MEGABYTE = 10**6
 API_LIMIT, WORKER_LIMIT = 300 * MEGABYTE, 1_200 * MEGABYTE
 GROWTH_LIMIT = 60 * MEGABYTE
-
-
-def tar_stream(total_bytes: int) -> Iterator[bytes]:
-    """A tar of stereo recordings of 30 s at 48 kHz (5.8 MB each), made as it is sent."""
-    voice = speech_like("angry", 48_000, 30.0, seed=5)
-    sent = number = 0
-    while sent < total_bytes:
-        voice[:8] = number / 2**15  # each clip its own bytes, or they would be duplicates
-        body = wav_bytes(voice[:, None].repeat(2, axis=1), 48_000)
-        info = tarfile.TarInfo(f"{number:05d}.wav")
-        info.size = len(body)
-        yield info.tobuf() + body + bytes(-len(body) % tarfile.BLOCKSIZE)
-        sent += len(body)
-        number += 1
-    yield bytes(2 * tarfile.BLOCKSIZE)
 
 
 class MemoryWatch(threading.Thread):

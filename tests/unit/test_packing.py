@@ -79,6 +79,9 @@ def test_a_file_that_shrinks_meanwhile_is_named(folder: Path) -> None:
     (folder / "b/two.wav").write_bytes(b"short")
     with pytest.raises(FolderChanged, match=r"two\.wav changed while its folder was being sent"):
         list(content.read(0))
+    (folder / "b/two.wav").unlink()
+    with pytest.raises(FolderChanged):
+        list(content.read(0))
 
 
 def test_what_does_not_exist_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,118 @@
+"""`voxmood submit` of folders and over its own death; `cancel`, `retry` and `delete` of jobs."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infra.stack.state import StateFolder
+from shared.audio.synthesis import unique_clip
+from shared.settings import Settings
+from shared.storage import Storage, job_prefix
+from tests.acceptance.jobs import Api
+from tests.archive_builders import tar_stream, zip_of
+from tests.servers import VOXMOOD, Stack
+
+MEGABYTE = 10**6
+
+
+def test_a_folder_is_packed_while_it_is_sent(stack: Stack, api: Api, tmp_path: Path) -> None:
+    folder = tmp_path / "Tapes of 1987"
+    for number in range(3):
+        file = folder / f"side {number}" / "voice.wav"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(unique_clip(number))
+    (folder / ".DS_Store").write_bytes(b"litter")
+    done = stack.voxmood("submit", str(folder), "--wait")
+    assert done.returncode == 0, done.stderr
+    rows = api.rows(int(done.stdout))
+    assert [row["path"] for row in rows] == [f"side {number}/voice.wav" for number in range(3)]
+    assert {row["upload"] for row in rows} == {"Tapes of 1987.tar"}
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param(150 * MEGABYTE, id="0.15 GB"),
+        pytest.param(1_000 * MEGABYTE, id="1 GB", marks=pytest.mark.long),
+    ],
+)
+def test_a_killed_submit_goes_on_when_it_is_repeated(
+    stack: Stack, api: Api, tmp_path: Path, size: int
+) -> None:
+    archive = tmp_path / f"large {size}.tar"
+    with archive.open("wb") as file:
+        file.writelines(tar_stream(size))
+    submit = [VOXMOOD, "submit", str(archive), "--wait"]
+    first = subprocess.Popen(submit, env=stack.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    received = 0
+    while received < size // 3:
+        assert first.poll() is None, "it ended before it could be killed"
+        time.sleep(0.01)
+        job = api.http.get("/v1/jobs", params={"limit": 1}).json()["jobs"][0]
+        received = sum(upload["bytes"] for upload in job["uploads"] if upload["name"] == archive.name)
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    again = stack.voxmood("submit", str(archive), "--wait")
+    assert again.returncode == 0, again.stderr
+    assert int(again.stdout) == job["id"]
+    assert f"Going on with job {job['id']}, which an earlier submit began." in again.stderr
+    assert f"Going on with {archive.name} at " in again.stderr
+    document = api.http.get(f"/v1/jobs/{job['id']}").json()
+    assert document["uploads"][0]["bytes"] == archive.stat().st_size
+    assert document["counts"]["failed"] == 0
+    assert stack.voxmood("delete", str(job["id"]), "--yes").returncode == 0
+
+
+def test_a_cancelled_job_is_retried_to_its_end(stack: Stack, api: Api) -> None:
+    job = api.create()
+    members = {f"{n}.wav": unique_clip(n) for n in range(40)}
+    assert api.http.put(f"/v1/jobs/{job}/uploads/in.zip", content=zip_of(members)).status_code == 201
+    cancelled = stack.voxmood("cancel", str(job))
+    assert cancelled.returncode == 0
+    assert f"Job {job} is cancelled" in cancelled.stderr
+    again = stack.voxmood("cancel", str(job))
+    assert again.returncode == 1
+    assert "only a job that is open or running can be cancelled" in again.stderr
+    assert stack.voxmood("retry", str(job)).returncode == 0
+    assert api.wait(job)["counts"]["done"] == 40
+
+
+def test_nothing_of_a_deleted_job_is_left(stack: Stack, api: Api) -> None:
+    document = api.run({"in.zip": zip_of({f"{n}.wav": unique_clip(n) for n in range(5)})})
+    job = document["id"]
+    database = sqlite3.connect(stack.database_url.removeprefix("sqlite:///"))
+    key = database.execute("SELECT key FROM job WHERE id = ?", [job]).fetchone()[0]
+    assert stack.voxmood("delete", str(job), "--yes").returncode == 0
+    deadline = time.monotonic() + 30
+    while api.http.get(f"/v1/jobs/{job}").status_code != httpx.codes.NOT_FOUND:
+        assert time.monotonic() < deadline, "the job is still there"
+        time.sleep(0.2)
+    for table in ("upload", "shard", "clip", "unit"):
+        assert database.execute(f"SELECT count(*) FROM {table} WHERE job_id = ?", [job]).fetchone() == (0,)
+    assert database.execute("SELECT count(*) FROM results WHERE job = ?", [job]).fetchone() == (0,)
+    orphans = "SELECT count(*) FROM prediction WHERE clip_id NOT IN (SELECT id FROM clip)"
+    assert database.execute(orphans).fetchone() == (0,)
+    database.close()
+    storage = store_of(stack)
+    assert [keys for keys in storage.older_than(job_prefix(key), -60) if keys] == []
+    assert stack.voxmood("status", str(job)).returncode == 1
+    assert stack.voxmood("delete", str(job), "--yes").returncode == 1
+
+
+def store_of(stack: Stack) -> Storage:
+    """The stack's object store."""
+    credentials = StateFolder(stack.state).credentials()
+    return Storage(
+        Settings(
+            s3_endpoint=stack.record.s3_endpoint,
+            s3_access_key=credentials.s3_access_key,
+            s3_secret_key=credentials.s3_secret_key,
+        )
+    )
