@@ -81,7 +81,7 @@ class DamagedMember(ClipError):
 
 
 class NotAFile(ClipError):
-    """{path} is a {kind} inside its archive, not a file."""
+    """{path} lies in its archive as a {kind}, not as a plain file."""
 
 
 class CrashesDecoder(ClipError):
@@ -104,8 +104,8 @@ class EmptyArchive(UploadError):
 
 
 class UnknownArchive(UploadError):
-    """{name} is {kind}, which is not accepted. Send a zip, tar or tar.gz archive, or a WAV, FLAC,
-    AIFF, OGG or MP3 file."""
+    """{name} is {kind}, which is not accepted. Send a zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst
+    archive, or a single recording."""
 
     status = 415
 
@@ -115,7 +115,33 @@ class DamagedArchive(UploadError):
 
 
 class TooManyMembers(UploadError):
-    """{name} has over {limit} members (VOXMOOD_MAX_MEMBERS); send it as several archives."""
+    """{name} has over {limit} members (VOXMOOD_MAX_MEMBERS); send it as several archives. {kept}
+    recordings before that were kept."""
+
+
+class DirectoryTooLarge(UploadError):
+    """{name} has a directory of over {limit_bytes} bytes (VOXMOOD_MAX_DIRECTORY_BYTES); send it as several
+    archives."""
+
+
+class WindowTooLarge(UploadError):
+    """{name} takes over {limit_bytes} bytes of memory to unpack (VOXMOOD_MAX_WINDOW_BYTES); pack it again
+    with a smaller window, as `xz -9` or `zstd -19` do. {kept} recordings before that were kept."""
+
+
+class UnpackedTooLarge(UploadError):
+    """{name} unpacks to over {limit_bytes} bytes (VOXMOOD_MAX_UNPACKED_BYTES); send it as several archives.
+    {kept} recordings before that were kept."""
+
+
+class UnlikelyRatio(UploadError):
+    """{name} unpacks to over {ratio} times its {packed_bytes} bytes (VOXMOOD_MAX_UNPACK_RATIO), as archives
+    built to do harm do. {kept} recordings before that were kept."""
+
+
+class UnpackTooLong(UploadError):
+    """{name} took over {limit_s:g} s to unpack (VOXMOOD_MAX_UNPACK_S); send it as several archives. {kept}
+    recordings before that were kept."""
 
 
 class OverlappingMembers(UploadError):
@@ -287,6 +313,17 @@ class DiskFull(VoxmoodError):
 
 
 # --- models and their training -----------------------------------------------------------------------
+class NoLabelStored(VoxmoodError):
+    """None of the {count} labels could be stored. The first: {reason}."""
+
+    status = 422
+
+
+class NotEnoughLabels(VoxmoodError):
+    """Too few labels: training takes two emotions with {minimum} labelled recordings each
+    (VOXMOOD_RETRAIN_MIN_EXAMPLES). There are: {there}."""
+
+
 class ModelExists(VoxmoodError):
     """Model version {version} exists already in {folder}; versions never change. Choose another name."""
 

@@ -43,7 +43,8 @@ class Settings(BaseSettings):
         default=None, description="the store's address for clients outside: enables presigned uploads"
     )
     source_buckets: list[str] = Field(
-        default_factory=list, description='buckets of the store that jobs may name as sources, as in ["tapes"]'
+        default_factory=list,
+        description='buckets of the store that jobs may name as sources, as in ["tapes"]',
     )
     s3_region: str = Field(default="us-east-1", description="region to sign for; SeaweedFS takes any")
 
@@ -127,6 +128,21 @@ class Settings(BaseSettings):
     max_source_objects: int = Field(default=10_000, ge=1, description="objects a source prefix may name")
     max_members: int = Field(
         default=250_000, ge=1, description="members an archive may have (zipfile takes 514 B for each)"
+    )
+    max_directory_bytes: int = Field(
+        default=64 * MEBIBYTE, ge=1, description="bytes of a zip's directory, held in memory three times"
+    )
+    max_unpacked_bytes: int = Field(
+        default=2**42, ge=1, description="bytes that an archive's members may have together"
+    )
+    max_unpack_ratio: int = Field(
+        default=1000, ge=1, description="unpacked bytes for each packed one, once over 100 MB were unpacked"
+    )
+    max_unpack_s: float = Field(
+        default=86_400, gt=0, description="seconds that one attempt to unpack an upload may take"
+    )
+    max_window_bytes: int = Field(
+        default=128 * MEBIBYTE, ge=MEBIBYTE, description="bytes of memory that xz, zstd or LZMA may ask for"
     )
     max_clip_bytes: int = Field(
         default=4 * 2**30, ge=1, description="bytes a recording may have: three hours of 96 kHz stereo"

@@ -44,7 +44,7 @@ def packed_tar(members: Mapping[str, bytes], ending: str) -> bytes:
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gz": gzip.compress,
-    "bz2": bz2.compress,
+    "bz2": lambda body: bz2.compress(body, 1),
     "xz": lambda body: lzma.compress(body, preset=0),
     "zst": zstandard.compress,
 }

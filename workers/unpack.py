@@ -16,7 +16,6 @@ from shared.database.tables import clip, job, shard, unit, upload
 from shared.doorbell import CLASSIFY
 from shared.errors import (
     ClipError,
-    DamagedArchive,
     DatabaseUnavailable,
     EmptyArchive,
     StoreFull,
@@ -112,11 +111,15 @@ class Unpacking:
         with source:
             kind = archives.kind_of(source.read(archives.HEAD_BYTES), row.name)
             source.seek(0)
-            yield from archives.members(cast("BinaryIO", source), row.name, kind, settings.max_members)
+            limits = archives.Limits.of(settings)
+            yield from archives.members(cast("BinaryIO", source), row.name, kind, limits, self._renew)
 
     def _on_read(self, count: int) -> None:
         """After each 8 MB from the store: still ours? (So a read that hangs loses the lease.)"""
         self.position = min(self.position + count, self.row.bytes)
+        self._renew()
+
+    def _renew(self) -> None:
         leases.renew(self.parts.database, self.lease, self.parts.settings.lease_s)
 
     def _take(self, member: Member) -> None:
@@ -227,8 +230,8 @@ class Unpacking:
         found = before + len(self.batch.rows)
         if error is None and not found:
             error = EmptyArchive(name=self.row.name)
-        if isinstance(error, DamagedArchive):
-            error = DamagedArchive(**error.facts | {"kept": found})
+        if error is not None and "kept" in error.facts:
+            error = type(error)(**error.facts | {"kept": found})
         self.failed = not found
         end: dict[str, Any] = {"state": "failed" if self.failed else "done", "lease_until": None}
         self.position = self.row.bytes

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import random
 import tarfile
 import zipfile
 
 import pytest
 
-from shared.archives import Kind, is_litter, kind_of, members, printable
+from shared.archives import Kind, Limits, is_litter, kind_of, members, printable
 from shared.errors import (
     ClipError,
     DamagedArchive,
@@ -18,8 +19,18 @@ from shared.errors import (
     TooManyMembers,
     UnknownArchive,
 )
-from tests.archive_builders import encrypted_zip, overlapping_zip, tar_of, zip_of
+from shared.settings import Settings
+from tests.archive_builders import (
+    PACKERS,
+    encrypted_zip,
+    overlapping_zip,
+    packed_tar,
+    tar_of,
+    zip64_of,
+    zip_of,
+)
 
+LIMITS = Limits.of(Settings())
 SOUND = {"a/one.wav": b"RIFF" + bytes(5000), "a/two.flac": b"fLaC" + bytes(70_000), "notes.txt": b"words"}
 
 
@@ -27,7 +38,8 @@ def read(archive: bytes, name: str = "in.zip", max_members: int = 100) -> list[t
     """All members: number, path, and their bytes or their error."""
     found: list[tuple[int, str, object]] = []
     kind = kind_of(archive[:512], name)
-    for member in members(io.BytesIO(archive), name, kind, max_members):
+    limits = Limits.of(Settings(max_members=max_members))
+    for member in members(io.BytesIO(archive), name, kind, limits):
         try:
             outcome: object = member.error or b"".join(member.chunks())
         except ClipError as error:
@@ -36,14 +48,26 @@ def read(archive: bytes, name: str = "in.zip", max_members: int = 100) -> list[t
     return found
 
 
+def without_end(tar: bytes) -> bytes:
+    """As a stream that was never closed: no blocks of zeros after the last member."""
+    content = tar.rstrip(b"\0")
+    return content + bytes(-len(content) % tarfile.BLOCKSIZE)
+
+
 @pytest.mark.parametrize(
     ("archive", "kind"),
     [
         (zip_of(SOUND), Kind.ZIP),
         (zip_of(SOUND, zipfile.ZIP_STORED), Kind.ZIP),
         (zip_of(SOUND, zipfile.ZIP_BZIP2), Kind.ZIP),
+        (zip_of(SOUND, zipfile.ZIP_LZMA), Kind.ZIP),
+        (zip64_of(SOUND), Kind.ZIP),
         (tar_of(SOUND), Kind.TAR),
+        (without_end(tar_of(SOUND)), Kind.TAR),
         (tar_of(SOUND, "w:gz"), Kind.TAR_GZ),
+        (packed_tar(SOUND, "bz2"), Kind.TAR_BZ2),
+        (packed_tar(SOUND, "xz"), Kind.TAR_XZ),
+        (packed_tar(SOUND, "zst"), Kind.TAR_ZST),
     ],
 )
 def test_members_come_in_their_order_with_their_bytes(archive: bytes, kind: Kind) -> None:
@@ -57,18 +81,27 @@ def test_a_loose_recording_is_an_upload_of_one_member() -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "words"), [(b"7z\xbc\xaf\x27\x1c", "7z"), (b"Rar!\x1a\x07\x00", "rar"), (b"BZh9", "bzip2")]
+    ("head", "words"), [(b"7z\xbc\xaf\x27\x1c", "7z"), (b"Rar!\x1a\x07\x00", "rar"), (b"LZIP", "lzip")]
 )
 def test_other_archives_are_refused_with_the_accepted_kinds(head: bytes, words: str) -> None:
-    with pytest.raises(UnknownArchive, match=rf"old.bin is an? {words} .*zip, tar or tar.gz"):
+    with pytest.raises(UnknownArchive, match=rf"old.bin is an? {words} .*tar.bz2, tar.xz or tar.zst"):
         kind_of(head + bytes(500), "old.bin")
 
 
-def test_a_gzip_file_without_a_tar_is_refused() -> None:
-    import gzip
+@pytest.mark.parametrize("ending", PACKERS)
+@pytest.mark.parametrize("content", [b"RIFF" + bytes(range(256)) * 20, b"short", b""])
+def test_a_compressed_file_without_a_tar_is_refused(ending: str, content: bytes) -> None:
+    with pytest.raises(UnknownArchive, match=r"in\.zip is an? \w+ file without a tar archive in it"):
+        read(PACKERS[ending](content))
 
-    with pytest.raises(UnknownArchive, match="gzip file without a tar"):
-        read(gzip.compress(b"RIFF" + bytes(4000)), "a.wav.gz")
+
+@pytest.mark.parametrize("ending", PACKERS)
+def test_frames_that_follow_one_another_are_one_archive(ending: str) -> None:
+    tar, pack = tar_of(SOUND), PACKERS[ending]
+    padding = bytes(4) if ending == "xz" else b""
+    packed = pack(tar[:5000]) + padding + pack(b"") + pack(tar[5000:])
+    expected = [(number, path, body) for number, (path, body) in enumerate(SOUND.items())]
+    assert read(packed) == expected
 
 
 def test_litter_and_folders_are_skipped_and_numbers_stay() -> None:
@@ -115,7 +148,7 @@ def test_of_a_truncated_zip_what_can_be_read_is_kept(compression: int) -> None:
     cut = whole[: whole.rfind(b"2.wav", 0, whole.find(b"PK\x01\x02")) + 60]
     found = []
     with pytest.raises(DamagedArchive, match="in.zip is damaged"):
-        for member in members(io.BytesIO(cut), "in.zip", Kind.ZIP, 100):
+        for member in members(io.BytesIO(cut), "in.zip", Kind.ZIP, LIMITS):
             try:
                 found.append((member.path, b"".join(member.chunks())))
             except DamagedMember as error:
@@ -123,36 +156,37 @@ def test_of_a_truncated_zip_what_can_be_read_is_kept(compression: int) -> None:
     assert found == [("1.wav", b"RIFF" + bytes(range(256)) * 50), ("2.wav", "damaged_member")]
 
 
-@pytest.mark.parametrize("mode", ["w", "w:gz"])
-def test_of_a_truncated_tar_what_can_be_read_is_kept(mode: str) -> None:
-    import random
-
-    noise = random.Random(0).randbytes(60_000)
-    whole = tar_of({"1.wav": b"RIFF" + noise, "2.wav": b"RIFF" + noise[::-1]}, mode)
+@pytest.mark.parametrize("ending", [None, *PACKERS])
+def test_of_a_truncated_tar_what_can_be_read_is_kept(ending: str | None) -> None:
+    noise = random.Random(0).randbytes(400_000)  # bzip2 and zstd give whole blocks of 100 kB
+    whole = tar_of({"1.wav": b"RIFF" + noise, "2.wav": b"RIFF" + noise[::-1]})
+    whole = PACKERS[ending](whole) if ending else whole
     found = []
     with pytest.raises(DamagedArchive, match="is damaged"):
         for member in members(
-            io.BytesIO(whole[: len(whole) * 3 // 4]), "in.tar", kind_of(whole[:512], ""), 100
+            io.BytesIO(whole[: len(whole) * 3 // 4]), "in.tar", kind_of(whole[:512], ""), LIMITS
         ):
             try:
                 found.append((member.path, len(b"".join(member.chunks()))))
             except DamagedMember as error:
                 found.append((member.path, error.code))
-    assert found == [("1.wav", 60_004), ("2.wav", "damaged_member")]
+    assert found == [("1.wav", 400_004), ("2.wav", "damaged_member")]
 
 
 def test_an_archive_inside_an_archive_fails_alone() -> None:
     inner = {
         "x/in.zip": zip_of(SOUND),
         "x/in.tar": tar_of(SOUND),
+        **{f"x/in.{ending}": pack(b"whatever") for ending, pack in PACKERS.items()},
         "x/in.7z": b"7z\xbc\xaf\x27\x1c..",
+        "x/in.rar": b"Rar!\x1a\x07\x00",
         "a.wav": b"1",
     }
     for archive in (zip_of(inner), tar_of(inner)):
         found = {path: outcome for _, path, outcome in read(archive)}
         assert found.pop("a.wav") == b"1"
         assert {error.code for error in found.values() if isinstance(error, ClipError)} == {"nested_archive"}
-        assert len(found) == 3
+        assert len(found) == 8
 
 
 def test_members_that_overlap_are_refused() -> None:
@@ -167,18 +201,28 @@ def test_too_many_members_are_refused() -> None:
             read(archive, max_members=10)
 
 
+KINDS_OF_ENTRIES = {
+    "symbolic link": tarfile.SYMTYPE,
+    "hard link": tarfile.LNKTYPE,
+    "pipe": tarfile.FIFOTYPE,
+    "device": tarfile.BLKTYPE,
+    "sparse file": tarfile.GNUTYPE_SPARSE,
+    "entry of type V": b"V",
+}
+
+
 def test_links_and_devices_in_a_tar_fail_alone() -> None:
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as archive:
-        for name, kind in (("link", tarfile.SYMTYPE), ("hard", tarfile.LNKTYPE), ("pipe", tarfile.FIFOTYPE)):
+        for name, kind in KINDS_OF_ENTRIES.items():
             info = tarfile.TarInfo(name)
             info.type, info.linkname = kind, "/etc/passwd"
             archive.addfile(info)
-    outcomes = [str(outcome) for _, _, outcome in read(file.getvalue())]
-    assert outcomes == [
-        "link is a symbolic link inside its archive, not a file.",
-        "hard is a hard link inside its archive, not a file.",
-        "pipe is a device or pipe inside its archive, not a file.",
+        archive.addfile(tarfile.TarInfo("a.wav"))
+    *odd, last = read(file.getvalue())
+    assert last == (6, "a.wav", b"")
+    assert [str(outcome) for _, _, outcome in odd] == [
+        f"{name} lies in its archive as a {name}, not as a plain file." for name in KINDS_OF_ENTRIES
     ]
 
 
@@ -191,3 +235,36 @@ def test_names_in_other_alphabets_and_outside_paths_are_data() -> None:
 def test_empty_archives_have_no_members() -> None:
     assert read(zip_of({})) == []
     assert read(tar_of({})) == []
+
+
+@pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_long_names_are_read_in_every_format_of_tar(format: int) -> None:
+    folder = "/".join(["folder"] * 25 if format == tarfile.USTAR_FORMAT else ["Ordner – папка"] * 3000)
+    members = {f"{folder}/one.wav": b"1", f"{folder}/two.wav": b"2" * 600}
+    found = read(tar_of(members, format=format))
+    assert found == [(n, path, body) for n, (path, body) in enumerate(members.items())]
+
+
+def test_a_damaged_header_among_sound_ones_is_said_and_what_came_before_is_kept() -> None:
+    archive = bytearray(tar_of(SOUND))
+    archive[archive.find(b"a/two.flac") + 150] ^= 0xFF
+    found = []
+    with pytest.raises(DamagedArchive, match="in.tar is damaged: a header is damaged"):
+        for member in members(io.BytesIO(bytes(archive)), "in.tar", Kind.TAR, LIMITS):
+            found.append(b"".join(member.chunks()))
+    assert found == [SOUND["a/one.wav"]]
+
+
+@pytest.mark.parametrize("ending", ["gz", "xz"])
+def test_a_wrong_checksum_of_what_is_compressed_is_said(ending: str) -> None:
+    archive = bytearray(packed_tar(SOUND, ending))
+    archive[-8 if ending == "gz" else -40] ^= 0xFF
+    with pytest.raises(DamagedArchive, match="in.zip is damaged"):
+        read(bytes(archive))
+
+
+@pytest.mark.parametrize("ending", ["gz", "bz2", "xz", "zst"])
+def test_damage_in_what_is_compressed_is_no_other_kind_of_file(ending: str) -> None:
+    archive = packed_tar({"a.wav": b"RIFF" + random.Random(1).randbytes(4000)}, ending)
+    with pytest.raises(DamagedArchive, match="in.zip is damaged"):
+        read(archive[:40])

@@ -1,0 +1,183 @@
+"""Compressed data as a stream whose memory is bounded, whatever is in it.
+
+A block of 64 kB may hold gigabytes, so no decompressor is asked for all it has: output comes a MiB at a
+time. (Not so `zipfile`, which unpacks bzip2 and LZMA by whole blocks, and `tarfile`.)
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+
+import zstandard
+
+from shared.archives.kinds import Kind
+from shared.archives.member import BLOCK_BYTES
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+PACKED_BYTES = 2**16
+# A zstd block of 4 bytes gives 128 KiB, and zstandard's decompressor all that its input gives: 16 MiB.
+ZSTD_PACKED_BYTES = 512
+DAMAGE = (zlib.error, lzma.LZMAError, zstandard.ZstdError, EOFError, OSError, ValueError, struct.error)
+BREAKS_OFF = "its compressed data breaks off"
+
+
+class Decompressor(Protocol):
+    """What the decompressors of bz2 and lzma have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+
+
+class Deflate:
+    """zlib's raw deflate with the interface of bz2's and lzma's decompressors."""
+
+    def __init__(self) -> None:
+        self._machine = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._filled = False
+
+    @property
+    def eof(self) -> bool:
+        return self._machine.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._filled
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._machine.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        unpacked = self._machine.decompress(self._machine.unconsumed_tail + data, max_length)
+        self._filled = len(unpacked) == max_length
+        return unpacked
+
+
+class _ZstdFrame:
+    """zstandard's decompressor with that interface; it is given little at once instead of a length."""
+
+    needs_input = True
+
+    def __init__(self, window_bytes: int) -> None:
+        self._machine = zstandard.ZstdDecompressor(max_window_size=window_bytes).decompressobj()
+
+    @property
+    def eof(self) -> bool:
+        return self._machine.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._machine.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        return self._machine.decompress(data)
+
+
+def zip_lzma(header: bytes, window_bytes: int) -> Decompressor:
+    """The decompressor for a zip's LZMA from the 9 bytes before its data (APPNOTE 5.8.8).
+
+    Raises ValueError where it would take over `window_bytes` of memory.
+    """
+    _version, length, properties, dict_size = struct.unpack("<HHBI", header)
+    if length != 5 or properties >= 9 * 5 * 5:
+        raise ValueError("its LZMA header is damaged")
+    if dict_size > window_bytes:
+        raise ValueError(f"its LZMA dictionary takes {dict_size} bytes, over VOXMOOD_MAX_WINDOW_BYTES")
+    rest, lc = divmod(properties, 9)
+    pb, lp = divmod(rest, 5)
+    chain = [{"id": lzma.FILTER_LZMA1, "dict_size": dict_size, "lc": lc, "lp": lp, "pb": pb}]
+    return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=chain)
+
+
+def unpacked(packed: Iterator[bytes], machine: Decompressor) -> Iterator[bytes]:
+    """What one compressed stream holds, up to a MiB at a time; EOFError where it breaks off."""
+    for block in packed:
+        yield machine.decompress(block, BLOCK_BYTES)
+        while not machine.eof and not machine.needs_input:
+            yield machine.decompress(b"", BLOCK_BYTES)
+        if machine.eof:
+            return
+    raise EOFError(BREAKS_OFF)
+
+
+def opened(source: BinaryIO, kind: Kind, window_bytes: int) -> BinaryIO:
+    """The tar inside a compressed upload, as a file that is read forwards.
+
+    Its `read` raises one of DAMAGE; for xz and zstd, where they would take over `window_bytes` of memory,
+    one that `is_about_memory`.
+    """
+    if kind is Kind.TAR_GZ:
+        return cast("BinaryIO", gzip.GzipFile(fileobj=source))
+    if kind is Kind.TAR_BZ2:
+        return cast("BinaryIO", bz2.BZ2File(source))
+    if kind is Kind.TAR_XZ:
+        frames = _Frames(
+            source, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=window_bytes), PACKED_BYTES
+        )
+        return cast("BinaryIO", io.BufferedReader(frames, BLOCK_BYTES))
+    if kind is Kind.TAR_ZST:
+        frames = _Frames(source, lambda: _ZstdFrame(window_bytes), ZSTD_PACKED_BYTES)
+        return cast("BinaryIO", io.BufferedReader(frames, BLOCK_BYTES))
+    return source
+
+
+def is_about_memory(cause: BaseException) -> bool:
+    """Whether xz or zstd refused because of the limit: they have no error of its own for it."""
+    return isinstance(cause, lzma.LZMAError | zstandard.ZstdError) and "memory" in str(cause).lower()
+
+
+class _Frames(io.RawIOBase):
+    """Compressed frames, one after another as `cat` or parallel packers leave them, as one file."""
+
+    def __init__(self, source: BinaryIO, new: Callable[[], Decompressor], packed_bytes: int) -> None:
+        self._source = source
+        self._new = new
+        self._packed_bytes = packed_bytes
+        self._machine = new()
+        self._begun = False
+        self._unpacked = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        while not self._unpacked:
+            if not self._advance():
+                return 0
+        count = min(len(view), len(self._unpacked))
+        view[:count] = self._unpacked[:count]
+        self._unpacked = self._unpacked[count:]
+        return count
+
+    def _advance(self) -> bool:
+        """One step of the decompressor; false at the end of the source."""
+        data = b""
+        if self._machine.eof:
+            data = self._machine.unused_data.lstrip(b"\0")
+            self._machine, self._begun = self._new(), False
+        while not data and self._machine.needs_input:
+            data = self._source.read(self._packed_bytes)
+            if not data:
+                if self._begun:
+                    raise EOFError(BREAKS_OFF)
+                return False
+            if not self._begun:
+                data = data.lstrip(b"\0")  # xz pads its frames with zeros; none begins with one
+        self._begun = True
+        self._unpacked = memoryview(self._machine.decompress(data, BLOCK_BYTES))
+        return True
