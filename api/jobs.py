@@ -11,6 +11,7 @@ from fastapi import APIRouter, Header, Path, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection, RowMapping, select, update
 
+from api.models import CHAMPION, aliases
 from api.parts import Parts, Wired
 from shared import leases
 from shared.database import queries
@@ -30,7 +31,9 @@ class JobRequest(BaseModel):
     """What one may say of a job when creating it."""
 
     name: str | None = Field(default=None, max_length=1000, description="for people; need not be unique")
-    model: str = Field(default="champion", description="a model version, or the alias `champion`")
+    model: str = Field(
+        default=CHAMPION, description="a model version, or an alias as `champion` or `candidate`"
+    )
     threshold: float | None = Field(
         default=None, ge=0, le=1, description="confidence below which a clip is rejected; else the version's"
     )
@@ -102,8 +105,8 @@ def create_job(
 
     The same Idempotency-Key with the same body answers with the job that the first request made.
     """
-    version = parts.settings.champion if request.model == "champion" else request.model
-    registry.read_manifest(parts.settings.models_dir, version)
+    version = aliases(parts).get(request.model, request.model)
+    registry.read_manifest(parts.settings.model_folders, version)
     digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
     values = {
         "key": uuid4().hex,

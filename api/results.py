@@ -71,7 +71,7 @@ def export_results(
 def _manifest(parts: Parts, job_id: int, model: str | None) -> Manifest:
     with parts.database.read() as connection:
         row = find(connection, job_id)
-    return registry.read_manifest(parts.settings.models_dir, model or row["model_version"])
+    return registry.read_manifest(parts.settings.model_folders, model or row["model_version"])
 
 
 def result(row: RowMapping, manifest: Manifest) -> dict[str, Any]:

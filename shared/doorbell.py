@@ -17,6 +17,9 @@ from shared.settings import Settings
 CLASSIFY, UNPACK, MAINTENANCE = "classify", "unpack", "maintenance"
 WORK_QUEUES = (UNPACK, f"{UNPACK}.small", CLASSIFY, f"{CLASSIFY}.small")
 QUEUES = (*WORK_QUEUES, MAINTENANCE)
+RETRAIN, RING_RETRAINING = "retrain", "ring_retraining"
+# Nobody waits for a training: the stack is ready without it, and its queue is not probed.
+TRAIN = "train"
 SWEEP, PROBE, PURGE, REMOVE_UNREFERENCED = "sweep", "probe", "purge", "remove_unreferenced"
 MOST_PROBES = 10
 
@@ -37,6 +40,8 @@ class Bell:
 
 def queue_of(task: str, small: bool) -> str:
     """Small jobs have queues of their own, so that a job of a million clips never starves them."""
+    if task == RETRAIN:
+        return TRAIN
     return f"{task}.small" if small else task
 
 

@@ -1,8 +1,9 @@
 """The Celery application of the workers, and where a worker process is wired.
 
 Start: `celery -A workers.app worker -Q classify,classify.small`. Tasks are thin: the work is in
-`workers.unpack`, `workers.classify` and `workers.sweep`. TensorFlow is imported only in the children of
-a worker that classifies: a parent that has run it leaves children that hang for ever.
+`workers.unpack`, `workers.classify`, `workers.retrain` and `workers.sweep`. TensorFlow is imported only in
+the children of a worker that classifies or trains: a parent that has run it leaves children that hang for
+ever. The one that trains has the lowest priority: nobody waits for it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from celery import signals
 from celery.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.worker.request import Request
 
-from shared import leases
+from shared import leases, retraining
 from shared.database.sessions import Database
 from shared.doorbell import (
     CLASSIFY,
@@ -24,7 +25,10 @@ from shared.doorbell import (
     PROBE,
     PURGE,
     REMOVE_UNREFERENCED,
+    RETRAIN,
+    RING_RETRAINING,
     SWEEP,
+    TRAIN,
     UNPACK,
     celery_app,
 )
@@ -50,6 +54,11 @@ app.conf.update(
             "task": REMOVE_UNREFERENCED,
             "schedule": 3600.0,
             "options": {"queue": MAINTENANCE, "expires": 600.0},
+        },
+        RING_RETRAINING: {
+            "task": RING_RETRAINING,
+            "schedule": 60.0,
+            "options": {"queue": MAINTENANCE, "expires": 60.0},
         },
     },
     worker_max_memory_per_child=settings.worker_memory_bytes // 1024,
@@ -98,6 +107,20 @@ def classify(unit_id: int) -> str:
     return classify(parts(), unit_id)
 
 
+@app.task(name=RETRAIN)
+def retrain(_row: int) -> str:
+    """Labels become a candidate."""
+    from workers.retrain import retrain
+
+    return retrain(parts())
+
+
+@app.task(name=RING_RETRAINING, send_events=False)
+def ring_retraining() -> None:
+    """Rings where a retraining is due, or was asked for and not heard."""
+    retraining.ring_if_due(parts().database, parts().doorbell, settings.retrain_every_s)
+
+
 @app.task(name=SWEEP, send_events=False)
 def sweep() -> str:
     """Lost work is found again."""
@@ -131,6 +154,8 @@ def probe(queue: str) -> None:
 @signals.worker_init.connect
 def _start_main(**_: object) -> None:
     os.environ[MAIN_PROCESS] = str(os.getpid())
+    if TRAIN in app.amqp.queues.consume_from:
+        os.nice(19)
     logging.basicConfig(level=settings.log_level)  # until Celery sets its own up, after this
     wait_for_parts(classifies=CLASSIFY in app.amqp.queues.consume_from).database.close()
     parts.cache_clear()
@@ -143,7 +168,7 @@ def _start_child(**_: object) -> None:
     if CLASSIFY in app.amqp.queues.consume_from:
         from workers.classify import classifier
 
-        classifier(str(settings.models_dir), settings.champion)
+        classifier(settings.model_folders, settings.champion)
 
 
 @signals.worker_ready.connect

@@ -29,9 +29,9 @@ PATH = "{path}"
 
 
 @lru_cache(maxsize=4)
-def classifier(models_dir: str, version: str) -> Classifier:
+def classifier(models: tuple[Path, ...], version: str) -> Classifier:
     """The loaded network of a version, warm; one a process."""
-    loaded = Classifier.load(Path(models_dir), version)
+    loaded = Classifier.load(models, version)
     loaded.warm()
     return loaded
 
@@ -70,7 +70,7 @@ class Classifying:
             )  # fmt: skip
             self.row = connection.execute(statement).one()
             self.clips = self._clips_left(connection)
-        self.classifier = classifier(str(parts.settings.models_dir), self.row.model_version)
+        self.classifier = classifier(parts.settings.model_folders, self.row.model_version)
 
     def run(self) -> str:
         """All clips that have no prediction yet, then the unit's end."""

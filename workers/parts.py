@@ -57,7 +57,7 @@ def wait_for_parts(classifies: bool) -> Parts:
     own = parts()
     if classifies:
         settings = own.settings
-        _wait("the model", lambda: bool(registry.verify(settings.models_dir, settings.champion)))
+        _wait("the model", lambda: bool(registry.verify(settings.model_folders, settings.champion)))
     _wait("the database's schema", lambda: upgrade.current(own.database) == upgrade.head())
     _wait("the object store", own.storage.ensure_bucket)
     return own

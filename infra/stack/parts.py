@@ -125,6 +125,8 @@ def application(folder: Path, workers: int, flower_port: int) -> list[Part]:
         _worker("unpack", "unpack", 1),
         _worker("unpack-small", "unpack.small", 1),
         _worker("maintenance", "maintenance", 1, "--pool=solo"),
+        # What a training has taken of memory is given back with its process.
+        _worker("train", "train", 1, "--max-tasks-per-child=1"),
         Part("beat", _celery("beat", schedule, "--loglevel=INFO")),
         # Flower's memory grows with the tasks that it remembers.
         Part("flower", _celery("flower", *flower), ends=3),

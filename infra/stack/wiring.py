@@ -55,8 +55,9 @@ def wire(folder: StateFolder, ports: Ports, *, workers: int, api_port: int | Non
         "VOXMOOD_API_PORT": str(chosen["api"]),
         "VOXMOOD_WORKERS": str(workers),
     }
-    if "VOXMOOD_MODELS_DIR" in given:
-        environment["VOXMOOD_MODELS_DIR"] = str(Path(given["VOXMOOD_MODELS_DIR"]).absolute())
+    for folder_name in ("VOXMOOD_MODELS_DIR", "VOXMOOD_TRAINED_DIR"):
+        if folder_name in given:
+            environment[folder_name] = str(Path(given[folder_name]).absolute())
     credentials = folder.credentials()
     made = parts.application(folder.path, workers, chosen["flower"])
     if "VOXMOOD_S3_ENDPOINT" not in given:

@@ -39,7 +39,7 @@ def classify_files(
 
     files = [file for path in paths for file in _files(path)]
     settings = Settings()
-    classifier = Classifier.load(settings.models_dir, model or settings.champion)
+    classifier = Classifier.load(settings.model_folders, model or settings.champion)
     counts: Counter[str] = Counter()
 
     # On a terminal the results scroll by; a bar would be torn to pieces.

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from packaging.requirements import Requirement
 
-from shared.doorbell import QUEUES
+from shared.doorbell import QUEUES, TRAIN
 from shared.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -53,7 +53,7 @@ def test_every_queue_has_a_worker_and_no_worker_listens_elsewhere():
         if "-Q" in service["command"]
         for queue in service["command"][service["command"].index("-Q") + 1].split(",")
     ]
-    assert sorted(served) == sorted(QUEUES)
+    assert sorted(served) == sorted([*QUEUES, TRAIN])
 
 
 def test_every_setting_in_the_compose_file_exists_in_the_code():

@@ -1,0 +1,61 @@
+"""What people said of clips: stored, and read as votes for a training. Each takes a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from shared.database.sessions import Database
+from shared.database.tables import clip, job, label, model, shard
+
+
+def labelled_clips(connection: Connection, clip_ids: Sequence[int]) -> dict[int, bool]:
+    """Which of these clips there are, and whether each has a recording that can be read back.
+
+    Their jobs' rows are locked for share: a deletion that comes now waits, so that no label is added
+    behind the one that removes them.
+    """
+    of_jobs = select(clip.c.job_id).where(clip.c.id.in_(clip_ids)).distinct()
+    alive = select(job.c.id).where(job.c.id.in_(of_jobs), job.c.state != "deleting")
+    jobs = list(connection.execute(alive.with_for_update(read=True)).scalars())
+    wanted = select(clip.c.id, clip.c.shard_id, clip.c.duplicate_of)
+    rows = connection.execute(wanted.where(clip.c.id.in_(clip_ids), clip.c.job_id.in_(jobs)))
+    return {row.id: row.shard_id is not None or row.duplicate_of is not None for row in rows}
+
+
+def store_labels(connection: Connection, database: Database, labels: Sequence[Mapping[str, Any]]) -> None:
+    """Keep labels (clip_id, emotion, speaker, labeller); a later one of a labeller replaces the first."""
+    statement = database.insert(label).values(created_at=database.clock)
+    replaced = {name: statement.excluded[name] for name in ("emotion", "speaker", "created_at")}
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["clip_id", "labeller"], set_=replaced), list(labels)
+    )
+
+
+def votes(connection: Connection, most: int) -> Sequence[Any]:
+    """The newest `most` labels, the oldest of them first, each with where its recording lies."""
+    original = clip.alias("original")
+    statement = (
+        select(
+            label.c.emotion, label.c.speaker, label.c.labeller, original.c.id.label("clip_id"),
+            original.c.sha256, original.c.path, original.c.offset, original.c.size, shard.c.object_key,
+        )
+        .join(clip, clip.c.id == label.c.clip_id)
+        .join(original, original.c.id == func.coalesce(clip.c.duplicate_of, clip.c.id))
+        .join(shard, shard.c.id == original.c.shard_id)
+        .join(job, job.c.id == clip.c.job_id)
+        .where(job.c.state != "deleting")
+        .order_by(label.c.created_at.desc(), label.c.id.desc())
+        .limit(most)
+    )  # fmt: skip
+    newest_first: Sequence[Any] = connection.execute(statement).all()
+    return newest_first[::-1]
+
+
+def newly_labelled(connection: Connection) -> int:
+    """Clips labelled, or labelled anew, since the labels of the last trained version were read."""
+    last = select(func.coalesce(func.max(model.c.created_at), 0)).scalar_subquery()
+    counted = select(func.count(label.c.clip_id.distinct())).where(label.c.created_at > last)
+    return int(connection.execute(counted).scalar_one())

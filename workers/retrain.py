@@ -1,0 +1,188 @@
+"""Retrain: labelled clips become a candidate, by the seed's recipe. Never promoted here.
+
+The classes are the champion's labels that have enough examples; its unknowns, and labels with too few,
+are what the threshold's rule takes for unknown. TensorFlow is imported here, so only inside the task.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from shared import retraining
+from shared.audio.decode import DecodeLimits
+from shared.database import labels
+from shared.emotion import registry
+from shared.emotion.datasets import NOT_STATED, Example
+from shared.emotion.publication import train_version
+from shared.emotion.registry import Manifest
+from shared.emotion.training import Recipe
+from shared.errors import DatabaseUnavailable, NotEnoughLabels, StoreFull, StoreUnavailable, VoxmoodError
+from shared.leases import LeaseLost
+from shared.retraining import Turn
+from shared.storage import Storage
+from workers.parts import Parts
+
+log = logging.getLogger(__name__)
+
+SPEAKER_NOT_STATED = "not stated"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledClip:
+    """An example and where its bytes lie."""
+
+    example: Example
+    sha256: str
+    object_key: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a retraining learns from. drop: emotions that its network will not know."""
+
+    clips: tuple[LabelledClip, ...]
+    drop: list[str]
+
+
+class StoredRecordings:
+    """Labelled clips as the recordings of a training, each read by one ranged GET."""
+
+    licence = credit = NOT_STATED
+
+    def __init__(self, clips: Sequence[LabelledClip], storage: Storage) -> None:
+        self.examples = tuple(sorted(clip.example for clip in clips))
+        self._clips = {clip.example.path: clip for clip in clips}
+        self._storage = storage
+
+    def open(self, example: Example) -> BinaryIO:
+        clip = self._clips[example.path]
+        return self._storage.open(clip.object_key, clip.offset, clip.size)
+
+    def sha256(self, example: Example) -> str:
+        return self._clips[example.path].sha256
+
+
+def choose(votes: Iterable[Any], champion: Manifest, minimum: int) -> Choice:
+    """One example for each recording: the emotion that most labellers gave it; ties are left out.
+
+    votes: rows of `shared.database.labels.votes`, the oldest first. The same bytes are one recording,
+    wherever they were sent, so that no copy of a test clip is trained on; a labeller's last word on
+    them counts. Raises NotEnoughLabels unless two of the champion's labels have `minimum` examples.
+    """
+    said: dict[str, dict[str, Any]] = {}
+    for vote in votes:
+        if vote.emotion in (*champion.labels, *champion.unknown_labels):
+            said.setdefault(vote.sha256, {})[vote.labeller] = vote
+    clips = [clip for by_labeller in said.values() if (clip := _agreed(list(by_labeller.values())))]
+    counts = Counter(clip.example.emotion for clip in clips)
+    known = [label for label in champion.labels if counts[label] >= minimum]
+    if len(known) < 2:
+        there = ", ".join(f"{label} {counts[label]}" for label in champion.labels)
+        raise NotEnoughLabels(minimum=minimum, there=there)
+    few = [label for label in champion.labels if label not in known]
+    return Choice(tuple(clips), sorted({*champion.unknown_labels, *few}))
+
+
+def _agreed(votes: Sequence[Any]) -> LabelledClip | None:
+    (emotion, count), *others = Counter(vote.emotion for vote in votes).most_common(2)
+    if others and others[0][1] == count:
+        return None
+    named = [vote.speaker for vote in votes if vote.speaker]
+    one = votes[-1]
+    example = Example(f"{one.path} (clip {one.clip_id})", emotion, named[-1] if named else SPEAKER_NOT_STATED)
+    return LabelledClip(example, one.sha256, one.object_key, one.offset, one.size)
+
+
+def retrain(parts: Parts) -> str:
+    """Take the turn if it is due, train, register the candidate; returns a sentence for Flower."""
+    turn = retraining.take(parts.database, parts.settings.retrain_every_s, parts.settings.retrain_lease_s)
+    if turn is None:
+        return "nothing to do"
+    try:
+        return _train(parts, turn)
+    except LeaseLost:
+        return "lease lost; another worker has it"
+    except (StoreUnavailable, StoreFull, DatabaseUnavailable):
+        retraining.give_back(parts.database, turn)
+        raise
+    except VoxmoodError as error:
+        retraining.end(parts.database, turn, str(error))
+        return str(error)
+    except Exception as error:
+        retraining.end(parts.database, turn, f"Went wrong: {error!r}; the log says more.")
+        raise
+
+
+def _train(parts: Parts, turn: Turn) -> str:
+    settings = parts.settings
+    champion = registry.read_manifest(settings.model_folders, settings.champion)
+    with parts.database.read() as connection:
+        new = labels.newly_labelled(connection)
+        votes = labels.votes(connection, settings.retrain_max_labels)
+    if not turn.asked and new < settings.retrain_min_labels:
+        text = f"Nothing to do: {new} newly labelled clips of {settings.retrain_min_labels}."
+        retraining.end(parts.database, turn, text)
+        return text
+    choice = choose(votes, champion, settings.retrain_min_examples)
+    _remove_leftovers(settings.trained_dir)
+    recipe = Recipe(
+        version=f"{champion.network}-{datetime.now():%Y%m%d-%H%M%S}",
+        network=champion.network,
+        drop=choice.drop,
+        epochs=settings.retrain_epochs,
+        base=champion.version,
+    )
+    manifest, left_out = train_version(
+        StoredRecordings(choice.clips, parts.storage),
+        recipe,
+        settings.trained_dir,
+        DecodeLimits.of(settings),
+        Renewal(parts, turn),
+    )
+    for sentence in left_out:
+        log.info("left out: %s", sentence)
+    return _register(parts, turn, manifest)
+
+
+def _register(parts: Parts, turn: Turn, manifest: Manifest) -> str:
+    text = (
+        f"{manifest.version} is the candidate: {manifest.data.training_clips} clips to train, accuracy "
+        f"{manifest.metrics.accuracy:.3f} on {manifest.data.test_clips}, threshold {manifest.threshold:.2f}."
+    )
+    try:
+        retraining.register(parts.database, turn, manifest.version, manifest.model_dump(mode="json"), text)
+    except LeaseLost:
+        shutil.rmtree(parts.settings.trained_dir / manifest.version)
+        raise
+    return text
+
+
+def _remove_leftovers(trained_dir: Path) -> None:
+    """What a killed retraining was writing; whoever has the turn is alone here."""
+    for folder in trained_dir.glob(".*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Renewal:
+    """Called with the training's course; renews the turn's lease each time a tenth of it has passed."""
+
+    def __init__(self, parts: Parts, turn: Turn) -> None:
+        self._parts = parts
+        self._turn = turn
+        self._renewed_at = time.monotonic()
+
+    def __call__(self, _stage: str, _done: int, _total: int) -> None:
+        lease_s = self._parts.settings.retrain_lease_s
+        if time.monotonic() - self._renewed_at > lease_s / 10:
+            retraining.renew(self._parts.database, self._turn, lease_s)
+            self._renewed_at = time.monotonic()
