@@ -19,7 +19,7 @@ class VoxmoodError(Exception):
     status: ClassVar[int] = 400
 
     def __init_subclass__(cls) -> None:
-        cls.code = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        cls.code = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
 
     def __init__(self, **facts: object) -> None:
         self.facts = facts
@@ -212,7 +212,21 @@ class UploadOffset(VoxmoodError):
 
 
 class WrongRange(VoxmoodError):
-    """{value} is no Content-Range of the form "bytes FIRST-LAST/TOTAL"."""
+    """{value} is no range of bytes that is there."""
+
+    status = 416
+
+
+class UnknownClip(VoxmoodError):
+    """There is no clip {clip}."""
+
+    status = 404
+
+
+class NoAudio(VoxmoodError):
+    """Clip {clip} has no audio to hear: {reason}"""
+
+    status = 404
 
 
 class UnknownUpload(VoxmoodError):
@@ -253,6 +267,12 @@ class UploadReplaced(VoxmoodError):
 
 class WrongCursor(VoxmoodError):
     """{cursor} is no cursor of this list; take the `next` of an earlier page."""
+
+
+class WrongFilter(VoxmoodError):
+    """{value} is no {filter}. {allowed}"""
+
+    status = 422
 
 
 # --- the surroundings ----------------------------------------------------------------------------

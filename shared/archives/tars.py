@@ -136,6 +136,9 @@ class _Stream:
             raise (_NoTar if is_first else _Damage)(words) from cause
         if header.size < 0:
             raise _Damage("a header claims less than no bytes")
+        if header.type == tarfile.GNUTYPE_SPARSE and block[482]:  # its map goes on in blocks of its own
+            while any(self.read(tarfile.BLOCKSIZE)[504:505]):
+                pass
         return header
 
     def _begin(self, header: tarfile.TarInfo, name: str | None, pax: dict[str, str]) -> tarfile.TarInfo:

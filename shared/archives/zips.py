@@ -154,13 +154,13 @@ def _pieces(source: BinaryIO, info: zipfile.ZipInfo, window_bytes: int) -> Itera
     left = info.compress_size
     if info.compress_type == zipfile.ZIP_LZMA:
         machine = zip_lzma(source.read(9), window_bytes)
-        return unpacked(_packed(source, left - 9), machine)
-    packed = _packed(source, left)
-    if info.compress_type == zipfile.ZIP_DEFLATED:
-        return unpacked(packed, Deflate())
-    if info.compress_type == zipfile.ZIP_BZIP2:
-        return unpacked(packed, bz2.BZ2Decompressor())
-    return packed
+        yield from unpacked(_packed(source, left - 9), machine)
+    elif info.compress_type == zipfile.ZIP_DEFLATED:
+        yield from unpacked(_packed(source, left), Deflate())
+    elif info.compress_type == zipfile.ZIP_BZIP2:
+        yield from unpacked(_packed(source, left), bz2.BZ2Decompressor())
+    else:
+        yield from _packed(source, left)
 
 
 def _packed(source: BinaryIO, left: int) -> Iterator[bytes]:

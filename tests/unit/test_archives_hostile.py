@@ -1,0 +1,292 @@
+"""Promise 4: no archive, whatever was done to it, crashes the reader, hangs it or takes its memory."""
+
+from __future__ import annotations
+
+import io
+import json
+import lzma
+import struct
+import subprocess
+import sys
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from select import select
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.settings import REPOSITORY
+from tests.archive_builders import (
+    PACKERS,
+    encrypted_zip,
+    overlapping_zip,
+    packed_tar,
+    tar_of,
+    zip64_of,
+    zip_of,
+)
+from tests.archive_reader import MEMORY_BYTES
+
+Reader = Callable[[bytes], dict[str, Any]]
+ANSWER_S = 60
+
+
+@contextmanager
+def reading() -> Iterator[Reader]:
+    """Another process that reads archives with little memory, and says what it found."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.archive_reader"],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    answers, questions = process.stdout, process.stdin
+
+    def read(archive: bytes) -> dict[str, Any]:
+        with suppress(BrokenPipeError):
+            questions.write(struct.pack("<Q", len(archive)))
+            questions.write(archive)
+            questions.flush()
+        assert select([answers], [], [], ANSWER_S)[0], "the reader hangs"
+        line = answers.readline()
+        assert line, f"the reader crashed: {process.communicate()[1].decode()}"
+        answer: dict[str, Any] = json.loads(line)
+        assert "broke" not in answer, answer
+        return answer
+
+    try:
+        yield read
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[Reader]:
+    with reading() as read:
+        yield read
+
+
+def tar_header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    """One header block; GNU's binary numbers take any size."""
+    info = tarfile.TarInfo(name)
+    info.size, info.type = size, kind
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def zeros_in_frames(ending: str, mebibytes: int) -> bytes:
+    """A tar of one member of zeros, as frames that repeat."""
+    pack = PACKERS[ending]
+    return pack(tar_header("bomb.wav", mebibytes * 2**20)) + pack(bytes(2**24)) * (mebibytes // 16)
+
+
+def many_in_a_zip(count: int, says: int) -> bytes:
+    """A zip of empty members; its end record says that there are `says`."""
+    body, directory = bytearray(), bytearray()
+    for number in range(count):
+        name = b"%06d" % number
+        directory += struct.pack("<4s6H3L5H2L", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0,
+                                 len(body)) + name  # fmt: skip
+        body += struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0, 0, 0, 0, 6, 0) + name
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, says, says, len(directory), len(body), 0)
+    return bytes(body + directory) + end
+
+
+def with_wide_dictionary(xz: bytes) -> bytes:
+    """An xz file whose header asks for a dictionary of 256 MiB."""
+    start, length = 12, (xz[12] + 1) * 4
+    header = bytearray(xz[start : start + length - 4])
+    header[4] = 32  # 2 << (32 / 2 + 11)
+    return xz[:start] + bytes(header) + struct.pack("<L", zlib.crc32(header)) + xz[start + length :]
+
+
+def lzma_zip_with_wide_dictionary() -> bytes:
+    archive = bytearray(zip_of({"a.wav": bytes(1000)}, zipfile.ZIP_LZMA))
+    struct.pack_into("<L", archive, 30 + len("a.wav") + 5, 2**31)
+    return bytes(archive)
+
+
+def sparse_tar() -> bytes:
+    """Old GNU sparse format, its map going on over 3,000 blocks."""
+    header = bytearray(tar_header("holes.wav", 512, tarfile.GNUTYPE_SPARSE))
+    header[482] = 1
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    more = bytearray(512)
+    more[504] = 1
+    return bytes(header) + bytes(more) * 3000 + bytes(1024) + tar_of({"after.wav": b"1"})
+
+
+def zip_with_size(size: int) -> bytes:
+    """A zip whose directory gives its member this size."""
+    archive = bytearray(zip_of({"a.wav": bytes(range(256)) * 8}))
+    struct.pack_into("<L", archive, archive.find(b"PK\x01\x02") + 24, size)
+    return bytes(archive)
+
+
+# archive, error code that ends it, and its first members with an error code or their bytes
+HOSTILE: dict[str, tuple[Callable[[], bytes], str | None, list[tuple[str, int | str]]]] = {
+    "overlapping entries": (lambda: overlapping_zip(bytes(1000)), "overlapping_members", []),
+    **{
+        f"a bomb in tar.{ending}": (lambda e=ending: zeros_in_frames(e, 192), "unlikely_ratio", [])
+        for ending in PACKERS
+    },
+    **{
+        f"a bomb in a zip, method {method}": (
+            lambda m=method: zip_of({"bomb.wav": bytes(120 * 10**6)}, m), "unlikely_ratio", []
+        )
+        for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+    },
+    "a bomb in a zip without directory": (
+        lambda: zip_of({"bomb.wav": bytes(120 * 10**6)})[:-30], "unlikely_ratio", []
+    ),
+    "a zip that says less": (lambda: zip_with_size(100), None, [("a.wav", "damaged_member")]),
+    "a zip that says more": (lambda: zip_with_size(2**32 - 2), None, [("a.wav", "damaged_member")]),
+    "a tar that says more": (
+        lambda: tar_header("a.wav", 2**62) + bytes(2000), "damaged_archive", [("a.wav", "damaged_member")]
+    ),
+    "litter that says more": (lambda: tar_header("._a.wav", 2**62) + bytes(2000), "damaged_archive", []),
+    "less than nothing": (lambda: tar_header("a.wav", -512) + bytes(2000), "damaged_archive", []),
+    "a link to outside": (
+        lambda: tar_header("../link", 0, tarfile.SYMTYPE) + tar_of({"a.wav": b"1"}), None,
+        [("../link", "not_a_file"), ("a.wav", 1)],
+    ),
+    "a device": (
+        lambda: tar_header("disk", 0, tarfile.BLKTYPE) + bytes(1024), None, [("disk", "not_a_file")]
+    ),
+    "a sparse file": (sparse_tar, None, [("holes.wav", "not_a_file"), ("after.wav", 1)]),
+    "an endless header": (
+        lambda: tar_header("long", 2**40, tarfile.GNUTYPE_LONGNAME) + bytes(4096), "damaged_archive", []
+    ),
+    "header after header": (
+        lambda: tar_header("long", 0, tarfile.GNUTYPE_LONGNAME) * 5000 + tar_of({"a": b""}),
+        "damaged_archive", [],
+    ),
+    "a pax header of digits": (
+        lambda: tar_header("pax", 120_000, tarfile.XHDTYPE) + b"1" * 120_320, "damaged_archive", []
+    ),
+    "250,001 members": (lambda: many_in_a_zip(250_001, 250_001 & 0xFFFF), "too_many_members", []),
+    "250,001 members that are said to be one": (lambda: many_in_a_zip(250_001, 1), "too_many_members", []),
+    "a wide window in xz": (
+        lambda: with_wide_dictionary(packed_tar({"a": b"1"}, "xz")), "window_too_large", []
+    ),
+    "a wide window in zstd": (
+        lambda: b"\x28\xb5\x2f\xfd\x00\x90" + b"\x01\x00\x00", "window_too_large", []
+    ),
+    "a wide dictionary in a zip": (lzma_zip_with_wide_dictionary, None, [("a.wav", "damaged_member")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_an_archive_built_to_do_harm_ends_with_a_sentence(reader: Reader, name: str) -> None:
+    archive, ended, found = HOSTILE[name]
+    answer = reader(archive())
+    assert answer["ended"] == ended
+    assert [tuple(member) for member in answer["found"]] == found
+
+
+NAMES = st.one_of(
+    st.text(max_size=30),
+    st.sampled_from(
+        ["../../etc/passwd", "/etc/shadow", "a/../../b.wav", "C:\\autoexec.wav", "gepj\u202e.vaw", "a\0.wav",
+         ".", "", "n" * 65_535, "\udcff\udcfe.wav", "__MACOSX/._a", "folder/"]
+    ),
+)  # fmt: skip
+BODIES = st.one_of(
+    st.binary(max_size=600),
+    st.sampled_from([b"RIFF" + bytes(5000), zip_of({"a": b"a"}), tar_of({"a": b"a"}), b"\x1f\x8b\x08"]),
+)
+MEMBERS = st.dictionaries(NAMES, BODIES, max_size=5)
+NUL = "\uffee"  # three bytes in UTF-8, as the NULs that replace them
+METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+
+
+def odd_zip(members: dict[str, bytes], method: int) -> bytes:
+    """As zip_of, with NUL in names; zipfile writes none, nor names that are no text."""
+    texts = {name.encode("utf-8", "replace").decode().replace("\0", NUL) or "-": body
+             for name, body in members.items()}  # fmt: skip
+    return zip_of(texts, method).replace(NUL.encode(), b"\0\0\0")
+
+
+def tar_in(members: dict[str, bytes], format: int) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=format) as archive:
+        for name, body in members.items():
+            info = tarfile.TarInfo(name[:200] if format == tarfile.USTAR_FORMAT else name)
+            info.size = len(body)
+            try:
+                archive.addfile(info, io.BytesIO(body))
+            except ValueError:  # longer than this format takes
+                continue
+    return file.getvalue()
+
+
+@st.composite
+def archives(draw: st.DrawFn) -> bytes:
+    """Archives of every kind, with odd names, then cut, spliced and written over, before or after packing."""
+    members = draw(MEMBERS)
+    kind = draw(st.sampled_from(["zip", "zip64", "encrypted", "tar", *PACKERS]))
+    if kind == "zip":
+        return draw(damaged(odd_zip(members, draw(st.sampled_from(METHODS)))))
+    if kind == "zip64":
+        return draw(damaged(zip64_of({str(n): body for n, body in enumerate(members.values())})))
+    if kind == "encrypted":
+        return draw(damaged(encrypted_zip({"a": b"1" * 50, "b": b"2"}, "a")))
+    tar = draw(damaged(tar_in(members, draw(st.sampled_from([0, 1, 2])))))
+    if kind == "tar":
+        return tar
+    packed = PACKERS[kind](tar)
+    return draw(damaged(packed)) if draw(st.booleans()) else packed
+
+
+@st.composite
+def damaged(draw: st.DrawFn, archive: bytes) -> bytes:
+    """The same, with up to four changes."""
+    body = bytearray(archive)
+    for _ in range(draw(st.integers(0, 4))):
+        place = draw(st.integers(0, max(0, len(body) - 1)))
+        change = draw(st.sampled_from(["cut", "flip", "number", "repeat", "insert", "drop"]))
+        length = draw(st.sampled_from([1, 2, 4, 46, 512, 1024]))
+        if change == "cut":
+            del body[place:]
+        elif change == "flip" and body:
+            body[place] ^= draw(st.integers(1, 255))
+        elif change == "number":
+            number = draw(st.sampled_from([0, 1, 0x7FFFFFFF, 0xFFFFFFFF, 0x80000000, len(body)]))
+            body[place : place + 4] = struct.pack("<L", number)
+        elif change == "repeat":
+            body[place:place] = body[place : place + length] * draw(st.sampled_from([1, 3, 100]))
+        elif change == "insert":
+            body[place:place] = draw(st.binary(max_size=40))
+        else:
+            del body[place : place + length]
+    return bytes(body)
+
+
+@settings(
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(archive=archives())
+def test_whatever_was_done_to_an_archive_it_ends_with_members_or_a_sentence(
+    reader: Reader, archive: bytes
+) -> None:
+    answer = reader(archive)
+    assert answer["ended"] is not None or answer["members"] >= 0
+
+
+def test_the_memory_limit_of_these_tests_is_one() -> None:
+    with reading() as read:
+        wide = [{"id": lzma.FILTER_LZMA2, "dict_size": 2**26, "mode": lzma.MODE_FAST, "mf": lzma.MF_HC3}]
+        assert read(lzma.compress(tar_of({"a.wav": b"1"}), filters=wide))["found"] == [["a.wav", 1]]
+        with pytest.raises(AssertionError, match="(?s)crashed.*MemoryError"):
+            read(b"RIFF" + bytes(MEMORY_BYTES))
