@@ -7,7 +7,7 @@ import logging
 import uvicorn
 from fastapi import FastAPI
 
-from api import health, jobs, labels, lifecycle, models, problems, results, uploads
+from api import clips, health, jobs, labels, lifecycle, models, problems, results, uploads
 from api.parts import connect
 from shared.settings import Settings
 
@@ -23,7 +23,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.parts = connect(settings)
     problems.install(app)
-    for module in (jobs, lifecycle, uploads, results, labels, models, health):
+    for module in (jobs, lifecycle, uploads, results, clips, labels, models, health):
         app.include_router(module.router)
     return app
 

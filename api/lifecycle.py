@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 
 from fastapi import APIRouter
+from pydantic import BaseModel, Field
 from sqlalchemy import select
 
 from api.jobs import JobDocument, JobId, show_job
+from api.models import aliases
 from api.parts import Parts, Wired
 from shared import lifecycle
 from shared.database.tables import upload
+from shared.emotion import registry
 
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
@@ -28,6 +31,21 @@ def retry_job(job_id: JobId, parts: Wired) -> JobDocument:
     """Run the failed and the interrupted clips of an ended job again."""
     bells = lifecycle.retry(parts.database, job_id, _failed_uploads_in_store(parts, job_id))
     parts.ring(bells)
+    return show_job(job_id, parts)
+
+
+class ReclassifyRequest(BaseModel):
+    """Under which version."""
+
+    model: str = Field(description="a model version, or an alias as `candidate`")
+
+
+@router.post("/reclassify")
+def reclassify_job(job_id: JobId, request: ReclassifyRequest, parts: Wired) -> JobDocument:
+    """Classify an ended job's clips under another version too; the job's own version never moves."""
+    version = aliases(parts).get(request.model, request.model)
+    registry.read_manifest(parts.settings.model_folders, version)
+    parts.ring(lifecycle.reclassify(parts.database, job_id, version))
     return show_job(job_id, parts)
 
 

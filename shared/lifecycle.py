@@ -86,6 +86,23 @@ def retry(database: Database, job_id: int, uploads_in_store: Collection[int]) ->
         )
 
 
+def reclassify(database: Database, job_id: int, model_version: str) -> list[Bell]:
+    """Classify an ended job's clips under another version too; ring the returned bells after this call."""
+    with database.write() as connection:
+        _lock(connection, job_id, "reclassified", RETRIABLE)
+        shards = list(connection.execute(select(shard.c.id).where(shard.c.job_id == job_id)).scalars())
+        common = {"job_id": job_id, "model_version": model_version, "state": "pending"}
+        if shards:
+            rows = [common | {"shard_id": shard_id} for shard_id in shards]
+            connection.execute(database.insert(unit).on_conflict_do_nothing(), rows)
+        running = {"state": "running", "ended_at": None}
+        connection.execute(update(job).where(job.c.id == job_id).values(running))
+        version = unit.c.job_id == job_id, unit.c.model_version == model_version
+        pending = select(unit.c.id).where(*version, unit.c.state == "pending")
+        ids = list(connection.execute(pending).scalars())
+        return leases.bells_for(connection, CLASSIFY, ids[: leases.SWEEP_LIMIT])
+
+
 def mark_deleted(database: Database, job_id: int) -> None:
     """From now on nothing is leased or committed for the job; a second call changes nothing."""
     with database.write() as connection:

@@ -1,4 +1,4 @@
-"""`voxmood cancel`, `retry` and `delete`."""
+"""`voxmood cancel`, `retry`, `reclassify` and `delete`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ def retry(job: Job, json: AsJson = False, server: Server = None) -> None:
     _act("POST", f"/v1/jobs/{job}/retry", json, server)
 
 
+def reclassify(
+    job: Job,
+    model: Annotated[str, typer.Option(help="A model version, or an alias as `candidate`.")],
+    json: AsJson = False,
+    server: Server = None,
+) -> None:
+    """Classify an ended job's clips under another version too; see them by `results JOB --model V`."""
+    _act("POST", f"/v1/jobs/{job}/reclassify", json, server, {"model": model})
+
+
 def delete(
     job: Job,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -35,11 +45,11 @@ def delete(
     _act("DELETE", f"/v1/jobs/{job}", json, server)
 
 
-def _act(method: str, path: str, json: bool, server: str | None) -> None:
+def _act(method: str, path: str, json: bool, server: str | None, body: dict[str, str] | None = None) -> None:
     from shared.client import Client
 
     with Client(server) as client:
-        document = client.request(method, path)
+        document = client.request(method, path, json=body)
     if json:
         print_json(document)
     else:

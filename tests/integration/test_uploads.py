@@ -108,7 +108,7 @@ def test_a_wrong_place_to_go_on_is_refused_with_the_right_one(client: TestClient
     assert (wrong.status_code, wrong.json()["code"]) == (409, "upload_offset")
     assert f"go on from byte {5 * MEBIBYTE}" in wrong.json()["detail"]
     other = client.put(f"{job}/uploads/a.zip", content=b"x", headers={"Content-Range": "seconds 1-2/3"})
-    assert (other.status_code, other.json()["code"]) == (400, "wrong_range")
+    assert (other.status_code, other.json()["code"]) == (416, "wrong_range")
     assert client.put(f"{job}/uploads/a.zip", **rest_of(5 * MEBIBYTE)).status_code == 201
 
 

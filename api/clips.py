@@ -1,0 +1,86 @@
+"""One recording, to hear: read back from its shard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Response
+from fastapi.responses import StreamingResponse
+from sqlalchemy import RowMapping, select
+
+from api.parts import Parts, Wired
+from shared.database.tables import clip, job, shard
+from shared.errors import NoAudio, UnknownClip, WrongRange
+
+router = APIRouter(prefix="/v1/clips", tags=["results"])
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
+# By content, never by name; what is not here is sent as bytes.
+_MEDIA_TYPES = {b"RIFF": "audio/wav", b"RF64": "audio/wav", b"fLaC": "audio/flac", b"OggS": "audio/ogg",
+                b"FORM": "audio/aiff", b"ID3": "audio/mpeg", b"\xff\xfb": "audio/mpeg"}  # fmt: skip
+
+
+@router.get(
+    "/{clip_id}/audio",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"audio/*": {}}}, 206: {"content": {"audio/*": {}}}},
+)
+def clip_audio(
+    clip_id: Annotated[int, Path(ge=1, le=2**63 - 1)],
+    parts: Wired,
+    wanted: Annotated[str | None, Header(alias="Range", max_length=100)] = None,
+) -> Response:
+    """The recording as it was sent; honours Range, so players can seek."""
+    row = _row(parts, clip_id)
+    size = int(row["size"])
+    first, last = (0, size - 1) if wanted is None else _bounds(wanted, size)
+    head = parts.storage.get_range(row["object_key"], row["offset"], min(4, size))
+    kinds = (kind for magic, kind in _MEDIA_TYPES.items() if head.startswith(magic))
+    headers = {"Accept-Ranges": "bytes", "Content-Length": str(last - first + 1)}
+    if wanted is not None:
+        headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+    return StreamingResponse(
+        _blocks(parts, row, first, last),
+        status_code=200 if wanted is None else 206,
+        headers=headers,
+        media_type=next(kinds, "application/octet-stream"),
+    )
+
+
+def _row(parts: Parts, clip_id: int) -> RowMapping:
+    """Where a clip's bytes lie; UnknownClip, or NoAudio where unpack could not take it out."""
+    statement = (
+        select(clip.c.error, clip.c.offset, clip.c.size, shard.c.object_key)
+        .join(job, job.c.id == clip.c.job_id)
+        .outerjoin(shard, shard.c.id == clip.c.shard_id)
+        .where(clip.c.id == clip_id, job.c.state != "deleting")
+    )
+    with parts.database.read() as connection:
+        row = connection.execute(statement).mappings().one_or_none()
+    if row is None:
+        raise UnknownClip(clip=clip_id)
+    if row["object_key"] is None:
+        raise NoAudio(clip=clip_id, reason=row["error"])
+    return row
+
+
+def _bounds(given: str, size: int) -> tuple[int, int]:
+    """First and last byte of a single range (RFC 9110, 14.1.2)."""
+    match = _RANGE.fullmatch(given)
+    if not match or not any(match.groups()):
+        raise WrongRange(value=given)
+    start, end = match.groups()
+    if not start:
+        return max(0, size - int(end)), size - 1
+    first, last = int(start), min(int(end or size - 1), size - 1)
+    if first > last:
+        raise WrongRange(value=given)
+    return first, last
+
+
+def _blocks(parts: Parts, row: RowMapping, first: int, last: int) -> Iterator[bytes]:
+    step = parts.settings.part_bytes
+    for position in range(first, last + 1, step):
+        count = min(step, last + 1 - position)
+        yield parts.storage.get_range(row["object_key"], row["offset"] + position, count)
