@@ -62,7 +62,7 @@ def local_client() -> httpx.Client:
 
 
 def waited_for(record: Record, client: httpx.Client) -> list[str]:
-    """The parts that are not ready, empty when all are: what GET /health/ready says, and Flower."""
+    """The parts that are not ready, empty when all are: what GET /health/ready says, Flower, the page."""
     try:
         health = Health.model_validate_json(client.get(f"{record.api_url}/health/ready").content)
     except (httpx.HTTPError, ValidationError):
@@ -71,10 +71,12 @@ def waited_for(record: Record, client: httpx.Client) -> list[str]:
     missing = [part for part, ready in parts.items() if not ready]
     if not health.ready and not missing:
         return ["api"]
-    try:
-        client.get(f"{record.flower_url}/healthcheck").raise_for_status()
-    except httpx.HTTPError:
-        missing.append("flower")
+    beside = {"flower": f"{record.flower_url}/healthcheck", "page": f"{record.page_url}/_stcore/health"}
+    for part, url in beside.items():
+        try:
+            client.get(url).raise_for_status()
+        except httpx.HTTPError:
+            missing.append(part)
     return missing
 
 

@@ -15,12 +15,14 @@ from pathlib import Path
 
 from infra.stack.ports import GRPC_OFFSET, LOOPBACK
 from shared.errors import ServerMissing
+from shared.settings import REPOSITORY
 
 # What each part listens on, with the usual port. SeaweedFS wants port + 10,000 as well, so its ports stay
 # under 22,768: above 32,767 the kernel gives them to connections that go out.
 USUAL_PORTS = {
     "api": 8000,
     "flower": 5555,
+    "page": 8501,
     "queue": 6379,
     "s3": 8333,
     "store_master": 9333,
@@ -38,6 +40,8 @@ STORE_SIGNING_KEYS = (
     "WEED_JWT_FILER_SIGNING_KEY",
     "WEED_JWT_FILER_SIGNING_READ_KEY",
 )
+# Streamlit holds an upload in memory, twice while it comes in. The archives of RAVDESS have 208 and 226 MB.
+PAGE_UPLOAD_MB = 250
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -104,6 +108,26 @@ def store(folder: Path, ports: Mapping[str, int], access_key: str, secret_key: s
     # Its S3 stops at once, the rest in 2.3 s; but when it has run for 40 s its admin server waits 10 s for
     # itself. Nothing is written any more then, and what was acknowledged outlives a kill at any moment.
     return Part("store", argv, {**STORE_MEMORY, **keys, **signing}, ends=4, grace_s=3)
+
+
+def page(port: int, api_url: str) -> Part:
+    """Streamlit. All that it would take from files of the user's own is said here."""
+    argv = (
+        *(sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "shared" / "page" / "app.py")),
+        f"--server.address={LOOPBACK}",
+        f"--server.port={port}",
+        # Else a web page elsewhere could reach it under a name of its own (DNS rebinding).
+        *(f"--server.allowedHosts={host}" for host in (LOOPBACK, "localhost")),
+        "--server.headless=true",
+        "--server.fileWatcherType=none",
+        f"--server.maxUploadSize={PAGE_UPLOAD_MB}",
+        "--browser.gatherUsageStats=false",
+        "--client.toolbarMode=minimal",
+        "--client.showErrorDetails=type",
+        "--client.showErrorLinks=false",
+        "--theme.paddingTop=2rem",
+    )
+    return Part("page", argv, {"VOXMOOD_URL": api_url}, ends=3)
 
 
 def application(folder: Path, workers: int, flower_port: int) -> list[Part]:

@@ -50,6 +50,7 @@ class Record(BaseModel):
     api_url: str
     docs_url: str
     flower_url: str
+    page_url: str = ""  # not in the records of stacks from before there was a page
     database_url: str
     broker_url: str
     s3_endpoint: str

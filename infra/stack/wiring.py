@@ -71,7 +71,9 @@ def wire(folder: StateFolder, ports: Ports, *, workers: int, api_port: int | Non
         password = credentials.queue_password
         environment["VOXMOOD_BROKER_URL"] = f"redis://:{password}@{LOOPBACK}:{chosen['queue']}/0"
         made.insert(0, parts.queue(folder.path / "queue", chosen["queue"], password))
-    return Wiring(_record(folder, environment, chosen, workers), made, environment)
+    record = _record(folder, environment, chosen, workers)
+    made.append(parts.page(chosen["page"], record.api_url))
+    return Wiring(record, made, environment)
 
 
 def _ports(ports: Ports, last: Mapping[str, int], api_port: int | None) -> dict[str, int]:
@@ -112,6 +114,7 @@ def _record(
         api_url=api_url,
         docs_url=f"{api_url}/docs",
         flower_url=f"http://{LOOPBACK}:{ports['flower']}",
+        page_url=f"http://{LOOPBACK}:{ports['page']}",
         database_url=_masked(environment["VOXMOOD_DATABASE_URL"]),
         broker_url=_masked(environment["VOXMOOD_BROKER_URL"]),
         s3_endpoint=_masked(environment["VOXMOOD_S3_ENDPOINT"]),

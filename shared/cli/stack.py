@@ -48,7 +48,7 @@ def up(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the addresses as JSON.")] = False,
 ) -> None:
-    """Start the stack: queue, object store, database, API, workers, Flower."""
+    """Start the stack: queue, object store, database, API, workers, Flower, page."""
     from infra.stack import control
     from infra.stack.state import StateFolder
     from infra.stack.supervisor import Supervisor
@@ -181,6 +181,7 @@ class Readiness:
         state = "" if self._folder.path == default_state_dir().absolute() else f" --state {record.state_dir}"
         table = Table.grid(padding=(0, 2))
         for what, where in (
+            ("page, to drop recordings on", record.page_url),
             ("API", record.api_url),
             ("its documentation", record.docs_url),
             ("Flower, to watch the queue", record.flower_url),

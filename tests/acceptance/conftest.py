@@ -1,16 +1,47 @@
-"""The running stack's API, and the real recordings where they lie beside the clone."""
+"""The running stack's API, a browser, and the real recordings where they lie beside the clone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.acceptance.jobs import Api
 from tests.recordings import RAVDESS
 from tests.servers import Stack, running_stack
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on PATH (chromium, chromium-browser or google-chrome)")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """An empty page of a browser that remembers nothing."""
+    opened = browser.new_page(viewport={"width": 1600, "height": 580})
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,40 +7,17 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import expect
 from rich.console import Console
 from rich.text import Text
 
 from shared.audio.synthesis import demonstration_archive
 
 PICTURES = os.environ.get("VOXMOOD_PICTURES")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    """An empty page in a headless Chromium."""
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on PATH (chromium, chromium-browser or google-chrome)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser.new_page(viewport={"width": 1600, "height": 580})
-        browser.close()
 
 
 def test_flower_shows_the_tasks_of_each_job_with_their_job_shard_and_outcome(stack, page, tmp_path):

@@ -114,6 +114,17 @@ def test_the_api_is_looked_for_where_it_listens(
     assert wire(folder, ports, workers=1, api_port=None).record.api_url.startswith("http://127.0.0.1:")
 
 
+def test_the_page_is_a_client_of_this_stack_and_reports_to_nobody(
+    folder: StateFolder, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOXMOOD_URL", "http://elsewhere.example")
+    wiring = wire(folder, ports, workers=1, api_port=None)
+    page = next(part for part in wiring.parts if part.name == "page")
+    assert page.environment["VOXMOOD_URL"] == wiring.record.api_url
+    assert {"--browser.gatherUsageStats=false", f"--server.address={LOOPBACK}"} < set(page.argv)
+    assert f"--server.port={wiring.record.page_url.rpartition(':')[2]}" in page.argv
+
+
 def test_no_proxy_stands_before_the_loopback(
     folder: StateFolder, ports: Ports, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,108 @@
+"""A job on the page: how far it is, then its rows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+import streamlit as st
+
+from shared.client import Client
+from shared.errors import VoxmoodError
+from shared.page import recording
+from shared.page.words import plain
+
+LOOK_EVERY_S = 0.5
+SHOWN_ROWS = 1000
+# A download is held in memory: 100,000 rows take about 25 MB.
+DOWNLOADED_ROWS = 100_000
+COUNTS = ("classified", "rejected", "no_voice", "failed", "duplicates")
+COLUMNS = ("path", "outcome", "emotion", "confidence", "message")
+
+
+def show(client: Client, number: str) -> None:
+    """The job with this number, as it was written in the address."""
+    if not number.isdecimal():
+        st.error(plain(f"{number} is no job's number."))
+        return
+    document = client.job(int(number))
+    if document["state"] == "running":
+        _title(document)
+        _follow(client, int(number))
+        return
+    rows = list(islice(client.results(int(number), None, page=SHOWN_ROWS), SHOWN_ROWS))
+    for upload in document["uploads"]:
+        if upload["error"]:
+            (st.error if upload["state"] == "failed" else st.warning)(plain(upload["error"]))
+    if recording.is_one(document, rows):
+        recording.show(int(number), rows[0])
+    elif document["state"] == "open":
+        st.info(f"Job {number} is still open: it has not been started.")
+    else:
+        _table(client, document, rows)
+
+
+@st.fragment(run_every=LOOK_EVERY_S)
+def _follow(client: Client, number: int) -> None:
+    """Its progress, looked at again and again, until it has ended; then the whole page is drawn anew."""
+    try:
+        document = client.job(number)
+    except VoxmoodError as error:
+        st.error(plain(str(error)))
+        return
+    if document["state"] != "running":
+        st.rerun()
+    counts, progress = document["counts"], document["progress"]
+    done, fraction = counts["done"], progress["fraction"]
+    words = (
+        [f"{done:,} of about {max(counts['clips'], round(done / fraction)):,} clips"]
+        if done
+        else ["Unpacking"]
+    )
+    if progress["clips_per_s"]:
+        words.append(f"{progress['clips_per_s']:,.0f} clips/s")
+    if progress["seconds_left"] is not None:
+        words.append(f"about {timedelta(seconds=round(progress['seconds_left']))} left")
+    st.progress(min(1.0, fraction), " · ".join(words))
+    _counts(counts)
+
+
+def _title(document: dict[str, Any]) -> None:
+    st.subheader(plain(document["name"] or f"Job {document['id']}"), anchor=False)
+
+
+def _counts(counts: dict[str, int]) -> None:
+    for column, key in zip(st.columns(len(COUNTS)), COUNTS, strict=True):
+        column.metric(key.replace("_", " "), f"{counts[key]:,}")
+
+
+def _table(client: Client, document: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """What became of an archive: counts, rows, a file to keep."""
+    number, done = document["id"], document["counts"]["done"]
+    _title(document)
+    st.caption(
+        f"{done:,} clips · {document['state']} · model version {document['model_version']} · job {number}"
+    )
+    if not rows:
+        return
+    _counts(document["counts"])
+    st.dataframe(
+        [{column: row[column] for column in COLUMNS} for row in rows],
+        placeholder="",
+        column_config={"confidence": st.column_config.NumberColumn(format="%.2f")},
+    )
+    if len(rows) < done:
+        st.caption(f"The first {len(rows):,} rows; the download has all of them.")
+    command = f"voxmood results {number} --format csv --output results.csv"
+    if done > DOWNLOADED_ROWS:
+        st.info(f"These are too many rows to download here: `{command}`")
+        return
+    st.download_button(
+        "Download all rows (CSV)",
+        lambda: b"".join(client.export(number, "csv", None)),
+        file_name=f"voxmood-job-{number}.csv",
+        mime="text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+    )
