@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Body
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from api.parts import Wired
+from api.problems import problem
 from shared.database import labels
 from shared.emotion import registry
 from shared.errors import NoLabelStored
@@ -40,13 +42,13 @@ class Stored(BaseModel):
     refused: list[Refusal]
 
 
-@router.post("")
+@router.post("", response_model=Stored)
 def store_labels(
     wanted: Annotated[list[Label], Body(min_length=1, max_length=MOST_LABELS)], parts: Wired
-) -> Stored:
+) -> Stored | JSONResponse:
     """Store labels. A labeller's later label for a clip replaces the one before.
 
-    Each is checked for itself; 422 if none can be stored.
+    Each is checked for itself; if none can be stored it is 422, with the same `refused`.
     """
     champion = registry.read_manifest(parts.settings.model_folders, parts.settings.champion)
     emotions = [*champion.labels, *champion.unknown_labels]
@@ -62,7 +64,9 @@ def store_labels(
         if reason
     ]
     if not good:
-        raise NoLabelStored(count=len(wanted), reason=refused[0].reason)
+        error = NoLabelStored(count=len(wanted), reason=refused[0].reason)
+        why = [one.model_dump() for one in refused]
+        return problem(error.status, str(error), error.code, refused=why)
     return Stored(stored=len(good), refused=refused)
 
 

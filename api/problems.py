@@ -16,10 +16,10 @@ from shared.errors import VoxmoodError
 log = logging.getLogger(__name__)
 
 
-def problem(status: int, detail: str, code: str) -> JSONResponse:
-    """The document that every error answers with."""
+def problem(status: int, detail: str, code: str, **members: object) -> JSONResponse:
+    """The document that every error answers with; members: what else it has (RFC 9457, 3.2)."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail,
-            "code": code}  # fmt: skip
+            "code": code, **members}  # fmt: skip
     headers = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 

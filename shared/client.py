@@ -133,8 +133,8 @@ def _upload_path(job: int, name: str) -> str:
 
 
 def _refusal(answer: httpx.Response) -> RequestRefused:
+    """With all members of the problem document as its facts."""
     try:
-        detail = str(answer.json()["detail"])
+        return RequestRefused(**answer.json())
     except (ValueError, KeyError, TypeError):
-        detail = f"The server answered {answer.status_code} {answer.reason_phrase}."
-    return RequestRefused(detail=detail)
+        return RequestRefused(detail=f"The server answered {answer.status_code} {answer.reason_phrase}.")

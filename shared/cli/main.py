@@ -10,7 +10,19 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from shared.cli import classify, dataset, demo, jobs, lifecycle, results, stack, submit, training
+from shared.cli import (
+    classify,
+    dataset,
+    demo,
+    jobs,
+    label,
+    lifecycle,
+    models,
+    results,
+    stack,
+    submit,
+    training,
+)
 from shared.cli.console import say
 from shared.errors import VoxmoodError
 from shared.settings import Settings
@@ -29,10 +41,14 @@ app.command(name="jobs")(jobs.list_jobs)
 app.command()(jobs.status)
 app.command()(lifecycle.cancel)
 app.command()(lifecycle.retry)
+app.command()(lifecycle.reclassify)
 app.command()(lifecycle.delete)
 app.command(name="results")(results.show_results)
 app.command(name="classify")(classify.classify_files)
 app.command()(training.train)
+app.command()(models.retrain)
+app.add_typer(label.app, name="label")
+app.add_typer(models.app, name="models")
 app.add_typer(dataset.app, name="dataset")
 
 

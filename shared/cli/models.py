@@ -1,0 +1,97 @@
+"""`voxmood models` and `voxmood retrain`: the versions that there are, and how new ones come."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from shared.cli.console import err, out, print_json, say
+from shared.cli.submit import Server
+
+if TYPE_CHECKING:
+    from shared.client import Client
+
+POLL_S = 0.5
+
+app = typer.Typer(help="Model versions.", no_args_is_help=True)
+
+
+@app.callback()
+def models() -> None:
+    """Model versions."""
+
+
+@app.command(name="list")
+def list_models(
+    json: Annotated[bool, typer.Option("--json", help="One JSON line a version.")] = False,
+    server: Server = None,
+) -> None:
+    """List the versions, with the names that mean one of them now."""
+    from shared.client import Client
+
+    with Client(server) as client:
+        found = client.request("GET", "/v1/models")["models"]
+    if json:
+        for document in found:
+            print_json(document)
+        return
+    table = Table("version", "alias", "emotions", box=None, header_style="bold")
+    for column in ("threshold", "accuracy", "clips", "created"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for document in found:
+        table.add_row(
+            document["version"], ", ".join(document["aliases"]), ", ".join(document["labels"]),
+            f"{document['threshold']:.2f}", f"{document['accuracy']:.3f}", f"{document['training_clips']:,}",
+            f"{datetime.fromisoformat(document['created']).astimezone():%Y-%m-%d %H:%M}",
+        )  # fmt: skip
+    out.print(table)
+    say("Accuracy is that on the test part of each version's own training: compare it with care.")
+
+
+def retrain(
+    now: Annotated[bool, typer.Option("--now", help="Do not wait for more labels.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="With --now: return when it has ended.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the retraining's state as JSON.")] = False,
+    server: Server = None,
+) -> None:
+    """Show how far the next retraining is, or have one begin. Its result becomes the candidate, no more."""
+    from shared.client import Client
+
+    with Client(server) as client:
+        if now:
+            state = client.request("POST", "/v1/retrain")
+            if wait:
+                state = _follow(client)
+        else:
+            state = client.request("GET", "/v1/models")["retraining"]
+    if json:
+        print_json(state)
+    else:
+        typer.echo(_sentence(state))
+
+
+def _follow(client: Client) -> dict[str, Any]:
+    with err.status("Retraining at the lowest priority"):
+        while True:
+            state: dict[str, Any] = client.request("GET", "/v1/models")["retraining"]
+            if not state["is_asked"]:
+                return state
+            time.sleep(POLL_S)
+
+
+def _sentence(state: dict[str, Any]) -> str:
+    if state["is_running"]:
+        return "A retraining is running."
+    if state["is_asked"]:
+        return "A retraining was asked for and begins in a moment; `voxmood retrain` says what came of it."
+    counts = (
+        f"{state['newly_labelled']:,} clips labelled since the last one; {state['wanted']:,} begin the next."
+    )
+    if state["ended_at"] is None:
+        return counts
+    ended = datetime.fromisoformat(state["ended_at"]).astimezone()
+    return f"{counts}\nLast, {ended:%Y-%m-%d %H:%M}: {state['text']}"
