@@ -33,7 +33,13 @@ class ClipError(VoxmoodError):
 
 
 class NotAudio(ClipError):
-    """{path} is not readable audio: {reason}. WAV, FLAC, AIFF, OGG and MP3 are read."""
+    """{path} is not readable audio: {reason}. WAV, FLAC, AIFF, OGG, Opus and MP3 are read, and with the
+    extra av M4A, AAC and AMR."""
+
+
+class NeedsAv(ClipError):
+    """{path} is {kind}, which is read where the workers have the extra av: pip install 'voxmood[av]', then
+    retry the job."""
 
 
 class Empty(ClipError):

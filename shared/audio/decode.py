@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, cast
 
 import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from shared.audio.ffmpeg import DAMAGE, HEAD_BYTES, FfmpegFile, format_of
+from shared.audio.waves import mended
 from shared.errors import ClipError, Empty, NotAudio, NotFinite, TooShort, UnlikelyHeader, Unreadable
 from shared.settings import Settings
 
@@ -24,7 +26,6 @@ LOUDEST_PEAK = 2.0**31  # integers of 32 bits written as floats; far above, floa
 BLOCK_SAMPLES = 2**18  # over all channels: 1 MiB of float32, also for 64 channels
 # libsndfile's words for these two mislead ("File does not exist … (possibly a pipe?)" for a cut MP3).
 REASONS = {1: "its content is of no known audio format", 7: "it breaks off within its header"}
-DAMAGE = "its data is damaged or cut off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,12 @@ def decode(
     the channels, soxr's HQ resampler. A file-like source is read as far as needed, not more.
 
     Raises a ClipError that names `path` for whatever is wrong with the recording: NotAudio, Empty, TooShort,
-    NotFinite, UnlikelyHeader, Unreadable. What the source raises is no fault of the recording (a store
-    that is gone, a lost lease) and is raised as it is.
+    NotFinite, UnlikelyHeader, NeedsAv, Unreadable. What the source raises is no fault of the recording (a
+    store that is gone, a lost lease) and is raised as it is.
     """
     watched = _WatchedSource(BytesIO(source) if isinstance(source, bytes) else source)
     try:
-        with soundfile.SoundFile(watched) as file:
+        with _opened(watched, path) as file:
             native_rate = file.samplerate
             duration_s = _checked_duration(file, path, limits)
             samples, peak = _read(file, path, None if seconds is None else int(seconds * native_rate))
@@ -93,7 +94,15 @@ def decode(
     return Recording(samples, duration_s, peak)
 
 
-def _checked_duration(file: soundfile.SoundFile, path: str, limits: DecodeLimits) -> float:
+def _opened(source: _WatchedSource, path: str) -> soundfile.SoundFile | FfmpegFile:
+    head = source.read(HEAD_BYTES)
+    source.seek(0)
+    if (kind := format_of(head)) is not None:
+        return FfmpegFile(cast("BinaryIO", source), kind, path)
+    return soundfile.SoundFile(mended(source))
+
+
+def _checked_duration(file: soundfile.SoundFile | FfmpegFile, path: str, limits: DecodeLimits) -> float:
     if file.samplerate > limits.max_sampling_rate:
         raise UnlikelyHeader(path=path, claim=f"{file.samplerate:,} Hz")
     if file.channels > limits.max_channels:
@@ -106,7 +115,9 @@ def _checked_duration(file: soundfile.SoundFile, path: str, limits: DecodeLimits
     return duration_s
 
 
-def _read(file: soundfile.SoundFile, path: str, frames: int | None) -> tuple[NDArray[np.float32], float]:
+def _read(
+    file: soundfile.SoundFile | FfmpegFile, path: str, frames: int | None
+) -> tuple[NDArray[np.float32], float]:
     """The first `frames` frames (None: all) as mono samples, and the peak over all channels."""
     wanted = file.frames if frames is None else min(frames, file.frames)
     block_frames = max(1, BLOCK_SAMPLES // file.channels)

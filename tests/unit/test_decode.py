@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 
 import librosa
 import numpy as np
 import pytest
-import soundfile
 
 from shared.audio.decode import DecodeLimits, Recording, decode
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
-from shared.errors import ClipError, Empty, NotAudio, NotFinite, TooShort, UnlikelyHeader, Unreadable
+from shared.errors import ClipError, Empty, NeedsAv, NotAudio, NotFinite, TooShort, UnlikelyHeader, Unreadable
 from shared.settings import Settings
+from tests.audio_builders import chunk, encoded, format_chunk, pcm16, rf64, riff, written
 
 LIMITS = DecodeLimits.of(Settings())
 
@@ -39,28 +40,110 @@ def test_samples_equal_those_of_librosa_load(sampling_rate: int, tmp_path: Path)
     assert np.array_equal(expected[:n], recording.samples[:n])
 
 
-@pytest.mark.parametrize(
-    ("container", "subtype"),
-    [
-        ("WAV", "PCM_U8"),
-        ("WAV", "PCM_24"),
-        ("WAV", "FLOAT"),
-        ("WAVEX", "PCM_16"),
-        ("RF64", "PCM_16"),
-        ("FLAC", "PCM_24"),
-        ("AIFF", "PCM_16"),
-        ("OGG", "VORBIS"),
-        ("OGG", "OPUS"),
-        ("MP3", "MPEG_LAYER_III"),
-    ],
-)
+CONTAINERS = [
+    *(
+        ("WAV", subtype)
+        for subtype in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAW", "ULAW")
+    ),
+    ("WAVEX", "PCM_16"),
+    ("RF64", "PCM_16"),
+    ("W64", "PCM_16"),
+    ("CAF", "ALAC_16"),
+    ("FLAC", "PCM_24"),
+    ("AIFF", "PCM_16"),
+    ("AIFF", "FLOAT"),
+    ("AIFF", "ULAW"),
+    ("OGG", "VORBIS"),
+    ("OGG", "OPUS"),
+    ("MP3", "MPEG_LAYER_III"),
+]
+
+
+@pytest.mark.parametrize(("container", "subtype"), CONTAINERS)
 def test_a_container_is_told_by_its_content_not_by_its_name(container: str, subtype: str) -> None:
-    file = io.BytesIO()
-    soundfile.write(file, speech_like("happy", 48000, 4.0, seed=1), 48000, subtype, format=container)
-    recording = decode_start(file.getvalue(), "recording.raw")
+    content = written(speech_like("happy", 48000, 4.0, seed=1), 48000, container, subtype)
+    recording = decode_start(content, "recording.raw")
     assert recording.duration_s == pytest.approx(4.0, abs=0.01)
     assert len(recording.samples) == 48000
     assert recording.peak == pytest.approx(0.35, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "sampling_rate"),
+    [
+        ("ipod", "aac", 44100),
+        ("ipod", "alac", 48000),
+        ("adts", "aac", 16000),
+        ("amr", "libopencore_amrnb", 8000),
+        ("3gp", "libopencore_amrnb", 8000),
+    ],
+)
+def test_what_libsndfile_does_not_read_is_read_by_pyav(
+    container: str, codec: str, sampling_rate: int
+) -> None:
+    voice = speech_like("happy", sampling_rate, 4.0, seed=1)
+    recording = decode_start(encoded(voice, sampling_rate, container, codec), "recording.raw")
+    assert recording.duration_s == pytest.approx(4.0, abs=0.1)  # AAC without a container has its run-in
+    assert len(recording.samples) == 48000
+    expected = decode_start(wav_bytes(voice, sampling_rate)).samples
+    # Codecs begin with up to 1,024 samples of their own.
+    delay = int(np.correlate(recording.samples[:20_000], expected[2000:15_000], "valid").argmax()) - 2000
+    assert 0 <= delay <= 1024
+    assert np.corrcoef(expected[:40_000], recording.samples[delay : 40_000 + delay])[0, 1] > 0.9
+
+
+def test_without_the_extra_av_the_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = encoded(speech_like("happy", 8000, 1.0, seed=1), 8000, "amr", "libopencore_amrnb")
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(NeedsAv, match=r"^a.wav is an AMR recording.*pip install 'voxmood\[av\]'"):
+        decode_start(content)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 6, 8])
+@pytest.mark.parametrize("sampling_rate", [8000, 192_000])
+def test_any_number_of_channels_is_mixed_at_any_rate(channels: int, sampling_rate: int) -> None:
+    voice = speech_like("happy", sampling_rate, 0.5, seed=1)
+    recording = decode_start(wav_bytes(np.stack([voice] * channels, axis=1), sampling_rate))
+    alone = decode_start(wav_bytes(voice, sampling_rate))
+    assert np.abs(recording.samples - alone.samples).max() < 1e-6
+
+
+VOICE = speech_like("happy", 16000, 4.0, seed=1)
+PCM, FORMAT = pcm16(VOICE), format_chunk(16000)
+TAGS = chunk(b"LIST", b"INFOISFT" + bytes(40))
+ODD_WAVS = {
+    "a length of 0": riff(FORMAT, chunk(b"data", PCM, 0), size=0),
+    "a length of 0xFFFFFFFF": riff(FORMAT, chunk(b"data", PCM, 0xFFFFFFFF), size=0xFFFFFFFF),
+    "a length of twice as much": riff(FORMAT, chunk(b"data", PCM, 2 * len(PCM))),
+    "a length of a quarter": riff(FORMAT, chunk(b"data", PCM, len(PCM) // 4)),
+    "a RIFF length of 100": riff(FORMAT, chunk(b"data", PCM), size=100),
+    "samples before the format": riff(chunk(b"data", PCM), FORMAT),
+    "tags before the format": riff(TAGS, FORMAT, chunk(b"data", PCM)),
+    "tags after the samples": riff(FORMAT, chunk(b"data", PCM), TAGS),
+    "an odd chunk": riff(chunk(b"note", b"odd"), FORMAT, chunk(b"data", PCM)),
+    "an odd chunk without its padding": riff(
+        chunk(b"note", b"odd", padded=False), FORMAT, chunk(b"data", PCM)
+    ),
+    "many chunks": riff(
+        chunk(b"JUNK", bytes(28)), chunk(b"bext", bytes(602)), FORMAT, chunk(b"FLLR", bytes(4044)),
+        chunk(b"data", PCM), TAGS,
+    ),
+    "RF64": rf64(VOICE, 16000),
+    "RF64 with lengths of 0": rf64(VOICE, 16000, claims=0),
+    "RF64 with lengths of 2**64 - 1": rf64(VOICE, 16000, claims=2**64 - 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD_WAVS)
+def test_a_wav_with_an_odd_header_gives_all_its_samples(name: str) -> None:
+    recording = decode_start(ODD_WAVS[name], seconds=None)
+    assert recording.duration_s == 4.0
+    assert np.abs(recording.samples - VOICE).max() < 1e-4
+
+
+def test_a_wav_without_samples_is_empty_whatever_comes_after() -> None:
+    with pytest.raises(Empty):
+        decode_start(riff(FORMAT, chunk(b"data", b""), chunk(b"LIST", b"INFO" + bytes(9000))))
 
 
 def test_a_file_named_raw_is_not_taken_for_headerless_samples(tmp_path: Path) -> None:
@@ -102,6 +185,9 @@ def broken(name: str) -> bytes:
         "rate": wav_bytes(speech, LIMITS.max_sampling_rate + 1),
         "channels": wav_bytes(np.zeros((2000, LIMITS.max_channels + 1)), 16000),
         "cut off": flac_bytes(speech, 16000)[:9000],
+        "m4a cut off": encoded(speech, 16000, "ipod", "aac")[:4000],
+        "aac cut off": encoded(speech, 16000, "adts", "aac")[:4000],
+        "picture": b"\0\0\0\x18ftypheic" + bytes(4000),
     }[name]
 
 
@@ -120,6 +206,9 @@ def broken(name: str) -> bytes:
         ("rate", UnlikelyHeader, "768,001 Hz"),
         ("channels", UnlikelyHeader, "65 channels"),
         ("cut off", NotAudio, "damaged or cut off"),
+        ("m4a cut off", NotAudio, "header is damaged"),
+        ("aac cut off", NotAudio, "damaged or cut off"),
+        ("picture", NotAudio, "header is damaged"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence_that_names_the_file(
@@ -179,6 +268,29 @@ def test_of_a_large_recording_only_the_beginning_is_read() -> None:
     assert len(recording.samples) == 48000
     assert recording.samples.min() == recording.samples.max() == np.float32(16 / 2**15)
     assert file.bytes_read < 200_000
+
+
+class Counted(io.BytesIO):
+    """A file that knows how much of it was read."""
+
+    bytes_read = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        piece = super().read(size)
+        self.bytes_read += len(piece)
+        return piece
+
+
+@pytest.mark.parametrize("container", ["FLAC", "AIFF", "RF64", "M4A"])
+def test_of_five_minutes_only_the_beginning_is_read(container: str) -> None:
+    voice = np.tile(speech_like("angry", 16000, 10.0, seed=8), 30)
+    if container == "M4A":
+        content = encoded(voice, 16000, "ipod", "alac")
+    else:
+        content = written(voice, 16000, container, "PCM_16")
+    file = Counted(content)
+    assert decode_start(file).duration_s == pytest.approx(300)
+    assert file.bytes_read < len(content) / 10
 
 
 class GoneStore(io.BytesIO):
