@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import psutil
 import pytest
 
 from shared.audio.synthesis import speech_like, wav_bytes
@@ -58,6 +59,7 @@ def test_labels_are_imported_wrong_lines_are_named_and_retraining_says_what_it_l
     done = stack.voxmood("retrain", "--now", "--wait")
     assert done.returncode == 0, done.stderr
     assert "Too few labels: training takes two emotions with 20 labelled recordings each" in done.stdout
+    assert psutil.Process(stack.record.children["train"].pid).nice() == 19, "nobody waits for it"
     versions = [json.loads(line) for line in stack.voxmood("models", "list", "--json").stdout.splitlines()]
     assert [(one["version"], one["aliases"]) for one in versions] == [("seed-v6", ["champion"])]
 

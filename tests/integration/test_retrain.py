@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from fastapi.testclient import TestClient
@@ -25,6 +26,8 @@ from shared.database.tables import retraining as turns
 from shared.doorbell import Doorbell, celery_app
 from shared.emotion import registry
 from shared.emotion.classifier import Classifier
+from shared.emotion.datasets import Example
+from shared.errors import StoreUnavailable
 from shared.leases import LeaseLost
 from shared.settings import Settings
 from tests.archive_builders import zip_of
@@ -32,7 +35,7 @@ from tests.integration.builders import make_job, row_of, set_row
 from tests.integration.test_unpack import clips_of, parts, send
 from workers.classify import classify
 from workers.parts import Parts
-from workers.retrain import retrain
+from workers.retrain import StoredRecordings, retrain
 from workers.unpack import unpack
 
 __all__ = ["parts"]  # the fixture
@@ -232,6 +235,37 @@ def test_too_few_labels_are_told_to_who_asked(
     assert "takes two emotions with 10 labelled recordings each" in text
     after = client.get("/v1/models").json()["retraining"]
     assert (after["is_asked"], after["is_running"], after["text"]) == (False, False, text)
+
+
+@on_sqlite
+def test_a_store_that_does_not_answer_ends_no_turn(trainer: Parts) -> None:
+    gone = make_job(trainer.database, clips=20).clips
+    for number, clip_id in enumerate(gone):
+        add_label(trainer.database, clip_id, "angry" if number % 2 else "happy")
+    with pytest.raises(StoreUnavailable):
+        retrain(trainer)
+    assert retraining.take(trainer.database, DAY_S, 60) is not None, "the next look begins it again"
+    assert not trainer.settings.trained_dir.exists()
+
+
+@on_sqlite
+def test_one_that_was_overtaken_while_it_read_stops_and_leaves_nothing(
+    trainer: Parts, voices: dict[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for clip_id, emotion in voices.items():
+        add_label(trainer.database, clip_id, emotion)
+    opened = StoredRecordings.open
+
+    def overtaken(self: StoredRecordings, example: Example) -> BinaryIO:
+        set_row(trainer.database, turns, 1, attempts=9)
+        return opened(self, example)
+
+    monkeypatch.setattr(StoredRecordings, "open", overtaken)
+    # So short that each step renews it.
+    hurried = replace(trainer, settings=trainer.settings.model_copy(update={"retrain_lease_s": 1e-3}))
+    assert retrain(hurried) == "lease lost; another worker has it"
+    assert candidate(trainer.database) is None
+    assert not trainer.settings.trained_dir.exists()
 
 
 @on_sqlite
