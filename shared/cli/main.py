@@ -14,6 +14,7 @@ from shared.cli import (
     classify,
     dataset,
     demo,
+    doctor,
     jobs,
     label,
     lifecycle,
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.command()(stack.up)
 app.command()(stack.down)
+app.command()(doctor.doctor)
 app.command()(demo.demo)
 app.command()(submit.submit)
 app.command(name="jobs")(jobs.list_jobs)
