@@ -1,28 +1,25 @@
-"""Results: by pages as JSON, or all of them as a CSV or JSONL stream."""
+"""Results: by pages as JSON, or all of them as a CSV, JSONL or Parquet stream."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import csv
-import io
-import json
-from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
-from sqlalchemy import RowMapping
 
+from api.exports import FORMATS, result
 from api.jobs import JobId, find
-from api.parts import Parts, Wired
-from shared.database import queries
-from shared.database.queries import RESULT_COLUMNS, Cursor
+from api.parts import Wired
+from shared.database import results
+from shared.database.results import Cursor, Filters
+from shared.database.tables import OUTCOMES
 from shared.emotion import registry
 from shared.emotion.registry import Manifest
-from shared.emotion.rejection import message
-from shared.errors import WrongCursor
+from shared.errors import WrongCursor, WrongFilter
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
 
@@ -34,84 +31,93 @@ class ResultPage(BaseModel):
     next: str | None = Field(description="give as `cursor` for the next page; null: no further row yet")
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which rows of which job are wanted, under which version."""
+
+    job_id: int
+    manifest: Manifest
+    filters: Filters
+
+
+def _question(
+    job_id: JobId,
+    parts: Wired,
+    model: Annotated[str | None, Query(description="a model version; else the job's")] = None,
+    outcome: Annotated[list[str], Query(description=f"any of these: {', '.join(OUTCOMES)}")] = [],  # noqa: B006
+    emotion: Annotated[list[str], Query(description="any of these labels of the version")] = [],  # noqa: B006
+    confidence: Annotated[
+        str, Query(description="LO:HI, both included, each from 0 to 1 or empty: `0.8:`, `:0.5`")
+    ] = "",
+    path_prefix: Annotated[
+        str, Query(max_length=4000, pattern=r"^[^\x00]*$", description="how the path begins; case matters")
+    ] = "",
+) -> Question:
+    with parts.database.read() as connection:
+        row = find(connection, job_id)
+    manifest = registry.read_manifest(parts.settings.model_folders, model or row["model_version"])
+    _check("outcome", outcome, OUTCOMES)
+    _check(f"emotion of {manifest.version}", emotion, manifest.labels)
+    lowest, highest = _confidence_range(confidence)
+    filters = Filters(frozenset(outcome), frozenset(emotion), lowest, highest, path_prefix)
+    return Question(job_id, manifest, filters)
+
+
+Asked = Annotated[Question, Depends(_question)]
+
+
+def _check(name: str, values: list[str], known: tuple[str, ...] | list[str]) -> None:
+    for value in values:
+        if value not in known:
+            raise WrongFilter(value=value, filter=name, allowed=f"There are: {', '.join(known)}.")
+
+
+def _confidence_range(text: str) -> tuple[float | None, float | None]:
+    """`LO:HI` as two numbers; None for an empty side."""
+    if not text:
+        return None, None
+    try:
+        low, high = (float(side) if side else None for side in text.split(":"))
+    except ValueError:
+        low, high = 1.0, 0.0
+    # Not-a-number fails every comparison.
+    if not 0 <= (0 if low is None else low) <= (1 if high is None else high) <= 1:
+        allowed = "Give LO:HI from 0 to 1; either side may be empty, as in 0.8: or :0.5."
+        raise WrongFilter(value=text, filter="range of confidence", allowed=allowed)
+    return low, high
+
+
 @router.get("/results")
 def page_results(
-    job_id: JobId,
+    question: Asked,
     parts: Wired,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    model: str | None = None,
 ) -> ResultPage:
-    """Rows of the clips that have an outcome so far, by pages."""
+    """Rows of the clips that have an outcome so far, by pages; filters are joined by *and*."""
     after = None if cursor is None else _decode(cursor)
-    manifest = _manifest(parts, job_id, model)
+    manifest, filters = question.manifest, question.filters
     with parts.database.read() as connection:
-        rows = queries.results_page(connection, job_id, manifest.version, after, limit)
-    more = _encode(queries.cursor_of(rows[-1])) if len(rows) == limit else None
+        rows = results.results_page(connection, question.job_id, manifest.version, after, limit, filters)
+    more = _encode(results.cursor_of(rows[-1])) if len(rows) == limit else None
     return ResultPage(results=[result(row, manifest) for row in rows], next=more)
 
 
 @router.get(
     "/export",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/csv": {}, "application/jsonl": {}}}},
+    responses={200: {"content": {media_type: {} for _, media_type in FORMATS.values()}}},
 )
 def export_results(
-    job_id: JobId, parts: Wired, format: Literal["csv", "jsonl"] = "csv", model: str | None = None
+    question: Asked, parts: Wired, format: Literal["csv", "jsonl", "parquet"] = "csv"
 ) -> StreamingResponse:
-    """All rows so far, streamed."""
-    manifest = _manifest(parts, job_id, model)
-    write, media_type = _FORMATS[format]
-    pages = queries.all_results(parts.database, job_id, manifest.version)
-    name = f"voxmood-job-{job_id}.{format}"
+    """All rows so far, streamed; filters are joined by *and*."""
+    write, media_type = FORMATS[format]
+    manifest = question.manifest
+    pages = results.all_results(parts.database, question.job_id, manifest.version, question.filters)
+    name = f"voxmood-job-{question.job_id}.{format}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(write(pages, manifest), media_type=media_type, headers=headers)
-
-
-def _manifest(parts: Parts, job_id: int, model: str | None) -> Manifest:
-    with parts.database.read() as connection:
-        row = find(connection, job_id)
-    return registry.read_manifest(parts.settings.model_folders, model or row["model_version"])
-
-
-def result(row: RowMapping, manifest: Manifest) -> dict[str, Any]:
-    """One row as the contract has it, with its sentence."""
-    columns = {column: row[column] for column in RESULT_COLUMNS}
-    probabilities = row["probabilities"] or {}
-    columns |= {f"p_{label}": probabilities.get(label) for label in manifest.labels}
-    columns["message"] = message(
-        row["outcome"],
-        emotion=row["emotion"],
-        confidence=row["confidence"],
-        threshold=row["threshold"],
-        unknown_labels=manifest.unknown_labels,
-        error=row["error"],
-    )
-    return columns
-
-
-def _csv(pages: Iterator[Sequence[RowMapping]], manifest: Manifest) -> Iterator[str]:
-    names = [*RESULT_COLUMNS, *(f"p_{label}" for label in manifest.labels)]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, extrasaction="ignore")
-    writer.writeheader()
-    for rows in pages:
-        writer.writerows(result(row, manifest) for row in rows)
-        yield text.getvalue()
-        text.seek(0)
-        text.truncate()
-    yield text.getvalue()
-
-
-def _jsonl(pages: Iterator[Sequence[RowMapping]], manifest: Manifest) -> Iterator[str]:
-    for rows in pages:
-        yield "".join(json.dumps(result(row, manifest), ensure_ascii=False) + "\n" for row in rows)
-
-
-_FORMATS: dict[str, tuple[Callable[[Iterator[Sequence[RowMapping]], Manifest], Iterator[str]], str]] = {
-    "csv": (_csv, "text/csv; charset=utf-8"),
-    "jsonl": (_jsonl, "application/jsonl"),
-}
 
 
 def _encode(cursor: Cursor) -> str:
@@ -120,7 +126,9 @@ def _encode(cursor: Cursor) -> str:
 
 def _decode(cursor: str) -> Cursor:
     try:
-        upload_id, member = base64.urlsafe_b64decode(cursor).decode("ascii").split(":")
-        return int(upload_id), int(member)
+        upload_id, member = map(int, base64.urlsafe_b64decode(cursor).decode("ascii").split(":"))
     except (ValueError, binascii.Error) as error:
         raise WrongCursor(cursor=cursor) from error
+    if not (0 <= upload_id < 2**31 and 0 <= member < 2**31):
+        raise WrongCursor(cursor=cursor)
+    return upload_id, member

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +14,9 @@ import httpx
 from shared.errors import NotRunning, RequestRefused, ServerUnreachable
 from shared.packing import Sendable
 from shared.settings import default_state_dir
+
+# outcome, emotion: any of these; confidence: LO:HI; path_prefix. The query parameters of the API.
+Filters = Mapping[str, str | list[str] | None]
 
 
 def server_url(server: str | None = None) -> str:
@@ -89,9 +92,11 @@ class Client:
         page = self.request("GET", "/v1/jobs", params={"limit": limit})
         return list(page["jobs"])
 
-    def results(self, job: int, model: str | None, page: int = 1000) -> Iterator[dict[str, Any]]:
+    def results(
+        self, job: int, model: str | None, page: int = 1000, filters: Filters | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Result rows in archive order, fetched by pages as they are used."""
-        params: dict[str, Any] = {"limit": page} | ({"model": model} if model else {})
+        params: dict[str, Any] = {"limit": page, **_wanted(model, filters)}
         while True:
             answer = self.request("GET", f"/v1/jobs/{job}/results", params=params)
             yield from answer["results"]
@@ -99,9 +104,11 @@ class Client:
                 return
             params["cursor"] = answer["next"]
 
-    def export(self, job: int, format: str, model: str | None) -> Iterator[bytes]:
+    def export(
+        self, job: int, format: str, model: str | None, filters: Filters | None = None
+    ) -> Iterator[bytes]:
         """The bytes of an export, as they come."""
-        params = {"format": format} | ({"model": model} if model else {})
+        params = {"format": format, **_wanted(model, filters)}
         try:
             with self._http.stream("GET", f"/v1/jobs/{job}/export", params=params) as answer:
                 if answer.is_error:
@@ -110,6 +117,14 @@ class Client:
                 yield from answer.iter_bytes()
         except httpx.TransportError as error:
             raise ServerUnreachable(url=self.url) from error
+
+    def audio(self, clip: int, most_bytes: int) -> bytes:
+        """A recording as it was sent, or as much of its beginning."""
+        headers = {"Range": f"bytes=0-{most_bytes - 1}"}
+        answer = self._answer("GET", f"/v1/clips/{clip}/audio", headers=headers)
+        if answer.is_error:
+            raise _refusal(answer)
+        return answer.content
 
     def request(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         """Any JSON request of the API; `request` is what httpx takes."""
@@ -126,6 +141,12 @@ class Client:
             raise _refusal(answer)
         body: dict[str, Any] = answer.json()
         return body
+
+
+def _wanted(model: str | None, filters: Filters | None) -> dict[str, Any]:
+    """Query parameters, without those that say nothing."""
+    wanted = {"model": model, **(filters or {})}
+    return {name: value for name, value in wanted.items() if value}
 
 
 def _upload_path(job: int, name: str) -> str:

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, RowMapping, Select, and_, case, func, literal, or_, select, tuple_
+from sqlalchemy import Connection, RowMapping, and_, func, select
 
 from shared.database.sessions import Database
-from shared.database.tables import OUTCOMES, clip, job, prediction, unit, upload
-
-# The contract's columns, in its order; `p_<emotion>` for each label follow.
-RESULT_COLUMNS = (
-    "path", "outcome", "emotion", "confidence", "threshold", "model_version", "duration_s",
-    "error_code", "error", "upload", "clip_id",
-)  # fmt: skip
-Cursor = tuple[int, int]
+from shared.database.tables import OUTCOMES, job, unit, upload
 
 
 def jobs_page(connection: Connection, before: int | None, limit: int) -> Sequence[RowMapping]:
@@ -53,64 +45,3 @@ def outcome_counts(connection: Connection, job_ids: Sequence[int]) -> dict[int, 
 def now(connection: Connection, database: Database) -> float:
     """The database's clock."""
     return float(connection.execute(select(database.clock)).scalar_one())
-
-
-def _results(job_id: int, model_version: str) -> Select[Any]:
-    """Rows of a job's clips that have an outcome under a version, in archive order."""
-    original = func.coalesce(clip.c.duplicate_of, clip.c.id)
-    ended = and_(prediction.c.clip_id == original, prediction.c.model_version == model_version)
-    ended_by_unpack = clip.c.error_code.is_not(None)
-    return (
-        select(
-            clip.c.path,
-            case((ended_by_unpack, "failed"), else_=prediction.c.outcome).label("outcome"),
-            prediction.c.emotion,
-            prediction.c.confidence,
-            prediction.c.threshold,
-            literal(model_version).label("model_version"),
-            prediction.c.duration_s,
-            func.coalesce(clip.c.error_code, prediction.c.error_code).label("error_code"),
-            func.coalesce(clip.c.error, func.replace(prediction.c.error, "{path}", clip.c.path)).label(
-                "error"
-            ),
-            upload.c.name.label("upload"),
-            clip.c.id.label("clip_id"),
-            prediction.c.probabilities,
-            clip.c.upload_id,
-            clip.c.member,
-        )
-        .select_from(clip)
-        .join(upload, upload.c.id == clip.c.upload_id)
-        .outerjoin(prediction, ended)
-        .where(clip.c.job_id == job_id, or_(ended_by_unpack, prediction.c.clip_id.is_not(None)))
-        .order_by(clip.c.upload_id, clip.c.member)
-    )
-
-
-def results_page(
-    connection: Connection, job_id: int, model_version: str, after: Cursor | None, limit: int
-) -> Sequence[RowMapping]:
-    """Up to `limit` result rows behind the cursor (upload id, member)."""
-    statement = _results(job_id, model_version).limit(limit)
-    if after is not None:
-        statement = statement.where(tuple_(clip.c.upload_id, clip.c.member) > tuple_(*after))
-    return connection.execute(statement).mappings().all()
-
-
-def all_results(
-    database: Database, job_id: int, model_version: str, page: int = 1000
-) -> Iterator[Sequence[RowMapping]]:
-    """All result rows, a page at a time, each in a transaction of its own: memory stays constant."""
-    after: Cursor | None = None
-    while True:
-        with database.read() as connection:
-            rows = results_page(connection, job_id, model_version, after, page)
-        if not rows:
-            return
-        yield rows
-        after = cursor_of(rows[-1])
-
-
-def cursor_of(row: RowMapping) -> Cursor:
-    """The cursor that continues behind a row."""
-    return row["upload_id"], row["member"]

@@ -1,0 +1,135 @@
+"""Result rows as people and programs take them away: CSV, JSONL, Parquet, each as a stream.
+
+A stream holds one page of rows, Parquet one row group: memory does not grow with the job.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from sqlalchemy import RowMapping
+
+from shared.database.results import RESULT_COLUMNS
+from shared.emotion.registry import Manifest
+from shared.emotion.rejection import message
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Pages = Iterator[Sequence[RowMapping]]
+# A cell that begins so is a formula to a spreadsheet, and a path may be anything.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# Of a Parquet file; a group of them takes about 15 MB while it is gathered.
+ROW_GROUP_ROWS = 65_536
+
+
+def result(row: RowMapping, manifest: Manifest) -> dict[str, Any]:
+    """One row as the contract has it, with its sentence."""
+    columns = {column: row[column] for column in RESULT_COLUMNS}
+    probabilities = row["probabilities"] or {}
+    columns |= {f"p_{label}": probabilities.get(label) for label in manifest.labels}
+    columns["message"] = message(
+        row["outcome"],
+        emotion=row["emotion"],
+        confidence=row["confidence"],
+        threshold=row["threshold"],
+        unknown_labels=manifest.unknown_labels,
+        error=row["error"],
+    )
+    return columns
+
+
+def csv_stream(pages: Pages, manifest: Manifest) -> Iterator[str]:
+    """A header, then a line a row. A text that a spreadsheet would take for a formula gets a leading '."""
+    names = [*RESULT_COLUMNS, *(f"p_{label}" for label in manifest.labels)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, extrasaction="ignore")
+    writer.writeheader()
+    for rows in pages:
+        for row in rows:
+            writer.writerow({name: _cell(value) for name, value in result(row, manifest).items()})
+        yield text.getvalue()
+        text.seek(0)
+        text.truncate()
+    yield text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+
+
+def jsonl_stream(pages: Pages, manifest: Manifest) -> Iterator[str]:
+    """A JSON object a line."""
+    for rows in pages:
+        yield "".join(json.dumps(result(row, manifest), ensure_ascii=False) + "\n" for row in rows)
+
+
+def parquet_schema(manifest: Manifest) -> pa.Schema:
+    """Every column with its type: what repeats is a dictionary, what is measured a double."""
+    import pyarrow as pa
+
+    repeated = pa.dictionary(pa.int32(), pa.string())
+    kinds: dict[str, pa.DataType] = dict.fromkeys(RESULT_COLUMNS, repeated) | {
+        "path": pa.string(),
+        "error": pa.string(),
+    }
+    kinds |= dict.fromkeys(("confidence", "threshold", "duration_s"), pa.float64())
+    kinds |= {"clip_id": pa.int64()} | {f"p_{label}": pa.float64() for label in manifest.labels}
+    return pa.schema(list(kinds.items()))
+
+
+def parquet_stream(pages: Pages, manifest: Manifest) -> Iterator[bytes]:
+    """Row groups as they fill, then the footer."""
+    # It takes 60 MB of memory: only an API that is asked for Parquet pays for it.
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
+
+    schema = parquet_schema(manifest)
+    outlet = _Outlet()
+    with ParquetWriter(cast("IO[bytes]", outlet), schema, compression="zstd") as writer:
+        held: list[pa.RecordBatch] = []
+        for rows in pages:
+            held.append(pa.RecordBatch.from_pylist([result(row, manifest) for row in rows], schema))
+            if sum(batch.num_rows for batch in held) + len(rows) > ROW_GROUP_ROWS:
+                writer.write_table(pa.Table.from_batches(held))
+                held = []
+                yield outlet.taken()
+        if held:
+            writer.write_table(pa.Table.from_batches(held))
+    yield outlet.taken()
+
+
+class _Outlet(io.RawIOBase):
+    """A file that gives away what was written to it."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+        self._position = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def write(self, block: Any) -> int:
+        self._held += block
+        self._position += len(block)
+        return len(block)
+
+    def taken(self) -> bytes:
+        """What came since the last time."""
+        held = bytes(self._held)
+        self._held.clear()
+        return held
+
+
+FORMATS: dict[str, tuple[Callable[[Pages, Manifest], Iterator[str] | Iterator[bytes]], str]] = {
+    "csv": (csv_stream, "text/csv; charset=utf-8"),
+    "jsonl": (jsonl_stream, "application/jsonl"),
+    "parquet": (parquet_stream, "application/vnd.apache.parquet"),
+}

@@ -1,0 +1,267 @@
+"""Pages of results: every filter, wherever the cursor stands, on both databases; bounded exports."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+from sqlalchemy import JSON, event, insert, text
+
+from api.exports import FORMATS, ROW_GROUP_ROWS
+from shared.database import results
+from shared.database.results import RESULT_COLUMNS, Cursor, Filters, all_results, cursor_of, results_page
+from shared.database.sessions import Database
+from shared.database.tables import clip, job, prediction, shard, unit, upload
+from shared.emotion import registry
+from shared.settings import Settings
+
+VERSION = "seed-v6"
+LABELS = ("angry", "calm", "disgust", "fearful", "happy", "neutral")
+LARGE = 200_000
+
+
+def answers(clips: int) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None]]:
+    """Clip and prediction rows of a job in four uploads: copies, unpack's failures, clips still waiting."""
+    per_upload = clips // 4
+    originals: list[int] = []
+    for n in range(clips):
+        place = {"job_id": 1, "upload_id": 1 + n // per_upload, "member": n % per_upload}
+        row = place | {"id": clips - n, "path": f"tapes/{n * 20 // clips:02d}/clip {n}.wav", "sha256": None,
+                       "duplicate_of": None, "error_code": None, "error": None}  # fmt: skip
+        if n % 31 == 30:
+            yield row | {"duplicate_of": originals[n // 62]}, None
+        elif n % 53 == 52:
+            yield row | {"error_code": "encrypted", "error": f"{row['path']} is encrypted."}, None
+        elif n % 47 == 46:
+            yield row, None  # no outcome yet
+        else:
+            originals.append(row["id"])
+            yield row, _prediction(n, clips) | place | {"clip_id": row["id"], "unit_id": 1}
+
+
+def _prediction(n: int, clips: int) -> dict[str, Any]:
+    row = {"model_version": VERSION, "outcome": "classified", "emotion": LABELS[n * 7 % 5], "threshold": 0.5,
+           "confidence": n * 37 % 1000 / 1000, "duration_s": 3.0, "error_code": None, "error": None,
+           "probabilities": dict.fromkeys(LABELS, 1 / 6)}  # fmt: skip
+    if n % (clips // 3) == 1:
+        return row | {"emotion": "neutral"}  # the rarest
+    if n % 7 == 3:
+        return row | {"outcome": "rejected", "emotion": None}
+    if n % 97 == 5:
+        nothing = dict.fromkeys(("emotion", "confidence", "threshold", "probabilities"))
+        return row | nothing | {"outcome": "failed", "error_code": "not_audio", "error": "{path} is text."}
+    return row
+
+
+def fill(database: Database, clips: int) -> None:
+    """Write the job of `answers`."""
+    with database.write() as connection:
+        values = {"state": "done", "model_version": VERSION}
+        connection.execute(insert(job).values(values | {"id": 1, "key": "k", "created_at": 0}))
+        for n in range(1, 5):
+            values = {"id": n, "job_id": 1, "name": f"{n}.zip", "object_key": "o", "state": "done"}
+            connection.execute(insert(upload).values(values))
+        values = {
+            "id": 1,
+            "job_id": 1,
+            "upload_id": 1,
+            "number": 1,
+            "object_key": "s",
+            "bytes": 1,
+            "clips": 1,
+        }
+        connection.execute(insert(shard).values(values))
+        values = {"id": 1, "job_id": 1, "shard_id": 1, "model_version": VERSION, "state": "done"}
+        connection.execute(insert(unit).values(values))
+        rows = answers(clips)
+        while batch := list(itertools.islice(rows, 5000)):
+            connection.execute(insert(clip), [row for row, _ in batch])
+            connection.execute(insert(prediction), [found for _, found in batch if found is not None])
+    if not database.is_sqlite:
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM ANALYZE"))
+
+
+@pytest.fixture
+def filled(database: Database) -> Database:
+    """A job of 800 clips."""
+    fill(database, 800)
+    return database
+
+
+def pages(database: Database, filters: Filters, limit: int) -> list[Any]:
+    """All rows by pages of a size."""
+    found: list[Any] = []
+    after: Cursor | None = None
+    while True:
+        with database.read() as connection:
+            rows = results_page(connection, 1, VERSION, after, limit, filters)
+        found += rows
+        if len(rows) < limit:
+            return found
+        after = cursor_of(rows[-1])
+
+
+def holds(row: Any, filters: Filters) -> bool:
+    """What a look at one row says."""
+    lowest, highest = (filters.lowest, filters.highest)
+    if lowest is not None or highest is not None:
+        confidence = row["confidence"]
+        if confidence is None or not (lowest or 0) <= confidence <= (1 if highest is None else highest):
+            return False
+    of_outcome = not filters.outcomes or row["outcome"] in filters.outcomes
+    of_emotion = not filters.emotions or row["emotion"] in filters.emotions
+    return of_outcome and of_emotion and row["path"].startswith(filters.path_prefix)
+
+
+def every_fifth_filter() -> Iterator[Filters]:
+    """Of all combinations of these; since 5 divides none of the numbers, all pairs are among them."""
+    outcomes = ((), ("failed",), ("classified", "rejected"), ("no_voice",))
+    emotions = ((), ("neutral",), ("happy", "calm"))
+    ranges = ((None, None), (0.9, None), (0.2, 0.21), (None, 0.05))
+    prefixes = ("", "tapes/", "tapes/07/", "tapes/07/clip 28", "tapes/19/clip 799.wav", "Tapes", "tapes/1")
+    every = itertools.product(outcomes, emotions, ranges, prefixes)
+    for outcome, emotion, (low, high), prefix in itertools.islice(every, 0, None, 5):
+        yield Filters(frozenset(outcome), frozenset(emotion), low, high, prefix)
+
+
+@pytest.mark.parametrize(("few", "window", "limit"), [(10_000, 20_000, 300), (5, 60, 40)])
+def test_pages_of_every_filter_hold_what_a_look_at_each_row_finds(
+    filled: Database, monkeypatch: pytest.MonkeyPatch, few: int, window: int, limit: int
+) -> None:
+    monkeypatch.setattr(results, "FEW_PATHS", few)
+    monkeypatch.setattr(results, "WINDOW_CLIPS", window)
+    whole = pages(filled, Filters(), limit)
+    ended = (row for row, found in answers(800) if found or row["error_code"] or row["duplicate_of"])
+    assert [row["path"] for row in whole] == [row["path"] for row in ended]
+    assert {row["outcome"] for row in whole} == {"classified", "rejected", "failed"}
+    for filters in every_fifth_filter():
+        expected = [row for row in whole if holds(row, filters)]
+        assert pages(filled, filters, limit) == expected, filters
+
+
+def test_the_view_has_the_same_rows(filled: Database) -> None:
+    columns = (*RESULT_COLUMNS, "probabilities")
+    with filled.read() as connection:
+        view = text(f"SELECT {', '.join(columns)} FROM results WHERE job = 1").columns(probabilities=JSON)
+        seen = {row["clip_id"]: dict(row) for row in connection.execute(view).mappings()}
+    rows = pages(filled, Filters(), 1000)
+    assert seen == {row["clip_id"]: {name: row[name] for name in columns} for row in rows}
+
+
+def test_a_copy_is_found_by_its_original_s_answer_under_its_own_path(filled: Database) -> None:
+    copies = {row["path"] for row, _ in answers(800) if row["duplicate_of"]}
+    failed = pages(filled, Filters(outcomes=frozenset({"failed"})), 1000)
+    found = [row for row in failed if row["path"] in copies]
+    assert found, "no copy of a failed clip is among the rows"
+    assert all(row["error"] == f"{row['path']} is text." for row in found)
+
+
+def test_a_prefix_is_taken_letter_by_letter(database: Database) -> None:
+    prefixes = ["a%", "a_", "É", "\ud7ff", "\U0010ffff", "x" * 300, "a\\", "A"]
+    paths = [f"{prefix}{rest}" for prefix in prefixes for rest in ("", "b", "\U0010ffff")]
+    paths += ["ab", "a", "é", "z", "x" * 299, "\ue000"]
+    with database.write() as connection:
+        values = {"state": "done", "model_version": VERSION}
+        connection.execute(insert(job).values(values | {"id": 1, "key": "k", "created_at": 0}))
+        connection.execute(insert(upload).values(id=1, job_id=1, name="a", object_key="o", state="done"))
+        common = {"job_id": 1, "upload_id": 1, "error_code": "encrypted", "error": "e"}
+        rows = [common | {"member": member, "path": path} for member, path in enumerate(paths)]
+        connection.execute(insert(clip), rows)
+    for prefix in prefixes:
+        found = [row["path"] for row in pages(database, Filters(path_prefix=prefix), 1000)]
+        assert found == [path for path in paths if path.startswith(prefix)]
+
+
+def test_no_page_looks_through_a_whole_table(filled: Database) -> None:
+    plans: list[str] = []
+    prefix = "EXPLAIN QUERY PLAN " if filled.is_sqlite else "EXPLAIN "
+
+    @event.listens_for(filled.engine, "before_cursor_execute")
+    def explain(_: object, cursor: Any, statement: str, parameters: Any, *__: object) -> None:
+        if statement.startswith("SELECT"):
+            cursor.execute(prefix + statement, parameters)
+            plans.extend(str(row[-1]) for row in cursor.fetchall())
+
+    for filters, index in (
+        (Filters(), "ix_prediction_by_outcome"),
+        (Filters(outcomes=frozenset({"rejected"}), lowest=0.5), "ix_prediction_by_outcome"),
+        (Filters(emotions=frozenset({"happy"})), "ix_prediction_by_emotion"),
+        (Filters(path_prefix="tapes/07/"), "ix_clip_path"),
+    ):
+        plans.clear()
+        with filled.read() as connection:
+            if not filled.is_sqlite:
+                # 800 rows are read from front to back; 1,000,000 are not.
+                connection.execute(text("SET LOCAL enable_seqscan = off"))
+            results_page(connection, 1, VERSION, (3, 7), 40, filters)
+        assert any(index in line for line in plans), "\n".join(plans)
+        scans = [line for line in plans if re.search("(SCAN|Seq Scan on) (clip|prediction)", line)]
+        assert scans == []
+
+
+def exported(database: Database, format: str, page: int = 1000) -> Iterator[Any]:
+    """The blocks of an export."""
+    manifest = registry.read_manifest(Settings().model_folders, VERSION)
+    return FORMATS[format][0](all_results(database, 1, VERSION, page=page), manifest)
+
+
+@pytest.mark.long
+def test_pages_of_a_large_job_are_fast_wherever_the_cursor_stands(database: Database) -> None:
+    fill(database, LARGE)
+    wanted = {
+        "all": Filters(),
+        "common outcome": Filters(outcomes=frozenset({"rejected"})),
+        "rare emotion": Filters(emotions=frozenset({"neutral"})),
+        "two emotions": Filters(emotions=frozenset({"happy", "calm"})),
+        "narrow confidence": Filters(lowest=0.2, highest=0.2005),
+        "one folder": Filters(path_prefix="tapes/19/"),
+        "one file": Filters(path_prefix=f"tapes/19/clip {LARGE - 1}.wav"),
+        "every folder": Filters(path_prefix="tapes/"),
+    }
+    slow = {}
+    for name, filters in wanted.items():
+        for after in (None, (2, LARGE // 8), (4, LARGE // 4 - 1200)):
+            durations = []
+            for _ in range(3):
+                with database.read() as connection:
+                    start = time.perf_counter()
+                    results_page(connection, 1, VERSION, after, 1000, filters)
+                    durations.append(time.perf_counter() - start)
+            print(f"{database.url.get_backend_name()} {name} behind {after}: {min(durations) * 1000:.1f} ms")
+            if min(durations) > 0.2:  # 0.1 s alone on the machine
+                slow[name, after] = min(durations)
+    assert slow == {}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("empty_database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("format", ["csv", "jsonl", "parquet"])
+def test_memory_does_not_grow_with_an_export(database: Database, format: str) -> None:
+    fill(database, LARGE)
+    process = psutil.Process()
+    resident = [process.memory_info().rss for _ in exported(database, format)]
+    half = len(resident) // 2
+    assert max(resident[half:]) < max(resident[:half]) + 16 * 2**20
+
+
+def test_a_parquet_file_comes_in_bounded_row_groups(
+    filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.exports.ROW_GROUP_ROWS", 300)
+    blocks = list(exported(filled, "parquet", page=100))
+    assert len(blocks) >= 3
+    file = pq.ParquetFile(io.BytesIO(b"".join(blocks)))
+    rows = pages(filled, Filters(), 1000)
+    groups = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+    assert sum(groups) == len(rows)
+    assert max(groups) <= 300
+    assert ROW_GROUP_ROWS <= 64 * 1024
+    assert file.read(["clip_id"])["clip_id"].to_pylist() == [row["clip_id"] for row in rows]
