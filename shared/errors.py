@@ -141,8 +141,8 @@ class UnpackedTooLarge(UploadError):
 
 
 class UnlikelyRatio(UploadError):
-    """{name} unpacks to over {ratio} times its {packed_bytes} bytes (VOXMOOD_MAX_UNPACK_RATIO), as archives
-    built to do harm do. {kept} recordings before that were kept."""
+    """{name} unpacks to over {ratio} times its size (VOXMOOD_MAX_UNPACK_RATIO), as archives built to do harm
+    do. {kept} recordings before that were kept."""
 
 
 class UnpackTooLong(UploadError):

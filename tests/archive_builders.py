@@ -37,6 +37,13 @@ def tar_of(members: Mapping[str, bytes], mode: str = "w", format: int = tarfile.
     return file.getvalue()
 
 
+def tar_header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    """One header block; GNU's binary numbers take any size."""
+    info = tarfile.TarInfo(name)
+    info.size, info.type = size, kind
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
 def packed_tar(members: Mapping[str, bytes], ending: str) -> bytes:
     """A tar compressed as its ending says: gz, bz2, xz or zst."""
     return PACKERS[ending](tar_of(members))
@@ -89,6 +96,18 @@ def overlapping_zip(body: bytes) -> bytes:
     record = bytearray(single[end:])
     struct.pack_into("<HHI", record, 8, 2, 2, 2 * len(entry))
     return single[:start] + entry + entry + bytes(record)
+
+
+def many_in_a_zip(count: int, says: int) -> bytes:
+    """A zip of empty members; its end record says that there are `says`."""
+    body, directory = bytearray(), bytearray()
+    for number in range(count):
+        name = b"%06d" % number
+        directory += struct.pack("<4s6H3L5H2L", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0,
+                                 len(body)) + name  # fmt: skip
+        body += struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0, 0, 0, 0, 6, 0) + name
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, says, says, len(directory), len(body), 0)
+    return bytes(body + directory) + end
 
 
 def tar_stream(total_bytes: int) -> Iterator[bytes]:

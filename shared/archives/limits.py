@@ -56,7 +56,6 @@ class Meter:
     ) -> None:
         self.name = name
         self.limits = limits
-        self._packed_bytes = packed_bytes
         self._most_by_ratio = max(RATIO_FREE_BYTES, limits.ratio * packed_bytes)
         self._deadline = time.monotonic() + limits.unpack_s
         self._on_progress = on_progress
@@ -74,9 +73,7 @@ class Meter:
         if self._unpacked > self.limits.unpacked_bytes:
             raise UnpackedTooLarge(name=self.name, limit_bytes=self.limits.unpacked_bytes, kept=0)
         if self._unpacked > self._most_by_ratio:
-            raise UnlikelyRatio(
-                name=self.name, ratio=self.limits.ratio, packed_bytes=self._packed_bytes, kept=0
-            )
+            raise UnlikelyRatio(name=self.name, ratio=self.limits.ratio, kept=0)
         self._check_time()
         self._since_progress += count
         if self._since_progress >= PROGRESS_BYTES:

@@ -24,8 +24,10 @@ from shared.settings import REPOSITORY
 from tests.archive_builders import (
     PACKERS,
     encrypted_zip,
+    many_in_a_zip,
     overlapping_zip,
     packed_tar,
+    tar_header,
     tar_of,
     zip64_of,
     zip_of,
@@ -75,29 +77,10 @@ def reader() -> Iterator[Reader]:
         yield read
 
 
-def tar_header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
-    """One header block; GNU's binary numbers take any size."""
-    info = tarfile.TarInfo(name)
-    info.size, info.type = size, kind
-    return info.tobuf(tarfile.GNU_FORMAT)
-
-
 def zeros_in_frames(ending: str, mebibytes: int) -> bytes:
     """A tar of one member of zeros, as frames that repeat."""
     pack = PACKERS[ending]
     return pack(tar_header("bomb.wav", mebibytes * 2**20)) + pack(bytes(2**24)) * (mebibytes // 16)
-
-
-def many_in_a_zip(count: int, says: int) -> bytes:
-    """A zip of empty members; its end record says that there are `says`."""
-    body, directory = bytearray(), bytearray()
-    for number in range(count):
-        name = b"%06d" % number
-        directory += struct.pack("<4s6H3L5H2L", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0,
-                                 len(body)) + name  # fmt: skip
-        body += struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0, 0, 0, 0, 6, 0) + name
-    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, says, says, len(directory), len(body), 0)
-    return bytes(body + directory) + end
 
 
 def with_wide_dictionary(xz: bytes) -> bytes:

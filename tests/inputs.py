@@ -1,0 +1,340 @@
+"""Every kind of archive and recording, good and bad, and what becomes of it.
+
+One table for two readers: `docs/inputs.md` shows it (`python -m tests.inputs` writes it there), and the
+acceptance test sends each row through the real stack. What is good has no sentence.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
+from shared.settings import REPOSITORY, Settings
+from tests.archive_builders import (
+    PACKERS,
+    encrypted_zip,
+    many_in_a_zip,
+    overlapping_zip,
+    packed_tar,
+    tar_header,
+    tar_of,
+    zip64_of,
+    zip_of,
+)
+from tests.audio_builders import chunk, encoded, format_chunk, pcm16, rf64, riff, written
+
+PAGE = REPOSITORY / "docs" / "inputs.md"
+BEGIN, END = "<!-- table: {name} -->", "<!-- end of table -->"
+FORMATS = "WAV, FLAC, AIFF, OGG, Opus and MP3 are read, and with the extra av M4A, AAC and AMR."
+RATE = 16_000
+
+
+class Outcome(NamedTuple):
+    """outcome: None where it is the model's affair (`classified` or `rejected`)."""
+
+    content: Callable[[], bytes]
+    outcome: str | None = None
+    code: str | None = None
+    sentence: str | None = None
+
+
+def voice(sampling_rate: int = RATE, duration_s: float = 1.5) -> np.ndarray:
+    return speech_like("happy", sampling_rate, duration_s, seed=1)
+
+
+def wav(
+    subtype: str = "PCM_16", sampling_rate: int = RATE, channels: int = 1, container: str = "WAV"
+) -> Callable[[], bytes]:
+    samples = voice(sampling_rate)
+    return lambda: written(np.stack([samples] * channels, axis=1), sampling_rate, container, subtype)
+
+
+def odd_wav(length: float | None = None, *, samples_first: bool = False) -> Callable[[], bytes]:
+    """A WAV file whose data chunk claims this part of its bytes."""
+    pcm = pcm16(voice())
+    data = chunk(b"data", pcm, None if length is None else min(0xFFFFFFFF, int(length * len(pcm))))
+    return lambda: riff(*([data, format_chunk(RATE)] if samples_first else [format_chunk(RATE), data]))
+
+
+def with_nan() -> bytes:
+    return wav_bytes(np.where(np.arange(RATE) == 8_000, np.nan, 0.1).astype(np.float32), RATE, "FLOAT")
+
+
+def not_audio(path: str, reason: str, content: Callable[[], bytes]) -> tuple[str, Outcome]:
+    return path, Outcome(content, "failed", "not_audio", f"{path} is not readable audio: {reason}. {FORMATS}")
+
+
+UNKNOWN, HEADER = "its content is of no known audio format", "its header is damaged"
+SILENT = "All but silent: no voice to classify."
+
+RECORDINGS: dict[str, Outcome] = {
+    "WAV 8 bit.wav": Outcome(wav("PCM_U8")),
+    "WAV 16 bit.wav": Outcome(wav()),
+    "WAV 24 bit.wav": Outcome(wav("PCM_24")),
+    "WAV 32 bit.wav": Outcome(wav("PCM_32")),
+    "WAV float.wav": Outcome(wav("FLOAT")),
+    "WAV double.wav": Outcome(wav("DOUBLE")),
+    "A-law call.wav": Outcome(wav("ALAW", 8_000)),
+    "µ-law call.wav": Outcome(wav("ULAW", 8_000)),
+    "stereo.wav": Outcome(wav(channels=2)),
+    "8 channels.wav": Outcome(wav(channels=8)),
+    "192 kHz.wav": Outcome(wav(sampling_rate=192_000)),
+    "length 0.wav": Outcome(odd_wav(0)),
+    "length of a stream.wav": Outcome(odd_wav(2**32)),
+    "length too large.wav": Outcome(odd_wav(3)),
+    "length too small.wav": Outcome(odd_wav(0.25)),
+    "samples first.wav": Outcome(odd_wav(samples_first=True)),
+    "RF64.wav": Outcome(lambda: rf64(voice(), RATE)),
+    "FLAC.flac": Outcome(wav("PCM_16", container="FLAC")),
+    "FLAC named WAV.wav": Outcome(lambda: flac_bytes(voice(), RATE)),
+    "OGG Vorbis.ogg": Outcome(wav("VORBIS", container="OGG")),
+    "Opus.opus": Outcome(wav("OPUS", 48_000, container="OGG")),
+    "MP3.mp3": Outcome(wav("MPEG_LAYER_III", container="MP3")),
+    "AIFF.aiff": Outcome(wav("PCM_16", container="AIFF")),
+    "AIFC.aifc": Outcome(wav("ULAW", container="AIFF")),
+    "AAC in M4A.m4a": Outcome(lambda: encoded(voice(44_100), 44_100, "ipod", "aac")),
+    "ALAC in M4A.m4a": Outcome(lambda: encoded(voice(), RATE, "ipod", "alac")),
+    "AAC.aac": Outcome(lambda: encoded(voice(), RATE, "adts", "aac")),
+    "AMR.amr": Outcome(lambda: encoded(voice(8_000), 8_000, "amr", "libopencore_amrnb")),
+    "AMR in 3GP.3gp": Outcome(lambda: encoded(voice(8_000), 8_000, "3gp", "libopencore_amrnb")),
+    "quiet.wav": Outcome(lambda: wav_bytes(voice() / np.abs(voice()).max() * 0.006, RATE)),
+    "half of a WAV.wav": Outcome(lambda: wav_bytes(voice(), RATE)[:25_000]),
+    "silent.wav": Outcome(lambda: wav_bytes(np.zeros(RATE), RATE), "no_voice", None, SILENT),
+    "all but silent.wav": Outcome(
+        lambda: wav_bytes(voice() * 1e-5, RATE, "FLOAT"), "no_voice", None, SILENT
+    ),
+    "no samples.wav": Outcome(
+        lambda: wav_bytes(np.zeros(0), RATE), "failed", "empty", "no samples.wav holds no samples."
+    ),
+    "short.wav": Outcome(
+        lambda: wav_bytes(voice()[:1_000], RATE), "failed", "too_short",
+        "short.wav lasts 0.062 s; at least 0.1 s are needed.",
+    ),
+    "not a number.wav": Outcome(
+        with_nan, "failed", "not_finite",
+        "not a number.wav has samples that are not numbers (NaN or infinite), the first at 0.500 s.",
+    ),
+    "a rate of 1 MHz.wav": Outcome(
+        lambda: wav_bytes(voice(), 1_000_000), "failed", "unlikely_header",
+        "a rate of 1 MHz.wav claims 1,000,000 Hz, which no recording has; its header is damaged.",
+    ),
+    "65 channels.wav": Outcome(
+        lambda: wav_bytes(np.zeros((2_000, 65)), RATE), "failed", "unlikely_header",
+        "65 channels.wav claims 65 channels, which no recording has; its header is damaged.",
+    ),
+    **dict([
+        not_audio("no bytes.wav", UNKNOWN, lambda: b""),
+        not_audio("notes.txt", UNKNOWN, lambda: b"Recorded on a Tuesday."),
+        not_audio("half of a header.wav", f"{HEADER} (Error in WAV/W64/RF64 file. Malformed 'fmt ' chunk)",
+                  lambda: wav_bytes(voice(), RATE)[:20]),
+        not_audio("half of a FLAC.flac", "its data is damaged or cut off",
+                  lambda: flac_bytes(voice(), RATE)[:6_000]),
+        not_audio("half of an M4A.m4a", f"{HEADER} (Invalid data found when processing input)",
+                  lambda: encoded(voice(), RATE, "ipod", "aac")[:6_000]),
+        not_audio("picture.heic", f"{HEADER} (Invalid data found when processing input)",
+                  lambda: b"\0\0\0\x18ftypheic" + bytes(4_000)),
+    ]),
+}  # fmt: skip
+
+
+def nested(path: str, content: Callable[[], bytes]) -> tuple[str, Outcome]:
+    sentence = f"{path} is itself an archive; send it as an upload of its own."
+    return path, Outcome(content, "failed", "nested_archive", sentence)
+
+
+def link(path: str, kind: str, type_: bytes) -> tuple[str, Outcome]:
+    sentence = f"{path} lies in its archive as a {kind}, not as a plain file."
+    return path, Outcome(lambda: tar_header(path, 0, type_), "failed", "not_a_file", sentence)
+
+
+# Members that archives of any kind may hold; those of tar alone are header blocks, not contents.
+MEMBERS: dict[str, Outcome] = dict([
+    nested("in.zip", lambda: zip_of({"a.wav": b"a"})),
+    nested("in.tar", lambda: tar_of({"a.wav": b"a"})),
+    *(nested(f"in.tar.{ending}", lambda pack=pack: pack(b"")) for ending, pack in PACKERS.items()),  # type: ignore[misc]
+    nested("in.7z", lambda: b"7z\xbc\xaf\x27\x1c"),
+    nested("in.rar", lambda: b"Rar!\x1a\x07\x00"),
+])  # fmt: skip
+LINKS: dict[str, Outcome] = dict([
+    link("link.wav", "symbolic link", b"2"),
+    link("hard.wav", "hard link", b"1"),
+    link("disk", "device", b"4"),
+    link("pipe", "pipe", b"6"),
+    link("holes.wav", "sparse file", b"S"),
+])  # fmt: skip
+
+
+class Upload(NamedTuple):
+    """state: of the upload, or `refused` while it is sent; rows: its clips, by path, and their codes."""
+
+    content: Callable[[], bytes]
+    rows: dict[str, str | None]
+    state: str = "done"
+    code: str | None = None
+    sentence: str | None = None
+
+
+SOUND = {"one.wav": wav()(), "folder/two.flac": flac_bytes(voice(), RATE)}
+GOOD: dict[str, str | None] = dict.fromkeys(SOUND)
+TAKEN = "Send a zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst archive, or a single recording."
+LITTER = {"__MACOSX/._one.wav": b"x", ".DS_Store": b"x", "Thumbs.db": b"x", "desktop.ini": b"x"}
+NO_DIRECTORY = "its directory is missing or unreadable, as when a download was cut off"
+
+
+def refused(name: str, kind: str, head: bytes) -> tuple[str, Upload]:
+    sentence = f"{name} is {kind}, which is not accepted. {TAKEN}"
+    return name, Upload(lambda: head + bytes(600), {}, "refused", "unknown_archive", sentence)
+
+
+def unpacked_file(name: str, kind: str, ending: str) -> tuple[str, Upload]:
+    sentence = f"{name} is {kind} without a tar archive in it, which is not accepted. {TAKEN}"
+    content = PACKERS[ending]
+    return name, Upload(lambda: content(SOUND["one.wav"]), {}, "failed", "unknown_archive", sentence)
+
+
+def cut(archive: bytes) -> bytes:
+    return archive[: len(archive) - len(archive) // 4]
+
+
+def without_end(tar: bytes) -> bytes:
+    """As a stream that was never closed: no blocks of zeros after the last member."""
+    content = tar.rstrip(b"\0")
+    return content + bytes(-len(content) % 512)
+
+
+def bad_checksum() -> bytes:
+    archive = bytearray(zip_of(SOUND, zipfile.ZIP_STORED))
+    archive[archive.find(b"WAVE") + 2_000] ^= 0xFF
+    return bytes(archive)
+
+
+UPLOADS: dict[str, Upload] = {
+    "stored.zip": Upload(lambda: zip_of(SOUND, zipfile.ZIP_STORED), GOOD),
+    "deflate.zip": Upload(lambda: zip_of(SOUND), GOOD),
+    "bzip2.zip": Upload(lambda: zip_of(SOUND, zipfile.ZIP_BZIP2), GOOD),
+    "LZMA.zip": Upload(lambda: zip_of(SOUND, zipfile.ZIP_LZMA), GOOD),
+    "zip64.zip": Upload(lambda: zip64_of(SOUND), GOOD),
+    "plain.tar": Upload(lambda: tar_of(SOUND), GOOD),
+    "stream without an end.tar": Upload(lambda: without_end(tar_of(SOUND)), GOOD),
+    **{f"packed.tar.{ending}": Upload(lambda ending=ending: packed_tar(SOUND, ending), GOOD)  # type: ignore[misc]
+       for ending in PACKERS},
+    "zip named.wav": Upload(lambda: zip_of(SOUND), GOOD),
+    "loose.wav": Upload(lambda: SOUND["one.wav"], {"loose.wav": None}),
+    "from a Mac.zip": Upload(lambda: zip_of(LITTER | SOUND), GOOD),
+    "odd names.zip": Upload(
+        lambda: zip_of(dict.fromkeys(["../../up.wav", "/root.wav", "gnol\u202e.wav"], SOUND["one.wav"])),
+        dict.fromkeys(["../../up.wav", "/root.wav", "gnol\u202e.wav"]),
+    ),
+    "one is encrypted.zip": Upload(
+        lambda: encrypted_zip(SOUND, "one.wav"), {"one.wav": "encrypted", "folder/two.flac": None}
+    ),
+    "one is damaged.zip": Upload(bad_checksum, {"one.wav": "damaged_member", "folder/two.flac": None}),
+    "without directory.zip": Upload(
+        lambda: zip_of(SOUND)[:-40], GOOD, "done", "damaged_archive",
+        f"without directory.zip is damaged: {NO_DIRECTORY}. 2 recordings before the damage were kept.",
+    ),
+    "cut off.zip": Upload(
+        lambda: cut(zip_of(SOUND, zipfile.ZIP_STORED)),
+        {"one.wav": None, "folder/two.flac": "damaged_member"}, "done", "damaged_archive",
+        f"cut off.zip is damaged: {NO_DIRECTORY}. 2 recordings before the damage were kept.",
+    ),
+    "cut off.tar": Upload(
+        lambda: cut(without_end(tar_of(SOUND))), {"one.wav": None, "folder/two.flac": "damaged_member"},
+        "done", "damaged_archive",
+        "cut off.tar is damaged: it ends inside a member. 2 recordings before the damage were kept.",
+    ),
+    "cut off.tar.gz": Upload(
+        lambda: cut(packed_tar(SOUND, "gz")), {"one.wav": None, "folder/two.flac": "damaged_member"},
+        "done", "damaged_archive",
+        "cut off.tar.gz is damaged: Compressed file ended before the end-of-stream marker was reached. "
+        "2 recordings before the damage were kept.",
+    ),
+    "empty.zip": Upload(
+        lambda: zip_of({"folder/": b""}), {}, "failed", "empty_archive",
+        "empty.zip holds no recordings: nothing but folders and system files was found in it.",
+    ),
+    "overlapping.zip": Upload(
+        lambda: overlapping_zip(SOUND["one.wav"]), {}, "failed", "overlapping_members",
+        "overlapping.zip has members that overlap (a.wav), as archives built to do harm have; it is refused.",
+    ),
+    "250,001 members.zip": Upload(
+        lambda: many_in_a_zip(250_001, 1), {}, "failed", "too_many_members",
+        "250,001 members.zip has over 250000 members (VOXMOOD_MAX_MEMBERS); send it as several archives. "
+        "0 recordings before that were kept.",
+    ),
+    "bomb.tar.zst": Upload(
+        lambda: PACKERS["zst"](without_end(tar_of(SOUND)) + tar_header("bomb.wav", 2**40))
+        + PACKERS["zst"](bytes(2**24)) * 30,
+        GOOD, "done", "unlikely_ratio",
+        "bomb.tar.zst unpacks to over 1000 times its size (VOXMOOD_MAX_UNPACK_RATIO), as archives built to "
+        "do harm do. 2 recordings before that were kept.",
+    ),
+    "wide window.tar.zst": Upload(
+        lambda: b"\x28\xb5\x2f\xfd\x00\x90" + b"\x01\x00\x00", {}, "failed", "window_too_large",
+        "wide window.tar.zst takes over 134217728 bytes of memory to unpack (VOXMOOD_MAX_WINDOW_BYTES); pack "
+        "it again with a smaller window, as `xz -9` or `zstd -19` do. 0 recordings before that were kept.",
+    ),
+    **dict([
+        unpacked_file("one.wav.gz", "a gzip file", "gz"),
+        unpacked_file("one.wav.bz2", "a bzip2 file", "bz2"),
+        unpacked_file("one.wav.xz", "an xz file", "xz"),
+        unpacked_file("one.wav.zst", "a zstd file", "zst"),
+        refused("archive.7z", "a 7z archive", b"7z\xbc\xaf\x27\x1c"),
+        refused("archive.rar", "a rar archive", b"Rar!\x1a\x07\x00"),
+        refused("archive.cab", "a cab archive", b"MSCF\x00\x00\x00\x00"),
+    ]),
+    "nothing.zip": Upload(lambda: b"", {}, "refused", "empty_upload", "nothing.zip has no bytes."),
+}  # fmt: skip
+LIMITS = [
+    f"max_{what}"
+    for what in ("upload_bytes", "members", "directory_bytes", "unpacked_bytes", "unpack_ratio", "unpack_s",
+                 "window_bytes", "clip_bytes", "sampling_rate", "channels")
+]  # fmt: skip
+
+
+def _cell(text: str | None) -> str:
+    return (text or "").replace("|", "\\|").replace("\u202e", "<U+202E>")
+
+
+def recordings_table() -> Iterator[str]:
+    yield "| recording | outcome | code | sentence |"
+    yield "|---|---|---|---|"
+    for path, row in {**RECORDINGS, **MEMBERS, **LINKS}.items():
+        outcome = row.outcome or "an emotion, or `rejected`"
+        yield f"| {path} | {outcome} | {_cell(row.code)} | {_cell(row.sentence)} |"
+
+
+def uploads_table() -> Iterator[str]:
+    yield "| upload | state | code | sentence | its rows |"
+    yield "|---|---|---|---|---|"
+    for name, row in UPLOADS.items():
+        rows = ", ".join(_cell(path) + (f": `{code}`" if code else "") for path, code in row.rows.items())
+        yield f"| {name} | {row.state} | {_cell(row.code)} | {_cell(row.sentence)} | {rows} |"
+
+
+def limits_table() -> Iterator[str]:
+    yield "| setting | unless set | what it is |"
+    yield "|---|---|---|"
+    for name in LIMITS:
+        field = Settings.model_fields[name]
+        yield f"| `VOXMOOD_{name.upper()}` | {field.default:,} | {field.description} |"
+
+
+def page(text: str) -> str:
+    """The page with its tables as they are here."""
+    tables = {"recordings": recordings_table, "uploads": uploads_table, "limits": limits_table}
+    for name, table in tables.items():
+        before, _, rest = text.partition(BEGIN.format(name=name))
+        _, _, after = rest.partition(END)
+        lines = "\n".join(table())
+        text = f"{before}{BEGIN.format(name=name)}\n{lines}\n{END}{after}"
+    return text
+
+
+if __name__ == "__main__":
+    Path(PAGE).write_text(page(PAGE.read_text()))
