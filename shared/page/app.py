@@ -16,7 +16,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from shared.client import Client
 from shared.errors import VoxmoodError
-from shared.page import job, recording
+from shared.page import job
 from shared.page.words import plain
 from shared.settings import MEBIBYTE
 
@@ -63,7 +63,6 @@ def _drop(client: Client) -> None:
         st.session_state.refusal = str(error)
     else:
         st.query_params["job"] = str(number)
-        recording.remember(number, file)
     finally:
         _forget(file)
     st.rerun()

@@ -36,7 +36,7 @@ def show(client: Client, number: str) -> None:
         if upload["error"]:
             (st.error if upload["state"] == "failed" else st.warning)(plain(upload["error"]))
     if recording.is_one(document, rows):
-        recording.show(int(number), rows[0])
+        recording.show(client, document, rows[0])
     elif document["state"] == "open":
         st.info(f"Job {number} is still open: it has not been started.")
     else:

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import altair as alt
+import soundfile
 import streamlit as st
 from soundfile import LibsndfileError, SoundFile
 
+from shared.client import Client
 from shared.page.words import plain
 
-if TYPE_CHECKING:
-    from streamlit.runtime.uploaded_file_manager import UploadedFile
-
-HEARD_BYTES = 50_000_000  # a larger file is not kept for listening: each visitor's last one stays in memory
+HEARD_BYTES = 50_000_000  # of a larger file the beginning is heard: it is held in memory
 HEARD_S = 600  # of what has to be converted
 # What browsers play as it is; all else is converted. Not here: A-law, AIFF, 64-bit samples, …
-PLAYED = {"FLAC": "audio/flac", "OGG": "audio/ogg", "MPEG": "audio/mpeg", "WAV": "audio/wav"}
+PLAYED = {"FLAC": "audio/flac", "OGG": "audio/ogg", "MP3": "audio/mpeg", "WAV": "audio/wav"}
 PLAYED_WAVS = {"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT"}
-
-
-def remember(number: int, file: UploadedFile) -> None:
-    """Keep what job `number` was made of, so that it can be heard."""
-    heard = file.getvalue() if file.size <= HEARD_BYTES else None
-    st.session_state.heard = (number, heard)
 
 
 def is_one(document: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
@@ -33,15 +26,14 @@ def is_one(document: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
     return len(uploads) == len(rows) == 1 and rows[0]["path"] == uploads[0]["name"]
 
 
-def show(number: int, row: dict[str, Any]) -> None:
-    """The recording and its result row."""
+def show(client: Client, document: dict[str, Any], row: dict[str, Any]) -> None:
+    """The recording, to be heard, and its result row."""
     st.subheader(plain(row["path"]), anchor=False)
-    dropped, heard = st.session_state.get("heard", (None, None))
-    if dropped == number and heard and (playable := _playable(heard)):
-        st.audio(*playable)
     if row["outcome"] == "failed":
         st.error(plain(row["message"]))
         return
+    if sound := playable(client.audio(row["clip_id"], HEARD_BYTES)):
+        st.audio(*sound)
     if row["outcome"] == "no_voice":
         st.info(row["message"])
         return
@@ -52,7 +44,7 @@ def show(number: int, row: dict[str, Any]) -> None:
     confidence.metric("Confidence", f"{row['confidence']:.2f}")
     threshold.metric("Threshold", f"{row['threshold']:.2f}")
     st.altair_chart(_chart(row))
-    st.caption(f"{row['duration_s']:.1f} s · model version {row['model_version']} · job {number}")
+    st.caption(f"{row['duration_s']:.1f} s · model version {row['model_version']} · job {document['id']}")
 
 
 def _chart(row: dict[str, Any]) -> alt.LayerChart:
@@ -74,18 +66,15 @@ def _chart(row: dict[str, Any]) -> alt.LayerChart:
     return alt.LayerChart(layer=[bars, threshold], height=alt.Step(28))
 
 
-def _playable(content: bytes) -> tuple[bytes, str] | None:
-    """The bytes that a browser can play, and their type; None for what is no audio that libsndfile reads."""
+def playable(content: bytes) -> tuple[bytes, str] | None:
+    """The bytes that a browser can play, and their type; None where there are none."""
     try:
         with SoundFile(io.BytesIO(content)) as sound:
             if sound.format in PLAYED and (sound.format != "WAV" or sound.subtype in PLAYED_WAVS):
                 return content, PLAYED[sound.format]
+            samples = sound.read(HEARD_S * sound.samplerate, dtype="float32")
             wav = io.BytesIO()
-            samples = sound.read(HEARD_S * sound.samplerate, dtype="float32", always_2d=True)
-            with SoundFile(
-                wav, "w", sound.samplerate, sound.channels, subtype="PCM_16", format="WAV"
-            ) as converted:
-                converted.write(samples)
+            soundfile.write(wav, samples, sound.samplerate, format="WAV", subtype="PCM_16")
             return wav.getvalue(), PLAYED["WAV"]
     except LibsndfileError:
-        return None
+        return (content, "audio/mp4") if content[4:8] == b"ftyp" else None

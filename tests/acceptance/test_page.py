@@ -26,7 +26,7 @@ LIMIT_MS = 30_000
 @pytest.fixture
 def voxmood(stack, page: Page) -> Page:
     """The page as it is first seen."""
-    page.set_viewport_size({"width": 1000, "height": 800})
+    page.set_viewport_size({"width": 1000, "height": 900})
     page.goto(stack.record.page_url)
     expect(page.get_by_text("Drop a recording")).to_be_visible(timeout=LIMIT_MS)
     return page
@@ -81,6 +81,7 @@ def test_a_dropped_recording_can_be_heard_and_its_emotion_is_seen(
         audio.onloadedmetadata = () => resolve(audio.duration);
         audio.load();
     })"""
+    voxmood.reload()
     assert voxmood.locator("audio").evaluate(seconds) == pytest.approx(3.0, abs=0.1)
     if PICTURES and outcome == "rejected":
         voxmood.screenshot(path=Path(PICTURES) / "page.png")
