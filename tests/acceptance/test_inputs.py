@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from shared.audio.synthesis import speech_like, wav_bytes
 from tests.acceptance.jobs import Api
+from tests.acceptance.test_large_archive import MemoryWatch
 from tests.archive_builders import tar_of, zip_of
+from tests.audio_builders import chunk, format_chunk, pcm16, riff
 from tests.inputs import LINKS, MEMBERS, RECORDINGS, UPLOADS, Outcome
+from tests.servers import Stack
 
 CONTENTS = RECORDINGS | MEMBERS
 
@@ -98,3 +103,41 @@ def test_duplicates_are_computed_once_and_reported_for_every_path(api: Api) -> N
     assert rows["d.txt"]["error"].startswith("d.txt is not readable audio")
     assert document["counts"]["duplicates"] == 2
     assert document["counts"]["done"] == 4
+
+
+THREE_HOURS_S = 3 * 3600
+
+
+def three_hours() -> Iterator[bytes]:
+    """A WAV file of 1.04 GB, 48 kHz mono, made as it is sent."""
+    ten_seconds = pcm16(speech_like("angry", 48_000, 10.0, seed=6))
+    size = THREE_HOURS_S // 10 * len(ten_seconds)
+    yield riff(format_chunk(48_000), chunk(b"data", b"", size), size=size + 36)
+    yield from itertools.repeat(ten_seconds, THREE_HOURS_S // 10)
+
+
+@pytest.mark.long
+def test_a_recording_of_three_hours_passes_with_constant_memory(new_stack) -> None:
+    with new_stack("--workers", "1") as stack:
+        api = Api(stack.api_url)
+        short = peak_of_a_recording(api, stack, itertools.islice(three_hours(), 4))
+        long = peak_of_a_recording(api, stack, three_hours())
+    print({kind: f"{short[kind] / 1e6:.0f} → {most / 1e6:.0f} MB" for kind, most in long.items()})
+    for kind in ("api", "worker"):
+        assert long[kind] - short[kind] < 100 * 10**6
+
+
+def peak_of_a_recording(api: Api, stack: Stack, content: Iterator[bytes]) -> dict[str, int]:
+    """Send one loose recording; the most memory of the API and of any worker until its row is there."""
+    watch = MemoryWatch(stack.record.supervisor.pid)
+    watch.start()
+    job = api.create()
+    assert api.http.put(f"/v1/jobs/{job}/uploads/a.wav", content=content, timeout=None).status_code == 201
+    api.start(job)
+    api.wait(job, 600)
+    watch.ended.set()
+    watch.join()
+    (row,) = api.rows(job)
+    assert row["outcome"] in ("classified", "rejected"), row
+    assert row["duration_s"] in (30, THREE_HOURS_S)
+    return dict(watch.most)

@@ -19,7 +19,7 @@ from shared.doorbell import Doorbell, celery_app
 from shared.errors import StoreUnavailable
 from shared.settings import Settings
 from shared.storage import Storage
-from tests.archive_builders import encrypted_zip, tar_of, zip_of
+from tests.archive_builders import encrypted_zip, packed_tar, tar_of, zip_of
 from tests.integration.builders import row_of, set_row
 from tests.servers import Store
 from workers.parts import Parts
@@ -182,6 +182,20 @@ def test_a_worker_that_lost_its_lease_adds_nothing(parts: Parts, monkeypatch: py
         patch.setattr(leases, "take", taken_and_lost)
         assert unpack(parts, upload_id) == "lease lost; another worker has it"
     assert clips_of(parts, upload_id) == []
+
+
+def test_the_lease_is_renewed_while_much_comes_from_few_bytes(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """40 MB of zeros from one read of 4 kB, of which not even a recording is kept."""
+    _, upload_id = send(parts, packed_tar({"a.wav": b"RIFF" + bytes(40 * 10**6)}, "zst"), "in.tar.zst")
+    renewals = []
+    renew = leases.renew
+    monkeypatch.setattr(leases, "renew", lambda *given: renewals.append(1) or renew(*given))
+    settings = parts.settings.model_copy(update={"max_clip_bytes": 1000})
+    unpack(Parts(settings, parts.database, parts.storage, parts.doorbell), upload_id)
+    assert [row.error_code for row in clips_of(parts, upload_id)] == ["too_large"]
+    assert len(renewals) >= 4
 
 
 def test_an_empty_archive_fails_with_its_name_and_so_does_its_job(parts: Parts) -> None:
