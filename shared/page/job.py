@@ -55,11 +55,9 @@ def _follow(client: Client, number: int) -> None:
         st.rerun()
     counts, progress = document["counts"], document["progress"]
     done, fraction = counts["done"], progress["fraction"]
-    words = (
-        [f"{done:,} of about {max(counts['clips'], round(done / fraction)):,} clips"]
-        if done
-        else ["Unpacking"]
-    )
+    words = ["Unpacking"]
+    if done and fraction:
+        words = [f"{done:,} of about {max(counts['clips'], round(done / fraction)):,} clips"]
     if progress["clips_per_s"]:
         words.append(f"{progress['clips_per_s']:,.0f} clips/s")
     if progress["seconds_left"] is not None:
