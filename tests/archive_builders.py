@@ -44,6 +44,12 @@ def tar_header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT)
 
 
+def without_end(tar: bytes) -> bytes:
+    """As a stream that was never closed: no blocks of zeros after the last member."""
+    content = tar.rstrip(b"\0")
+    return content + bytes(-len(content) % tarfile.BLOCKSIZE)
+
+
 def packed_tar(members: Mapping[str, bytes], ending: str) -> bytes:
     """A tar compressed as its ending says: gz, bz2, xz or zst."""
     return PACKERS[ending](tar_of(members))

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from shared.archives import HEAD_BYTES, Limits, kind_of, members
+from shared.archives import limits as archive_limits
 from shared.errors import ClipError, UploadError
 from shared.settings import MEBIBYTE, Settings
 
 # On top of what the process has when all is loaded; the largest window takes 128 MiB.
-MEMORY_BYTES = 300 * MEBIBYTE
+MEMORY_BYTES = 200 * MEBIBYTE
 
 
 def read(archive: bytes, limits: Limits) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def read(archive: bytes, limits: Limits) -> dict[str, Any]:
 
 
 def main() -> None:
+    archive_limits.RATIO_FREE_BYTES = 8 * MEBIBYTE  # so that bombs are made quickly
     limits = Limits.of(Settings(max_unpack_ratio=100, max_unpack_s=20))
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + MEMORY_BYTES

@@ -1,20 +1,18 @@
 """Every kind of archive and recording, good and bad, and what becomes of it.
 
-One table for two readers: `docs/inputs.md` shows it (`python -m tests.inputs` writes it there), and the
-acceptance test sends each row through the real stack. What is good has no sentence.
+One table for two readers: `docs/inputs.md` shows it (`tests.inputs_page`), and the acceptance test sends each
+row through the real stack. What is good has no sentence.
 """
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
-from shared.settings import REPOSITORY, Settings
 from tests.archive_builders import (
     PACKERS,
     encrypted_zip,
@@ -23,13 +21,12 @@ from tests.archive_builders import (
     packed_tar,
     tar_header,
     tar_of,
+    without_end,
     zip64_of,
     zip_of,
 )
 from tests.audio_builders import chunk, encoded, format_chunk, pcm16, rf64, riff, written
 
-PAGE = REPOSITORY / "docs" / "inputs.md"
-BEGIN, END = "<!-- table: {name} -->", "<!-- end of table -->"
 FORMATS = "WAV, FLAC, AIFF, OGG, Opus and MP3 are read, and with the extra av M4A, AAC and AMR."
 RATE = 16_000
 
@@ -201,12 +198,6 @@ def cut(archive: bytes) -> bytes:
     return archive[: len(archive) - len(archive) // 4]
 
 
-def without_end(tar: bytes) -> bytes:
-    """As a stream that was never closed: no blocks of zeros after the last member."""
-    content = tar.rstrip(b"\0")
-    return content + bytes(-len(content) % 512)
-
-
 def bad_checksum() -> bytes:
     archive = bytearray(zip_of(SOUND, zipfile.ZIP_STORED))
     archive[archive.find(b"WAVE") + 2_000] ^= 0xFF
@@ -290,51 +281,3 @@ UPLOADS: dict[str, Upload] = {
     ]),
     "nothing.zip": Upload(lambda: b"", {}, "refused", "empty_upload", "nothing.zip has no bytes."),
 }  # fmt: skip
-LIMITS = [
-    f"max_{what}"
-    for what in ("upload_bytes", "members", "directory_bytes", "unpacked_bytes", "unpack_ratio", "unpack_s",
-                 "window_bytes", "clip_bytes", "sampling_rate", "channels")
-]  # fmt: skip
-
-
-def _cell(text: str | None) -> str:
-    return (text or "").replace("|", "\\|").replace("\u202e", "<U+202E>")
-
-
-def recordings_table() -> Iterator[str]:
-    yield "| recording | outcome | code | sentence |"
-    yield "|---|---|---|---|"
-    for path, row in {**RECORDINGS, **MEMBERS, **LINKS}.items():
-        outcome = row.outcome or "an emotion, or `rejected`"
-        yield f"| {path} | {outcome} | {_cell(row.code)} | {_cell(row.sentence)} |"
-
-
-def uploads_table() -> Iterator[str]:
-    yield "| upload | state | code | sentence | its rows |"
-    yield "|---|---|---|---|---|"
-    for name, row in UPLOADS.items():
-        rows = ", ".join(_cell(path) + (f": `{code}`" if code else "") for path, code in row.rows.items())
-        yield f"| {name} | {row.state} | {_cell(row.code)} | {_cell(row.sentence)} | {rows} |"
-
-
-def limits_table() -> Iterator[str]:
-    yield "| setting | unless set | what it is |"
-    yield "|---|---|---|"
-    for name in LIMITS:
-        field = Settings.model_fields[name]
-        yield f"| `VOXMOOD_{name.upper()}` | {field.default:,} | {field.description} |"
-
-
-def page(text: str) -> str:
-    """The page with its tables as they are here."""
-    tables = {"recordings": recordings_table, "uploads": uploads_table, "limits": limits_table}
-    for name, table in tables.items():
-        before, _, rest = text.partition(BEGIN.format(name=name))
-        _, _, after = rest.partition(END)
-        lines = "\n".join(table())
-        text = f"{before}{BEGIN.format(name=name)}\n{lines}\n{END}{after}"
-    return text
-
-
-if __name__ == "__main__":
-    Path(PAGE).write_text(page(PAGE.read_text()))

@@ -136,7 +136,7 @@ def opened(source: BinaryIO, kind: Kind, window_bytes: int) -> BinaryIO:
 
 
 def is_about_memory(cause: BaseException) -> bool:
-    """Whether xz or zstd refused because of the limit: they have no error of its own for it."""
+    """Whether xz or zstd refused because of the limit, for which they have no separate error."""
     return isinstance(cause, lzma.LZMAError | zstandard.ZstdError) and "memory" in str(cause).lower()
 
 

@@ -31,6 +31,7 @@ from tests.archive_builders import (
     overlapping_zip,
     packed_tar,
     tar_of,
+    without_end,
     zip64_of,
     zip_of,
 )
@@ -50,12 +51,6 @@ def read(archive: bytes, name: str = "in.zip", **limits: int) -> list[tuple[int,
             outcome = error
         found.append((member.number, member.path, outcome))
     return found
-
-
-def without_end(tar: bytes) -> bytes:
-    """As a stream that was never closed: no blocks of zeros after the last member."""
-    content = tar.rstrip(b"\0")
-    return content + bytes(-len(content) % tarfile.BLOCKSIZE)
 
 
 @pytest.mark.parametrize(
