@@ -157,9 +157,8 @@ def _fetch(client: httpx.Client, remote: RemoteFile, folder: Path) -> Path:
             vain = 0 if now > before else vain + 1
             if vain == TRIES:
                 raise DatasetUnreachable(url=remote.url, reason=reason)
-            say(
-                f"The connection broke ({reason}); going on at {now / 1e6:,.1f} of {remote.size / 1e6:,.1f} MB."
-            )
+            here = f"{now / 1e6:,.1f} of {remote.size / 1e6:,.1f} MB"
+            say(f"The connection broke ({reason}); going on at {here}.")
             time.sleep(PAUSE_S * 2**vain)
         bar.update(task, completed=remote.size)
     with file.open("rb") as content:
