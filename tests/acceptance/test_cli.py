@@ -126,7 +126,7 @@ def test_an_archive_that_is_not_read_is_refused_by_name(stack, tmp_path: Path) -
     file.write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(3_000_000))
     done = stack.voxmood("submit", str(file))
     assert done.returncode == 1
-    assert "old.7z is a 7z archive, which is not accepted. Send a zip, tar or tar.gz archive" in done.stderr
+    assert "old.7z is a 7z archive, which is not accepted. Send a zip, tar, tar.gz" in done.stderr
 
 
 def test_without_a_stack_commands_say_how_to_start_one(stack, tmp_path: Path) -> None:
