@@ -19,6 +19,7 @@ from shared.cli import (
     label,
     lifecycle,
     models,
+    report,
     results,
     stack,
     submit,
@@ -46,6 +47,7 @@ app.command()(lifecycle.retry)
 app.command()(lifecycle.reclassify)
 app.command()(lifecycle.delete)
 app.command(name="results")(results.show_results)
+app.command()(report.report)
 app.command(name="classify")(classify.classify_files)
 app.command()(training.train)
 app.command()(models.retrain)

@@ -67,6 +67,17 @@ def test_results_as_table_csv_and_jsonl_agree(stack, job: int, tmp_path: Path) -
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_report_is_one_file_with_counts_plots_and_failures(stack, job: int, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    done = stack.voxmood("report", str(job), "--output", str(file))
+    assert done.returncode == 0, done.stderr
+    text = file.read_text()
+    assert "from the shell" in text
+    assert "notes.txt is not readable audio" in text
+    assert "<svg" in text
+    assert not re.search(r'(src|href)="http', text)
+
+
 def test_classify_in_this_process_agrees_with_the_workers(
     stack, job: int, archive: Path, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import redis
 
 from infra.stack.state import StateFolder
 from shared.audio.synthesis import unique_clip
@@ -102,6 +103,10 @@ def test_nothing_of_a_deleted_job_is_left(stack: Stack, api: Api) -> None:
     database.close()
     storage = store_of(stack)
     assert [keys for keys in storage.older_than(job_prefix(key), -60) if keys] == []
+    password = StateFolder(stack.state).credentials().queue_password
+    queue = redis.Redis(port=stack.record.ports["queue"], password=password)
+    for name in (name for name in queue.keys("*") if queue.type(name) == b"list"):
+        assert not any(f"job {job} ".encode() in message for message in queue.lrange(name, 0, -1))
     assert stack.voxmood("status", str(job)).returncode == 1
     assert stack.voxmood("delete", str(job), "--yes").returncode == 1
 

@@ -1,0 +1,50 @@
+"""The report of a job: counted row by row, names from outside escaped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.cli.report import MOST_EXAMPLES, Summary, page
+
+DOCUMENT = {
+    "id": 7,
+    "name": "<b>Tapes</b>",
+    "state": "done",
+    "counts": {"done": 40, "classified": 20, "rejected": 19, "no_voice": 0, "failed": 1, "duplicates": 0},
+    "progress": {"clips_per_s": 10.0},
+    "uploads": [],
+}
+
+
+def row(path: str, outcome: str, confidence: float | None = None, **more: Any) -> dict[str, Any]:
+    """A result row."""
+    nothing = {"emotion": None, "error_code": None, "error": None}
+    return nothing | {"path": path, "outcome": outcome, "confidence": confidence} | more
+
+
+def test_rows_are_counted_and_the_most_doubtful_kept() -> None:
+    summary = Summary()
+    for number in range(20):
+        summary.add(row(f"c{number}", "classified", 1.0, emotion="angry"))
+        summary.add(row(f"r{number}", "rejected", number / 25))
+    summary.add(row("x.txt", "failed", error_code="not_audio", error="x.txt is not readable audio."))
+    assert summary.outcomes == {"classified": 20, "rejected": 20, "failed": 1}
+    assert summary.bins["classified"][-1] == 20
+    assert sum(summary.bins["rejected"]) == 20
+    assert [path for _, path in summary.doubtful] == [f"r{n}" for n in range(20 - MOST_EXAMPLES, 20)]
+
+
+def test_the_page_holds_its_plots_and_escapes_names() -> None:
+    summary = Summary()
+    summary.add(row("<script>.wav", "rejected", 0.7))
+    summary.add(row("a.txt", "failed", error_code="not_audio", error="<i>a.txt</i> is not readable audio."))
+    html = page(DOCUMENT, summary, "seed-v6")
+    assert "<svg" in html
+    assert "&lt;script&gt;.wav" in html
+    assert "&lt;i&gt;a.txt&lt;/i&gt; is not readable audio." in html
+    assert "<b>Tapes" not in html
+    assert "src=" not in html
+
+
+def test_a_job_without_rows_has_a_page_too() -> None:
+    assert "None." in page(DOCUMENT, Summary(), "seed-v6")
