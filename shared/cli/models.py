@@ -11,6 +11,7 @@ from rich.table import Table
 
 from shared.cli.console import err, out, print_json, say
 from shared.cli.submit import Server
+from shared.errors import UnknownModel
 
 if TYPE_CHECKING:
     from shared.client import Client
@@ -50,6 +51,32 @@ def list_models(
         )  # fmt: skip
     out.print(table)
     say("Accuracy is that on the test part of each version's own training: compare it with care.")
+
+
+@app.command(name="show")
+def show_model(
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="A version, or an alias.")],
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    server: Server = None,
+) -> None:
+    """Show one version: what it knows, its threshold, its figures."""
+    from shared.client import Client
+
+    with Client(server) as client:
+        models = client.request("GET", "/v1/models")["models"]
+    for document in models:
+        if version == document["version"] or version in document["aliases"]:
+            break
+    else:
+        raise UnknownModel(model=version, known=", ".join(one["version"] for one in models))
+    if json:
+        print_json(document)
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in document.items():
+        words = ", ".join(value) if isinstance(value, list) else "" if value is None else str(value)
+        table.add_row(name.replace("_", " "), words)
+    out.print(table)
 
 
 def retrain(

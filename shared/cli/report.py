@@ -107,6 +107,7 @@ def _plots(summary: Summary) -> str:
     names, counts = zip(*summary.emotions.most_common()[::-1], strict=True) if summary.emotions else ((), ())
     emotions.barh(names, counts)
     emotions.set_xlabel("classified clips")
+    emotions.xaxis.get_major_locator().set_params(integer=True)
     _histogram(confidence, summary)
     text = io.StringIO()
     figure.savefig(text, format="svg")
@@ -122,4 +123,5 @@ def _histogram(axes: Axes, summary: Summary) -> None:
         bottom = [below + height for below, height in zip(bottom, heights, strict=True)]
     axes.set_xlabel("confidence")
     axes.set_ylabel("clips")
-    axes.legend()
+    axes.margins(y=0.1)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
