@@ -25,6 +25,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
+def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack that tests may kill, beside the session's; its jobs have many shards, its leases are short."""
+    settings = {"VOXMOOD_SHARD_CLIPS": "16", "VOXMOOD_LEASE_S": "3"}
+    state = tmp_path_factory.mktemp("own") / "state"
+    with running_stack(state, "--workers", "2", **settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def valkey() -> Iterator[str]:
     """The address of a Valkey server: redis://…"""
     with running_valkey() as address:

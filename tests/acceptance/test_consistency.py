@@ -37,8 +37,10 @@ def reference(api: Api, clips: list[Path]) -> dict[str, dict[str, float]]:
 
 @pytest.mark.parametrize(
     ("workers", "shard_clips", "batch_clips", "order"),
-    [(1, 7, 32, 1), (2, 1, 5, 2)],
-    ids=["one worker, shards of 7", "two workers, shards of 1, batches of 5"],
+    [
+        pytest.param(1, 7, 5, 1, id="one worker, shards of 7, batches of 5"),
+        pytest.param(2, 1, 32, 2, id="two workers, shards of 1", marks=pytest.mark.long),
+    ],
 )
 def test_probabilities_are_the_same_however_the_work_is_cut(
     reference, clips, new_stack, workers: int, shard_clips: int, batch_clips: int, order: int

@@ -10,6 +10,7 @@ import pytest
 
 from tests.acceptance.jobs import Api
 from tests.recordings import ORIGINAL, zip_files
+from tests.servers import Stack
 
 
 @pytest.fixture(scope="module")
@@ -39,30 +40,27 @@ def test_the_whole_corpus_becomes_a_row_a_recording(api: Api, archive: bytes, ra
 
 
 def test_after_kill_9_of_everything_in_the_middle_the_next_up_goes_on(
-    new_stack, archive: bytes, ravdess: list[Path]
+    own_stack: Stack, archive: bytes, ravdess: list[Path]
 ) -> None:
-    with new_stack("--workers", "2", VOXMOOD_SHARD_CLIPS="64", VOXMOOD_LEASE_S="5") as stack:
-        api = Api(stack.api_url)
-        job = api.create(name="killed")
-        assert api.http.put(f"/v1/jobs/{job}/uploads/ravdess.zip", content=archive).status_code == 201
-        api.start(job)
-        end = time.monotonic() + 120
-        while (done := api.http.get(f"/v1/jobs/{job}").json()["counts"]["done"]) < 300:
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        stack.kill()
-        assert done < len(ravdess), "the job ended before it could be killed"
-        stack.up("--workers", "2")
-        api = Api(stack.api_url)
-        document = api.wait(job, 240)
-        assert document["state"] == "done"
-        check_rows(api, job, ravdess)
-        database = sqlite3.connect(stack.database_url.removeprefix("sqlite:///"))
-        counts = database.execute(
-            "SELECT count(*), count(DISTINCT clip_id) FROM results WHERE job = ?", [job]
-        )
-        assert counts.fetchone() == (len(ravdess), len(ravdess))
-        database.close()
+    api = Api(own_stack.api_url)
+    job = api.create(name="killed")
+    assert api.http.put(f"/v1/jobs/{job}/uploads/ravdess.zip", content=archive).status_code == 201
+    api.start(job)
+    end = time.monotonic() + 120
+    while (done := api.http.get(f"/v1/jobs/{job}").json()["counts"]["done"]) < 300:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    own_stack.kill()
+    assert done < len(ravdess), "the job ended before it could be killed"
+    own_stack.up("--workers", "2")
+    api = Api(own_stack.api_url)
+    document = api.wait(job, 240)
+    assert document["state"] == "done"
+    check_rows(api, job, ravdess)
+    database = sqlite3.connect(own_stack.database_url.removeprefix("sqlite:///"))
+    counts = database.execute("SELECT count(*), count(DISTINCT clip_id) FROM results WHERE job = ?", [job])
+    assert counts.fetchone() == (len(ravdess), len(ravdess))
+    database.close()
 
 
 def test_every_original_file_gets_an_outcome(api: Api) -> None:

@@ -7,23 +7,15 @@ import signal
 import socket
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import psutil
-import pytest
 
 from infra.stack.parts import STORE_PORTS
 from infra.stack.state import StateFolder
-from tests.servers import Stack, processes_of, running_stack
-
-
-@pytest.fixture(scope="module")
-def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack that these tests may kill, beside the session's."""
-    with running_stack(tmp_path_factory.mktemp("faults") / "state", "--workers", "1") as running:
-        yield running
+from tests.servers import Stack, processes_of
 
 
 def wait_for(condition: Callable[[], object], limit_s: float = 30.0) -> None:

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
 
 import psutil
-import pytest
 import redis
 
 from infra.stack.state import StateFolder
 from shared.audio.synthesis import unique_clip
 from tests.acceptance.jobs import Api
 from tests.archive_builders import zip_of
-from tests.servers import Stack, running_stack
+from tests.servers import Stack
 
 CLIPS = 600
-
-
-@pytest.fixture(scope="module")
-def small_shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack whose jobs have many shards and whose leases are short."""
-    state = tmp_path_factory.mktemp("workers") / "state"
-    settings = {"VOXMOOD_SHARD_CLIPS": "16", "VOXMOOD_LEASE_S": "3"}
-    with running_stack(state, "--workers", "2", **settings) as running:
-        yield running
 
 
 def children_of(stack: Stack, part: str) -> list[psutil.Process]:
@@ -33,21 +22,21 @@ def children_of(stack: Stack, part: str) -> list[psutil.Process]:
     return psutil.Process(stack.record.children[part].pid).children()
 
 
-def test_lost_children_and_an_emptied_queue_lose_no_clip(small_shards: Stack) -> None:
+def test_lost_children_and_an_emptied_queue_lose_no_clip(own_stack: Stack) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)
     archive = zip_of({f"{n:03d}.wav": unique_clip(n) for n in range(CLIPS)}, 0)
-    api = Api(small_shards.api_url)
+    api = Api(own_stack.api_url)
     job = api.create()
     assert api.http.put(f"/v1/jobs/{job}/uploads/in.zip", content=archive).status_code == 201
-    queue = redis.Redis.from_url(broker_url(small_shards))
+    queue = redis.Redis.from_url(broker_url(own_stack))
     api.start(job)
     kills = 0
     while api.http.get(f"/v1/jobs/{job}").json()["state"] == "running" and kills < 6:
         time.sleep(chance.uniform(0.2, 0.6))
         part = chance.choice(["classify", "unpack", "unpack-small"])
-        for child in chance.sample(children_of(small_shards, part), k=1):
+        for child in chance.sample(children_of(own_stack, part), k=1):
             child.kill()
             kills += 1
         queue.flushall()

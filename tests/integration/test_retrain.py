@@ -269,6 +269,7 @@ def test_one_that_was_overtaken_while_it_read_stops_and_leaves_nothing(
 
 
 @on_sqlite
+@pytest.mark.long
 def test_a_retraining_that_is_killed_leaves_nothing_and_the_next_begins_anew(
     trainer: Parts, voices: dict[int, str], client: TestClient
 ) -> None:
