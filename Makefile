@@ -23,10 +23,10 @@ down: setup  ## stop the stack that `make run` left running
 	@$(BIN)/voxmood down
 
 test: setup  ## the tests, on real servers (unit, integration, acceptance, faults)
-	@$(BIN)/python -m pytest -m "not long"
+	@sh infra/test.sh $(BIN) -m "not long"
 
-test-full: setup  ## the same with the long forms: 2,036 clips killed half-way, 3 GB, ten minutes and more
-	@$(BIN)/python -m pytest
+test-full: setup  ## the same with the long forms: 3 GB, three hours, 1 GB resumed; about half an hour
+	@sh infra/test.sh $(BIN)
 
 check: setup  ## format, lint, types, layers, container files
 	@sh infra/check.sh $(BIN)
