@@ -34,8 +34,8 @@ def health(stack: Stack) -> dict[str, object]:
 
 def test_two_stacks_stand_side_by_side(stack: Stack, own_stack: Stack) -> None:
     assert not set(stack.record.ports.values()) & set(own_stack.record.ports.values())
-    assert health(stack)["ready"]
-    assert health(own_stack)["ready"]
+    wait_for(lambda: health(stack)["ready"])
+    wait_for(lambda: health(own_stack)["ready"])
 
 
 def test_every_part_listens_on_the_loopback_alone(own_stack: Stack) -> None:
