@@ -12,7 +12,7 @@ from sqlalchemy import RowMapping, select
 
 from api.parts import Parts, Wired
 from shared.database.tables import clip, job, shard
-from shared.errors import NoAudio, UnknownClip, WrongRange
+from shared.errors.requests import NoAudio, UnknownClip, WrongRange
 
 router = APIRouter(prefix="/v1/clips", tags=["results"])
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from api.parts import Wired
 from shared.database import upgrade
 from shared.doorbell import QUEUES
-from shared.errors import DatabaseUnavailable
+from shared.errors.surroundings import DatabaseUnavailable
 
 router = APIRouter(prefix="/health", tags=["health"])
 

@@ -18,7 +18,7 @@ from shared.database import queries
 from shared.database.tables import OUTCOMES, job, upload
 from shared.doorbell import UNPACK, Bell
 from shared.emotion import registry
-from shared.errors import JobNotOpen, JobWithoutUploads, KeyUsedAgain, UnknownJob, UploadUnfinished
+from shared.errors.requests import JobNotOpen, JobWithoutUploads, KeyUsedAgain, UnknownJob, UploadUnfinished
 from shared.settings import MEBIBYTE
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])

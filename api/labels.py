@@ -12,7 +12,7 @@ from api.parts import Wired
 from api.problems import problem
 from shared.database import labels
 from shared.emotion import registry
-from shared.errors import NoLabelStored
+from shared.errors.models import NoLabelStored
 
 router = APIRouter(prefix="/v1/labels", tags=["labels"])
 MOST_LABELS = 10_000

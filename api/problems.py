@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from shared.errors import VoxmoodError
+from shared.errors.base import VoxmoodError
 
 log = logging.getLogger(__name__)
 

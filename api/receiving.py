@@ -13,15 +13,10 @@ from api.jobs import UploadDocument, find, lock_open_job
 from api.parts import Parts
 from shared import archives
 from shared.database.tables import upload, upload_part
-from shared.errors import (
-    EmptyUpload,
-    StoreFull,
-    UploadExists,
-    UploadOffset,
-    UploadReplaced,
-    UploadTooLarge,
-    VoxmoodError,
-)
+from shared.errors.base import VoxmoodError
+from shared.errors.requests import UploadExists, UploadOffset, UploadReplaced
+from shared.errors.surroundings import StoreFull
+from shared.errors.uploads import EmptyUpload, UploadTooLarge
 from shared.settings import MEBIBYTE
 from shared.storage import upload_key
 

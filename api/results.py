@@ -19,7 +19,7 @@ from shared.database.results import Cursor, Filters
 from shared.database.tables import OUTCOMES
 from shared.emotion import registry
 from shared.emotion.registry import Manifest
-from shared.errors import WrongCursor, WrongFilter
+from shared.errors.requests import WrongCursor, WrongFilter
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
 

@@ -15,16 +15,16 @@ from api.jobs import JobDocument, JobId, UploadDocument, documents, find, lock_o
 from api.parts import Parts, Wired
 from api.receiving import Receiver
 from shared.database.tables import upload
-from shared.errors import (
+from shared.errors.base import VoxmoodError
+from shared.errors.requests import (
     NoPublicStore,
     SourceEmpty,
     SourceRefused,
-    StoreUnavailable,
     UnknownUpload,
     UploadExists,
-    VoxmoodError,
     WrongRange,
 )
+from shared.errors.surroundings import StoreUnavailable
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["uploads"])
 PRESIGNED_S = 3600

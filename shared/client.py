@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 import httpx
 
-from shared.errors import NotRunning, RequestRefused, ServerUnreachable
+from shared.errors.stack import NotRunning
+from shared.errors.surroundings import RequestRefused, ServerUnreachable
 from shared.packing import Sendable
 from shared.settings import default_state_dir
 

@@ -26,7 +26,7 @@ from shared.database.tables import (
     upload_part,
 )
 from shared.doorbell import CLASSIFY, UNPACK, Bell
-from shared.errors import UnknownJob, WrongJobState
+from shared.errors.requests import UnknownJob, WrongJobState
 
 # Rows removed in one transaction: others wait for SQLite's one writer meanwhile (about 30 ms).
 ERASE_ROWS = 5_000

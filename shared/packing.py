@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from shared.errors import FileMissing, FolderChanged
+from shared.errors.surroundings import FileMissing, FolderChanged
 
 BLOCK_BYTES = 2**20
 

@@ -12,7 +12,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from shared.errors import TooLarge
+from shared.errors.recordings import TooLarge
 from shared.storage import Storage
 
 

@@ -17,7 +17,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.errors import StoreFull, StoreUnavailable
+from shared.errors.surroundings import StoreFull, StoreUnavailable
 from shared.settings import Settings
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from typing import Any
 
 from shared.archives import HEAD_BYTES, Limits, kind_of, members
 from shared.archives import limits as archive_limits
-from shared.errors import ClipError, UploadError
+from shared.errors.recordings import ClipError
+from shared.errors.uploads import UploadError
 from shared.settings import MEBIBYTE, Settings
 
 # On top of what the process has when all is loaded; the largest window takes 128 MiB.

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, exists, func, select, update
 from shared import leases
 from shared.database.tables import OUTCOMES, clip, clip_try, job, prediction, shard, unit
 from shared.emotion.classifier import Classifier, Verdict
-from shared.errors import CrashesDecoder
+from shared.errors.recordings import CrashesDecoder
 from shared.leases import Lease, LeaseLost
 from workers.parts import Parts
 

@@ -13,7 +13,7 @@ from shared.database.sessions import Database
 from shared.database.tables import consumption
 from shared.doorbell import Doorbell, celery_app
 from shared.emotion import registry
-from shared.errors import VoxmoodError
+from shared.errors.base import VoxmoodError
 from shared.settings import Settings
 from shared.storage import Storage
 

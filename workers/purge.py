@@ -10,7 +10,7 @@ from sqlalchemy import delete, select, update
 
 from shared import leases, lifecycle
 from shared.database.tables import job, shard, tombstone, upload
-from shared.errors import UploadAbandoned
+from shared.errors.uploads import UploadAbandoned
 from shared.storage import job_prefix
 from workers.parts import Parts
 

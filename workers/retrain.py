@@ -24,7 +24,9 @@ from shared.emotion.datasets import NOT_STATED, Example
 from shared.emotion.publication import train_version
 from shared.emotion.registry import Manifest
 from shared.emotion.training import Recipe
-from shared.errors import DatabaseUnavailable, NotEnoughLabels, StoreFull, StoreUnavailable, VoxmoodError
+from shared.errors.base import VoxmoodError
+from shared.errors.models import NotEnoughLabels
+from shared.errors.surroundings import DatabaseUnavailable, StoreFull, StoreUnavailable
 from shared.leases import LeaseLost
 from shared.retraining import Turn
 from shared.storage import Storage

@@ -14,15 +14,9 @@ from shared import archives, leases, shards
 from shared.archives import Member
 from shared.database.tables import clip, job, shard, unit, upload
 from shared.doorbell import CLASSIFY
-from shared.errors import (
-    ClipError,
-    DatabaseUnavailable,
-    EmptyArchive,
-    StoreFull,
-    StoreUnavailable,
-    UnpackFailed,
-    UploadError,
-)
+from shared.errors.recordings import ClipError
+from shared.errors.surroundings import DatabaseUnavailable, StoreFull, StoreUnavailable
+from shared.errors.uploads import EmptyArchive, UnpackFailed, UploadError
 from shared.leases import Lease, LeaseLost
 from shared.shards import Placed, Shard
 from shared.storage import shard_key

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from infra.stack.processes import end_leftovers
 from infra.stack.state import Identity, Record, StateFolder
 from infra.stack.supervisor import Supervisor
-from shared.errors import AlreadyRunning, NotRunning
+from shared.errors.stack import AlreadyRunning, NotRunning
 
 log = logging.getLogger("voxmood.stack")
 

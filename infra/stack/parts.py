@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from infra.stack.ports import GRPC_OFFSET, LOOPBACK
-from shared.errors import ServerMissing
+from shared.errors.stack import ServerMissing
 from shared.settings import REPOSITORY
 
 # What each part listens on, with the usual port. SeaweedFS wants port + 10,000 as well, so its ports stay

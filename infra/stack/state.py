@@ -19,7 +19,7 @@ from typing import IO
 
 from pydantic import BaseModel, ValidationError
 
-from shared.errors import AlreadyRunning, DiskFull, StateUnusable
+from shared.errors.stack import AlreadyRunning, DiskFull, StateUnusable
 from shared.processes import start_time
 
 MEGABYTE = 10**6

@@ -12,7 +12,7 @@ from infra.stack import parts
 from infra.stack.parts import Part
 from infra.stack.ports import LOOPBACK, Ports, candidates
 from infra.stack.state import Record, StateFolder
-from shared.errors import PortTaken
+from shared.errors.stack import PortTaken
 
 BUCKET = "voxmood"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - to tell it apart, not to listen there

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from shared.errors import TooManyMembers, UnlikelyRatio, UnpackedTooLarge, UnpackTooLong
+from shared.errors.uploads import TooManyMembers, UnlikelyRatio, UnpackedTooLarge, UnpackTooLong
 from shared.settings import MEBIBYTE, Settings
 
 # Up to here an archive may unpack to any multiple of its size: silence packs by over 1,000.

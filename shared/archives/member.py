@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from shared.archives.kinds import HEAD_BYTES, Kind, kind_of
-from shared.errors import ClipError, NestedArchive, UnknownArchive
+from shared.errors.recordings import ClipError, NestedArchive
+from shared.errors.uploads import UnknownArchive
 
 BLOCK_BYTES = 2**20
 

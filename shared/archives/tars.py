@@ -17,7 +17,8 @@ from shared.archives.compression import DAMAGE, is_about_memory, opened
 from shared.archives.kinds import Kind, printable
 from shared.archives.limits import Meter
 from shared.archives.member import BLOCK_BYTES, Member, reason, without_archives
-from shared.errors import DamagedArchive, DamagedMember, NotAFile, UnknownArchive, WindowTooLarge
+from shared.errors.recordings import DamagedMember, NotAFile
+from shared.errors.uploads import DamagedArchive, UnknownArchive, WindowTooLarge
 
 # Of all that may come before a member's own header. Linux takes paths of 4,096 bytes, zip 65,535.
 HEADER_BYTES = 128 * 1024

@@ -20,16 +20,8 @@ from shared.archives.compression import BREAKS_OFF, DAMAGE, PACKED_BYTES, Deflat
 from shared.archives.kinds import printable
 from shared.archives.limits import Meter
 from shared.archives.member import Member, blocks, reason, without_archives
-from shared.errors import (
-    ClipError,
-    DamagedArchive,
-    DamagedMember,
-    DirectoryTooLarge,
-    Encrypted,
-    OverlappingMembers,
-    TooManyMembers,
-    UnsupportedCompression,
-)
+from shared.errors.recordings import ClipError, DamagedMember, Encrypted, UnsupportedCompression
+from shared.errors.uploads import DamagedArchive, DirectoryTooLarge, OverlappingMembers, TooManyMembers
 
 _END_RECORD = struct.Struct("<4s4H2LH")
 _END64_RECORD = struct.Struct("<4sQ2H2L4Q")

@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 
 from shared.audio.ffmpeg import DAMAGE, HEAD_BYTES, FfmpegFile, format_of
 from shared.audio.waves import mended
-from shared.errors import ClipError, Empty, NotAudio, NotFinite, TooShort, UnlikelyHeader, Unreadable
+from shared.errors.recordings import (
+    ClipError,
+    Empty,
+    NotAudio,
+    NotFinite,
+    TooShort,
+    UnlikelyHeader,
+    Unreadable,
+)
 from shared.settings import Settings
 
 MINIMUM_S = 0.1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import NeedsAv, NotAudio
+from shared.errors.recordings import NeedsAv, NotAudio
 
 if TYPE_CHECKING:
     from av import AudioResampler, AudioStream

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy import signal
 from scipy.io import wavfile
 
-from shared.errors import UnknownEmotion
+from shared.errors.models import UnknownEmotion
 
 Samples = NDArray[np.float32]
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from shared.cli.console import progress, say
-from shared.errors import EmptyFolder, FileMissing, Unreadable
+from shared.errors.recordings import Unreadable
+from shared.errors.surroundings import EmptyFolder, FileMissing
 
 if TYPE_CHECKING:
     from shared.emotion.classifier import Classifier, Verdict

@@ -24,7 +24,8 @@ from rich.progress import (
 )
 
 from shared.cli.console import err, say
-from shared.errors import CannotWrite, DatasetUnreachable, WrongChecksum
+from shared.errors.models import DatasetUnreachable, WrongChecksum
+from shared.errors.surroundings import CannotWrite
 
 if TYPE_CHECKING:
     import httpx

@@ -10,7 +10,7 @@ import typer
 
 from shared.cli.console import say
 from shared.cli.submit import Server, submit_paths
-from shared.errors import FileMissing
+from shared.errors.surroundings import FileMissing
 
 
 def demo(

@@ -20,7 +20,10 @@ from rich.text import Text
 from shared.cli.console import out, print_json, say
 from shared.cli.stack import State
 from shared.cli.submit import Server
-from shared.errors import DamagedModel, ServerMissing, UnknownModel, VoxmoodError
+from shared.errors.base import VoxmoodError
+from shared.errors.models import DamagedModel
+from shared.errors.requests import UnknownModel
+from shared.errors.stack import ServerMissing
 from shared.settings import Settings, default_state_dir
 
 if TYPE_CHECKING:

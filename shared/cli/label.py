@@ -13,7 +13,8 @@ import typer
 
 from shared.cli.console import print_json, progress, say
 from shared.cli.submit import Server
-from shared.errors import FileMissing, RequestRefused, WrongLabels
+from shared.errors.models import WrongLabels
+from shared.errors.surroundings import FileMissing, RequestRefused
 
 if TYPE_CHECKING:
     from shared.client import Client

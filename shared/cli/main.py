@@ -26,7 +26,7 @@ from shared.cli import (
     training,
 )
 from shared.cli.console import say
-from shared.errors import VoxmoodError
+from shared.errors.base import VoxmoodError
 from shared.settings import Settings
 
 app = typer.Typer(

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from shared.cli.console import err, out, print_json, say
 from shared.cli.submit import Server
-from shared.errors import UnknownModel
+from shared.errors.requests import UnknownModel
 
 if TYPE_CHECKING:
     from shared.client import Client

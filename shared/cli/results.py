@@ -16,7 +16,7 @@ from rich.text import Text
 
 from shared.cli.console import out, say
 from shared.cli.submit import Server, sentence
-from shared.errors import RequestRefused
+from shared.errors.surroundings import RequestRefused
 
 if TYPE_CHECKING:
     from shared.client import Client, Filters

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 
 from shared.cli.console import err, say
-from shared.errors import RequestRefused, ServerUnreachable
+from shared.errors.surroundings import RequestRefused, ServerUnreachable
 from shared.settings import default_state_dir
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shared.cli.console import err, out, print_json, say
-from shared.errors import AlreadyRunning, PartFailed
+from shared.errors.stack import AlreadyRunning, PartFailed
 from shared.processes import start_time
 from shared.settings import Settings, default_state_dir
 

@@ -11,7 +11,7 @@ import typer
 from shared import packing
 from shared.cli.console import print_json, progress, say
 from shared.cli.sending import Notes, send, unfinished_job
-from shared.errors import RequestRefused
+from shared.errors.surroundings import RequestRefused
 from shared.packing import to_send, upload_names
 
 if TYPE_CHECKING:

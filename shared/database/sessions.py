@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from shared.errors import DatabaseUnavailable
+from shared.errors.surroundings import DatabaseUnavailable
 
 # Of PostgreSQL: deadlock_detected and serialization_failure. The transaction is gone; run it again.
 _RETRIABLE = {"40P01", "40001"}

@@ -13,7 +13,7 @@ from shared.audio.features import Floats, features, fixed_length
 from shared.emotion.backend import load_keras
 from shared.emotion.registry import MODEL, Folders, Manifest, folder_of, verify
 from shared.emotion.rejection import CLASSIFIED, FAILED, NO_VOICE, REJECTED, message
-from shared.errors import ClipError
+from shared.errors.recordings import ClipError
 from shared.settings import Settings
 
 BATCH_CLIPS = 32

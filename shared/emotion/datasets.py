@@ -16,15 +16,8 @@ from shared.audio.decode import DecodeLimits, decode
 from shared.audio.features import Floats, features, fixed_length
 from shared.audio.spec import FeatureSpec
 from shared.emotion.registry import sha256
-from shared.errors import (
-    AllButSilent,
-    ClipError,
-    ForeignNames,
-    NoRecordings,
-    UnknownEmotion,
-    UnknownSpeaker,
-    WrongLabels,
-)
+from shared.errors.models import ForeignNames, NoRecordings, UnknownEmotion, UnknownSpeaker, WrongLabels
+from shared.errors.recordings import AllButSilent, ClipError
 
 LABELS = "labels.csv"
 COLUMNS = "path", "emotion", "speaker"

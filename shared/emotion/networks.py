@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from shared.emotion.backend import load_keras
-from shared.errors import UnknownNetwork
+from shared.errors.models import UnknownNetwork
 
 Builder = Callable[[tuple[int, int, int], int], Any]
 

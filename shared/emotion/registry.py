@@ -17,7 +17,8 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from shared.audio.spec import FeatureSpec
-from shared.errors import DamagedModel, ModelExists, UnknownModel, WrongVersionName
+from shared.errors.models import DamagedModel, ModelExists, WrongVersionName
+from shared.errors.requests import UnknownModel
 
 MANIFEST = "manifest.json"
 MODEL = "model.keras"

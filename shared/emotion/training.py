@@ -18,7 +18,7 @@ from shared.emotion.backend import load_keras
 from shared.emotion.datasets import AudioData
 from shared.emotion.networks import builder
 from shared.emotion.registry import Speakers
-from shared.errors import TooFewRecordings
+from shared.errors.models import TooFewRecordings
 
 Indices = NDArray[np.int64]
 Report = Callable[[str, int, int], None]

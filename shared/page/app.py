@@ -15,7 +15,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from shared.client import Client
-from shared.errors import VoxmoodError
+from shared.errors.base import VoxmoodError
 from shared.page import job
 from shared.page.words import plain
 from shared.settings import MEBIBYTE

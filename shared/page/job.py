@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from shared.client import Client
-from shared.errors import VoxmoodError
+from shared.errors.base import VoxmoodError
 from shared.page import recording
 from shared.page.words import plain
 

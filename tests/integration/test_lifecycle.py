@@ -7,7 +7,7 @@ from sqlalchemy import insert, select
 
 from shared import leases, lifecycle
 from shared.database.tables import clip_try, job, metadata, prediction, tombstone, unit, upload
-from shared.errors import UnknownJob, WrongJobState
+from shared.errors.requests import UnknownJob, WrongJobState
 from shared.leases import LeaseLost
 from shared.storage import job_prefix
 from tests.archive_builders import zip_of

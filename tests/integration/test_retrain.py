@@ -27,7 +27,7 @@ from shared.doorbell import Doorbell, celery_app
 from shared.emotion import registry
 from shared.emotion.classifier import Classifier
 from shared.emotion.datasets import Example
-from shared.errors import StoreUnavailable
+from shared.errors.surroundings import StoreUnavailable
 from shared.leases import LeaseLost
 from shared.settings import Settings
 from tests.archive_builders import zip_of

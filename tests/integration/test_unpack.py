@@ -16,7 +16,7 @@ from shared import leases
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, shard, unit, upload
 from shared.doorbell import Doorbell, celery_app
-from shared.errors import StoreUnavailable
+from shared.errors.surroundings import StoreUnavailable
 from shared.settings import Settings
 from shared.storage import Storage
 from tests.archive_builders import encrypted_zip, packed_tar, tar_of, zip_of

@@ -12,13 +12,11 @@ from contextlib import suppress
 import pytest
 
 from shared.archives import Kind, Limits, is_litter, kind_of, members, printable
-from shared.errors import (
-    ClipError,
+from shared.errors.recordings import ClipError, DamagedMember, Encrypted
+from shared.errors.surroundings import StoreUnavailable
+from shared.errors.uploads import (
     DamagedArchive,
-    DamagedMember,
-    Encrypted,
     OverlappingMembers,
-    StoreUnavailable,
     UnknownArchive,
     UnlikelyRatio,
     UploadError,

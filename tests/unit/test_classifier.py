@@ -13,7 +13,9 @@ import pytest
 
 from shared.audio.synthesis import COLOURS, speech_like, wav_bytes
 from shared.emotion.classifier import Classifier, Verdict
-from shared.errors import ClipError, DamagedModel, NotAudio, UnknownModel
+from shared.errors.models import DamagedModel
+from shared.errors.recordings import ClipError, NotAudio
+from shared.errors.requests import UnknownModel
 from shared.settings import REPOSITORY
 
 SHIPPED = REPOSITORY / "saved_models"

@@ -16,7 +16,8 @@ import pytest
 from typer.testing import CliRunner
 
 from shared.cli import dataset
-from shared.errors import CannotWrite, DatasetUnreachable, WrongChecksum
+from shared.errors.models import DatasetUnreachable, WrongChecksum
+from shared.errors.surroundings import CannotWrite
 
 SPEECH, SONG = dataset.RAVDESS_ARCHIVES
 

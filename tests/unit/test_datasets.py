@@ -12,7 +12,7 @@ from shared.audio.features import features, fixed_length
 from shared.audio.spec import SEED_V6
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.emotion.datasets import Dataset, Example, fingerprint, load_audio_data, read_dataset
-from shared.errors import ForeignNames, NoRecordings, UnknownEmotion, UnknownSpeaker, WrongLabels
+from shared.errors.models import ForeignNames, NoRecordings, UnknownEmotion, UnknownSpeaker, WrongLabels
 from shared.settings import Settings
 
 LIMITS = DecodeLimits.of(Settings())

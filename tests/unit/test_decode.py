@@ -12,7 +12,16 @@ import pytest
 
 from shared.audio.decode import DecodeLimits, Recording, decode
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
-from shared.errors import ClipError, Empty, NeedsAv, NotAudio, NotFinite, TooShort, UnlikelyHeader, Unreadable
+from shared.errors.recordings import (
+    ClipError,
+    Empty,
+    NeedsAv,
+    NotAudio,
+    NotFinite,
+    TooShort,
+    UnlikelyHeader,
+    Unreadable,
+)
 from shared.settings import Settings
 from tests.audio_builders import chunk, encoded, format_chunk, pcm16, rf64, riff, written
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import FileMissing, FolderChanged
+from shared.errors.surroundings import FileMissing, FolderChanged
 from shared.packing import FolderToSend, digest, to_send, upload_names
 
 

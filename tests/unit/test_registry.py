@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from shared.emotion import registry
-from shared.errors import DamagedModel, ModelExists, UnknownModel, WrongVersionName
+from shared.errors.models import DamagedModel, ModelExists, WrongVersionName
+from shared.errors.requests import UnknownModel
 from shared.settings import REPOSITORY
 
 SHIPPED = REPOSITORY / "saved_models"

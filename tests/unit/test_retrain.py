@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from shared.emotion.registry import Manifest, read_manifest
-from shared.errors import NotEnoughLabels
+from shared.errors.models import NotEnoughLabels
 from shared.settings import REPOSITORY
 from workers.retrain import Choice, choose
 

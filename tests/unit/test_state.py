@@ -13,7 +13,7 @@ import pytest
 
 from infra.stack import state
 from infra.stack.state import Record, StateFolder
-from shared.errors import AlreadyRunning, DiskFull, StateUnusable
+from shared.errors.stack import AlreadyRunning, DiskFull, StateUnusable
 
 
 def record(folder: StateFolder, **facts: object) -> Record:

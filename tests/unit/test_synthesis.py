@@ -16,7 +16,7 @@ from shared.audio.synthesis import (
     unique_clip,
     wav_bytes,
 )
-from shared.errors import UnknownEmotion
+from shared.errors.models import UnknownEmotion
 
 
 def fundamental_hz(samples: np.ndarray, sampling_rate: int) -> float:

@@ -20,12 +20,7 @@ from shared.emotion.networks import build_classifier
 from shared.emotion.publication import train_version
 from shared.emotion.registry import Manifest, verify, versions
 from shared.emotion.training import Recipe, compute_class_weights, split
-from shared.errors import (
-    ModelExists,
-    TooFewRecordings,
-    UnknownNetwork,
-    WrongVersionName,
-)
+from shared.errors.models import ModelExists, TooFewRecordings, UnknownNetwork, WrongVersionName
 from shared.settings import Settings
 
 LIMITS = DecodeLimits.of(Settings())

@@ -12,7 +12,7 @@ import pytest
 from infra.stack.ports import LOOPBACK, Ports
 from infra.stack.state import StateFolder
 from infra.stack.wiring import Wiring, wire
-from shared.errors import PortTaken
+from shared.errors.stack import PortTaken
 from shared.settings import Settings
 
 

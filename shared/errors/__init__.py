@@ -1,0 +1,1 @@
+"""What can go wrong: a room for each subject, all of one base."""

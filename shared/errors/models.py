@@ -1,0 +1,68 @@
+"""What can go wrong with models, their training and their data."""
+
+from __future__ import annotations
+
+from shared.errors.base import VoxmoodError
+
+
+class NoLabelStored(VoxmoodError):
+    """None of the {count} labels could be stored. The first: {reason}."""
+
+    status = 422
+
+
+class NotEnoughLabels(VoxmoodError):
+    """Too few labels: training takes two emotions with {minimum} labelled recordings each
+    (VOXMOOD_RETRAIN_MIN_EXAMPLES). There are: {there}."""
+
+
+class ModelExists(VoxmoodError):
+    """Model version {version} exists already in {folder}; versions never change. Choose another name."""
+
+
+class DamagedModel(VoxmoodError):
+    """Model version {version} is damaged: {reason}. Restore its folder {folder}."""
+
+
+class UnknownNetwork(VoxmoodError):
+    """There is no network {network}. There are: {known}."""
+
+
+class UnknownEmotion(VoxmoodError):
+    """{emotion} is no emotion of these recordings. There are: {known}."""
+
+
+class UnknownSpeaker(VoxmoodError):
+    """{speaker} is no speaker of these recordings. There are: {known}."""
+
+
+class WrongVersionName(VoxmoodError):
+    """{version} cannot name a model version: take letters, digits, dots, dashes and underscores, and
+    begin with a letter or digit."""
+
+
+class NoRecordings(VoxmoodError):
+    """{folder} holds no labelled recordings: neither files named as RAVDESS names them nor a
+    labels.csv with the columns path, emotion and speaker."""
+
+
+class ForeignNames(VoxmoodError):
+    """{file} is named as RAVDESS names its recordings, but RAVDESS has no {field} {value}. Where the names
+    mean something else, as BanglaSER's do, a labels.csv (path, emotion, speaker) says what."""
+
+
+class TooFewRecordings(VoxmoodError):
+    """{emotion} has {clips} usable recordings; training takes at least {minimum} of each emotion, and two
+    emotions. Add recordings, or leave it out with --drop."""
+
+
+class WrongLabels(VoxmoodError):
+    """{file}, line {line}: {reason}."""
+
+
+class DatasetUnreachable(VoxmoodError):
+    """{url} does not give the recordings: {reason}. What has come is kept; the same command goes on."""
+
+
+class WrongChecksum(VoxmoodError):
+    """{name} arrived damaged (MD5 {md5} instead of {expected}) and was removed. Download it again."""
