@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import uuid4
 
 from fastapi import APIRouter, Header, Path, Query
@@ -15,11 +14,12 @@ from api.models import CHAMPION, aliases
 from api.parts import Parts, Wired
 from shared import leases
 from shared.database import queries
-from shared.database.tables import OUTCOMES, job, upload
+from shared.database.tables import job, upload
 from shared.doorbell import UNPACK, Bell
 from shared.emotion import registry
 from shared.errors.requests import JobNotOpen, JobWithoutUploads, KeyUsedAgain, UnknownJob, UploadUnfinished
 from shared.settings import MEBIBYTE
+from shared.status import JobDocument, documents
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 # Jobs under this total take the small queues, which no big job ever fills.
@@ -37,55 +37,6 @@ class JobRequest(BaseModel):
     threshold: float | None = Field(
         default=None, ge=0, le=1, description="confidence below which a clip is rejected; else the version's"
     )
-
-
-class UploadDocument(BaseModel):
-    """One upload of a job."""
-
-    name: str
-    state: Literal["receiving", "pending", "leased", "done", "failed"]
-    bytes: int
-    clips: int = Field(description="recordings found in it so far")
-    failed: int = Field(description="of them, those that could not be taken out of the archive")
-    duplicates: int = Field(description="of them, those whose bytes the job has already: computed once")
-    error_code: str | None
-    error: str | None
-
-
-class Counts(BaseModel):
-    """Clips of a job so far; classified + rejected + no_voice + failed + duplicates = done."""
-
-    clips: int = Field(description="found so far")
-    done: int
-    classified: int
-    rejected: int
-    no_voice: int
-    failed: int
-    duplicates: int
-
-
-class Progress(BaseModel):
-    """How far a job is."""
-
-    fraction: float = Field(description="0 to 1; of what is expected to be in the uploads")
-    clips_per_s: float | None
-    seconds_left: float | None
-
-
-class JobDocument(BaseModel):
-    """A job, whole."""
-
-    id: int
-    name: str | None
-    state: Literal["open", "running", "done", "failed", "cancelled", "deleting"]
-    model_version: str
-    threshold: float | None
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    uploads: list[UploadDocument]
-    counts: Counts
-    progress: Progress
 
 
 class JobPage(BaseModel):
@@ -127,7 +78,7 @@ def create_job(
             if before.idempotency_digest != digest:
                 raise KeyUsedAgain(key=idempotency_key)
             job_id = before.id
-        return documents(connection, parts, [find(connection, job_id)])[0]
+        return documents(connection, parts.database, [find(connection, job_id)])[0]
 
 
 @router.get("")
@@ -139,7 +90,7 @@ def list_jobs(
     """Jobs, the newest first, by pages."""
     with parts.database.read() as connection:
         rows = queries.jobs_page(connection, before, limit)
-        found = documents(connection, parts, list(rows))
+        found = documents(connection, parts.database, list(rows))
     return JobPage(jobs=found, next=rows[-1]["id"] if len(rows) == limit else None)
 
 
@@ -147,7 +98,7 @@ def list_jobs(
 def show_job(job_id: JobId, parts: Wired) -> JobDocument:
     """One job: state, counts, rate, time left."""
     with parts.database.read() as connection:
-        return documents(connection, parts, [find(connection, job_id)])[0]
+        return documents(connection, parts.database, [find(connection, job_id)])[0]
 
 
 @router.post("/{job_id}/start")
@@ -157,7 +108,7 @@ def start_job(job_id: JobId, parts: Wired) -> JobDocument:
     with parts.database.write() as connection:
         lock_open_job(connection, job_id)
         bells = _seal(connection, parts, job_id)
-        document = documents(connection, parts, [find(connection, job_id)])[0]
+        document = documents(connection, parts.database, [find(connection, job_id)])[0]
     parts.ring(bells)
     return document
 
@@ -211,57 +162,3 @@ def find(connection: Connection, job_id: int) -> RowMapping:
     if row is None:
         raise UnknownJob(job=job_id)
     return row
-
-
-def documents(connection: Connection, parts: Parts, rows: list[RowMapping]) -> list[JobDocument]:
-    """The documents of these jobs, with three queries whatever their number."""
-    ids = [row["id"] for row in rows]
-    uploads: dict[int, list[RowMapping]] = {job_id: [] for job_id in ids}
-    for row in queries.uploads_of(connection, ids):
-        uploads[row["job_id"]].append(row)
-    outcomes = queries.outcome_counts(connection, ids)
-    now = queries.now(connection, parts.database)
-    return [_document(row, uploads[row["id"]], dict(outcomes.get(row["id"], {})), now) for row in rows]
-
-
-def _document(
-    row: RowMapping, uploads: list[RowMapping], outcomes: dict[str, int], now: float
-) -> JobDocument:
-    counts = {outcome: outcomes.get(outcome, 0) for outcome in OUTCOMES}
-    counts["failed"] += sum(one["failed"] for one in uploads)
-    duplicates = sum(one["duplicates"] for one in uploads)
-    clips = sum(one["clips"] for one in uploads)
-    done = sum(counts.values()) + duplicates
-    return JobDocument(
-        id=row["id"],
-        name=row["name"],
-        state=row["state"],
-        model_version=row["model_version"],
-        threshold=row["threshold"],
-        created_at=_moment(row["created_at"]),
-        started_at=None if row["started_at"] is None else _moment(row["started_at"]),
-        ended_at=None if row["ended_at"] is None else _moment(row["ended_at"]),
-        uploads=[UploadDocument.model_validate(dict(one)) for one in uploads],
-        counts=Counts(clips=clips, done=done, duplicates=duplicates, **counts),
-        progress=_progress(row, uploads, clips, done, now),
-    )
-
-
-def _progress(row: RowMapping, uploads: list[RowMapping], clips: int, done: int, now: float) -> Progress:
-    """What is still packed is estimated from the bytes: as many clips a byte as so far."""
-    if row["started_at"] is None:
-        return Progress(fraction=0.0, clips_per_s=None, seconds_left=None)
-    seconds = max((row["ended_at"] or now) - row["started_at"], 1e-3)
-    rate = done / seconds
-    if row["ended_at"] is not None:
-        return Progress(fraction=1.0, clips_per_s=rate, seconds_left=0.0)
-    total = sum(one["bytes"] for one in uploads)
-    read = sum(one["bytes_read"] for one in uploads)
-    if not done or not read:
-        return Progress(fraction=0.0, clips_per_s=None, seconds_left=None)
-    expected = max(clips * total / read, done)
-    return Progress(fraction=done / expected, clips_per_s=rate, seconds_left=(expected - done) / rate)
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

@@ -8,12 +8,13 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 
-from api.jobs import JobDocument, JobId, show_job
+from api.jobs import JobId, show_job
 from api.models import aliases
 from api.parts import Parts, Wired
 from shared import lifecycle
 from shared.database.tables import upload
 from shared.emotion import registry
+from shared.status import JobDocument
 
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])

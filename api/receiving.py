@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from sqlalchemy import RowMapping, delete, insert, select, update
 from starlette.concurrency import run_in_threadpool
 
-from api.jobs import UploadDocument, find, lock_open_job
+from api.jobs import find, lock_open_job
 from api.parts import Parts
 from shared import archives
 from shared.database.tables import upload, upload_part
@@ -18,6 +18,7 @@ from shared.errors.requests import UploadExists, UploadOffset, UploadReplaced
 from shared.errors.surroundings import StoreFull
 from shared.errors.uploads import EmptyUpload, UploadTooLarge
 from shared.settings import MEBIBYTE
+from shared.status import UploadDocument
 from shared.storage import upload_key
 
 log = logging.getLogger(__name__)

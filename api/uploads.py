@@ -11,7 +11,7 @@ from sqlalchemy import insert, select
 from starlette.concurrency import run_in_threadpool
 
 from api import receiving
-from api.jobs import JobDocument, JobId, UploadDocument, documents, find, lock_open_job
+from api.jobs import JobId, find, lock_open_job
 from api.parts import Parts, Wired
 from api.receiving import Receiver
 from shared.database.tables import upload
@@ -25,6 +25,7 @@ from shared.errors.requests import (
     WrongRange,
 )
 from shared.errors.surroundings import StoreUnavailable
+from shared.status import JobDocument, UploadDocument, documents
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["uploads"])
 PRESIGNED_S = 3600
@@ -135,7 +136,7 @@ def add_source(job_id: JobId, request: SourceRequest, parts: Wired) -> JobDocume
         raise SourceEmpty(url=request.url)
     _insert_sources(parts, job_id, bucket, objects)
     with parts.database.read() as connection:
-        return documents(connection, parts, [find(connection, job_id)])[0]
+        return documents(connection, parts.database, [find(connection, job_id)])[0]
 
 
 def _insert_sources(parts: Parts, job_id: int, bucket: str, objects: list[tuple[str, int]]) -> None:
