@@ -8,6 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api import clips, health, jobs, labels, lifecycle, models, problems, results, uploads
+from api.limits import Limits, protocol
 from api.parts import connect
 from shared.settings import Settings
 
@@ -23,6 +24,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.parts = connect(settings)
     problems.install(app)
+    app.add_middleware(Limits, settings=settings)
     for module in (jobs, lifecycle, uploads, results, clips, labels, models, health):
         app.include_router(module.router)
     return app
@@ -40,6 +42,8 @@ def main() -> None:
         port=settings.api_port,
         log_level=settings.log_level.lower(),
         access_log=False,
+        http=protocol(settings),
+        limit_concurrency=settings.api_connections,
         timeout_graceful_shutdown=5,
     )
 

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from shared.errors.base import VoxmoodError
 
@@ -40,6 +41,11 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     return problem(422, "; ".join(places), "invalid_request")
 
 
+async def _gone(_: Request, _error: Exception) -> JSONResponse:
+    # Nobody reads this, and it is nobody's fault: the log need not say it.
+    return problem(400, "The request broke off inside its body.", "broken_off")
+
+
 async def _unexpected(_: Request, error: Exception) -> JSONResponse:
     log.exception("unexpected error", exc_info=error)
     return problem(500, "Something went wrong in the server; its log says what.", "internal_error")
@@ -50,4 +56,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(VoxmoodError, _expected)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected)

@@ -56,6 +56,19 @@ class Settings(BaseSettings):
         ge=1,
         description="uploads received at once; each holds one part and what the socket has sent ahead",
     )
+    header_timeout_s: float = Field(
+        default=10.0, gt=0, description="seconds in which a connection must bring the header of a request"
+    )
+    body_timeout_s: float = Field(
+        default=30.0,
+        gt=0,
+        description="seconds in which a body must bring, or a reader take, something; not all of it",
+    )
+    api_connections: int = Field(
+        default=500,
+        ge=10,
+        description="connections at once, a file each, of the 1,024 that a process has; more are told 503",
+    )
 
     # --- models --------------------------------------------------------------------------------
     models_dir: Path = Field(

@@ -115,3 +115,16 @@ class WrongFilter(VoxmoodError):
     """{value} is no {filter}. {allowed}"""
 
     status = 422
+
+
+class BodyTooLarge(VoxmoodError):
+    """This request's body has over {limit_bytes} bytes, the most that is read of it."""
+
+    status = 413
+
+
+class BodyStalled(VoxmoodError):
+    """This request's body brought less than {least} bytes in {seconds:g} s (VOXMOOD_BODY_TIMEOUT_S). Send it
+    again; an upload goes on where it broke off."""
+
+    status = 408
