@@ -42,6 +42,7 @@ JOB_STATES = ("open", "running", "done", "failed", "cancelled", "deleting")
 UPLOAD_STATES = ("receiving", "pending", "leased", "done", "failed")
 UNIT_STATES = ("pending", "leased", "done")
 OUTCOMES = ("classified", "rejected", "no_voice", "failed")
+WEBHOOK_STATES = ("waiting", "delivered", "given_up")
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
@@ -51,6 +52,21 @@ def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
 def _count(name: str) -> Column[int]:
     return Column(name, Integer, nullable=False, server_default=text("0"))
 
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("prefix", String(11), nullable=False, index=True, comment="how the key begins; in lists"),
+    Column("digest", String(64), nullable=False, unique=True, comment="SHA-256 of the key"),
+    Column("name", Text, nullable=False, server_default=text("''")),
+    Column("scopes", Text, nullable=False, comment="separated by spaces"),
+    Column("created_at", Seconds, nullable=False),
+    Column("expires_at", Seconds),
+    Column("last_used_at", Seconds, comment="to the minute"),
+    Column("revoked_at", Seconds),
+    sqlite_autoincrement=True,
+)
 
 job = Table(
     "job",
@@ -62,15 +78,20 @@ job = Table(
     Column("model_version", Text, nullable=False, comment="resolved at creation; never moves"),
     Column("threshold", Seconds, comment="the job's own; null: the version's"),
     Column("small", Boolean, nullable=False, server_default=text("false"), comment="takes the small queues"),
+    # No foreign key: SQLite cannot add one to a table that stands. Keys are revoked, never removed.
+    Column("key_id", Id, comment="the API key that made it; null: made without one"),
     Column("idempotency_key", Text, comment="of the request that made it"),
     Column("idempotency_digest", String(64), comment="SHA-256 of that request's body"),
     Column("created_at", Seconds, nullable=False),
     Column("started_at", Seconds),
     Column("ended_at", Seconds),
     _one_of("state", JOB_STATES),
-    Index("uq_job_idempotency_key", "idempotency_key", unique=True),
+    # Unique for each API key; null is like no other null, so those without one have an index of their own.
+    Index("uq_job_key_id_idempotency_key", "key_id", "idempotency_key", unique=True),
+    Index("uq_job_idempotency_key", "idempotency_key", unique=True, sqlite_where=text("key_id IS NULL"),
+          postgresql_where=text("key_id IS NULL")),
     sqlite_autoincrement=True,
-)
+)  # fmt: skip
 
 upload = Table(
     "upload",
@@ -96,6 +117,9 @@ upload = Table(
     Column("multipart_id", Text, comment="the store's name for an upload in parts that is being received"),
     Column("expected_bytes", BigInteger, comment="as the client announced"),
     Column("touched_at", Seconds, comment="last part received; an hour later it counts as given up"),
+    Column("crashes", Integer, nullable=False, server_default=text("0"), comment="since the last boundary"),
+    Column("returns", Integer, nullable=False, server_default=text("0"), comment="leases given back"),
+    Column("not_before", Seconds, comment="a pause after something outside failed; null: now"),
     _one_of("state", UPLOAD_STATES),
     UniqueConstraint("job_id", "name"),
     Index("ix_upload_waiting", "state", "rung_at", sqlite_where=text("state IN ('pending', 'leased')"),
@@ -168,6 +192,8 @@ unit = Table(
     Column("rung_at", Seconds),
     Column("crashes", Integer, nullable=False, server_default=text("0"), comment="children lost to it"),
     *(_count(outcome) for outcome in OUTCOMES),
+    Column("returns", Integer, nullable=False, server_default=text("0"), comment="leases given back"),
+    Column("not_before", Seconds, comment="a pause after something outside failed; null: now"),
     _one_of("state", UNIT_STATES),
     UniqueConstraint("shard_id", "model_version"),
     Index("ix_unit_waiting", "state", "rung_at", sqlite_where=text("state IN ('pending', 'leased')"),
@@ -266,3 +292,19 @@ alias = Table(
     Column("version", Text, nullable=False),
     Column("moved_at", Seconds, nullable=False),
 )
+
+webhook = Table(
+    "webhook",
+    metadata,
+    Column("job_id", Id, ForeignKey("job.id"), primary_key=True, autoincrement=False),
+    Column("url", Text, nullable=False),
+    Column("private", Boolean, nullable=False, comment="whether it may lead into a private network"),
+    Column("state", String(16), nullable=False, server_default=text("'waiting'")),
+    Column("event_id", Text, comment="of the job's last end; null: it has not ended yet"),
+    _count("attempts"),
+    Column("due_at", Seconds, comment="when to try; null: nothing is owed"),
+    Column("error", Text, comment="why the last try failed"),
+    _one_of("state", WEBHOOK_STATES),
+    Index("ix_webhook_due_at", "due_at", sqlite_where=text("due_at IS NOT NULL"),
+          postgresql_where=text("due_at IS NOT NULL")),
+)  # fmt: skip
