@@ -1,0 +1,16 @@
+"""Waiting for what other processes do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+
+def wait_for(
+    condition: Callable[[], object], limit_s: float = 30.0, otherwise: str = "waited in vain"
+) -> None:
+    """Look every 50 ms until the condition is true; an AssertionError with `otherwise` after `limit_s`."""
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.05)
