@@ -53,6 +53,21 @@ def _count(name: str) -> Column[int]:
     return Column(name, Integer, nullable=False, server_default=text("0"))
 
 
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("prefix", String(11), nullable=False, index=True, comment="how the key begins; in lists"),
+    Column("digest", String(64), nullable=False, unique=True, comment="SHA-256 of the key"),
+    Column("name", Text, nullable=False, server_default=text("''")),
+    Column("scopes", Text, nullable=False, comment="separated by spaces"),
+    Column("created_at", Seconds, nullable=False),
+    Column("expires_at", Seconds),
+    Column("last_used_at", Seconds, comment="to the minute"),
+    Column("revoked_at", Seconds),
+    sqlite_autoincrement=True,
+)
+
 job = Table(
     "job",
     metadata,
@@ -63,15 +78,20 @@ job = Table(
     Column("model_version", Text, nullable=False, comment="resolved at creation; never moves"),
     Column("threshold", Seconds, comment="the job's own; null: the version's"),
     Column("small", Boolean, nullable=False, server_default=text("false"), comment="takes the small queues"),
+    # No foreign key: SQLite cannot add one to a table that stands. Keys are revoked, never removed.
+    Column("key_id", Id, comment="the API key that made it; null: made without one"),
     Column("idempotency_key", Text, comment="of the request that made it"),
     Column("idempotency_digest", String(64), comment="SHA-256 of that request's body"),
     Column("created_at", Seconds, nullable=False),
     Column("started_at", Seconds),
     Column("ended_at", Seconds),
     _one_of("state", JOB_STATES),
-    Index("uq_job_idempotency_key", "idempotency_key", unique=True),
+    # Unique for each API key; null is like no other null, so those without one have an index of their own.
+    Index("uq_job_key_id_idempotency_key", "key_id", "idempotency_key", unique=True),
+    Index("uq_job_idempotency_key", "idempotency_key", unique=True, sqlite_where=text("key_id IS NULL"),
+          postgresql_where=text("key_id IS NULL")),
     sqlite_autoincrement=True,
-)
+)  # fmt: skip
 
 upload = Table(
     "upload",
@@ -97,6 +117,9 @@ upload = Table(
     Column("multipart_id", Text, comment="the store's name for an upload in parts that is being received"),
     Column("expected_bytes", BigInteger, comment="as the client announced"),
     Column("touched_at", Seconds, comment="last part received; an hour later it counts as given up"),
+    Column("crashes", Integer, nullable=False, server_default=text("0"), comment="since the last boundary"),
+    Column("returns", Integer, nullable=False, server_default=text("0"), comment="leases given back"),
+    Column("not_before", Seconds, comment="a pause after something outside failed; null: now"),
     _one_of("state", UPLOAD_STATES),
     UniqueConstraint("job_id", "name"),
     Index("ix_upload_waiting", "state", "rung_at", sqlite_where=text("state IN ('pending', 'leased')"),
@@ -169,6 +192,8 @@ unit = Table(
     Column("rung_at", Seconds),
     Column("crashes", Integer, nullable=False, server_default=text("0"), comment="children lost to it"),
     *(_count(outcome) for outcome in OUTCOMES),
+    Column("returns", Integer, nullable=False, server_default=text("0"), comment="leases given back"),
+    Column("not_before", Seconds, comment="a pause after something outside failed; null: now"),
     _one_of("state", UNIT_STATES),
     UniqueConstraint("shard_id", "model_version"),
     Index("ix_unit_waiting", "state", "rung_at", sqlite_where=text("state IN ('pending', 'leased')"),
