@@ -6,8 +6,9 @@ samples are read in blocks and downmixed block by block, so a decode holds littl
 
 from __future__ import annotations
 
+import errno
+import io
 from dataclasses import dataclass
-from io import BytesIO
 from typing import BinaryIO, Self, cast
 
 import numpy as np
@@ -82,7 +83,7 @@ def decode(
     NotFinite, UnlikelyHeader, NeedsAv, Unreadable. What the source raises is no fault of the recording (a
     store that is gone, a lost lease) and is raised as it is.
     """
-    watched = _WatchedSource(BytesIO(source) if isinstance(source, bytes) else source)
+    watched = _WatchedSource(io.BytesIO(source) if isinstance(source, bytes) else source)
     try:
         with _opened(watched, path) as file:
             native_rate = file.samplerate
@@ -184,11 +185,14 @@ class _WatchedSource:
         buffer = bytearray(size)
         return bytes(buffer[: self.readinto(memoryview(buffer))])
 
-    def seek(self, offset: int, whence: int = 0) -> int:
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """-1 where only damaged headers point: before the beginning, or farther than files can be."""
         try:
-            return self._file.seek(offset, whence)
+            base = 0 if whence == io.SEEK_SET else self._file.seek(0, whence)
+            return self._file.seek(base + offset) if base + offset >= 0 else -1
         except Exception as failure:
-            self.failure = failure
+            if getattr(failure, "errno", None) != errno.EINVAL:
+                self.failure = failure
             return -1
 
     def tell(self) -> int:

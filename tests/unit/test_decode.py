@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import librosa
 import numpy as np
@@ -28,7 +30,7 @@ from tests.audio_builders import chunk, encoded, format_chunk, pcm16, rf64, riff
 LIMITS = DecodeLimits.of(Settings())
 
 
-def decode_start(source: bytes | io.BytesIO, path: str = "a.wav", seconds: float | None = 3.0) -> Recording:
+def decode_start(source: bytes | BinaryIO, path: str = "a.wav", seconds: float | None = 3.0) -> Recording:
     return decode(source, path, sampling_rate=16000, seconds=seconds, limits=LIMITS)
 
 
@@ -309,6 +311,21 @@ class GoneStore(io.BytesIO):
         if self.tell() > 40_000:
             raise ConnectionError("the store is gone")
         return super().read(size)
+
+
+def test_a_header_that_points_before_the_file_or_far_behind_it_is_no_failure_of_the_source(
+    tmp_path: Path,
+) -> None:
+    voice = speech_like("happy", 16000, 0.3, seed=1)
+    aiff = written(voice, 16000, "AIFF", "ULAW").replace(b"ulaw\0\0SSND", b"ulaw\0\xff\0\0\0D")[:194]
+    with pytest.raises(NotAudio):
+        decode_start(aiff)
+    w64 = bytearray(written(voice, 16000, "W64", "PCM_16"))
+    struct.pack_into("<Q", w64, w64.find(b"data") + 16, 2**62)
+    file = tmp_path / "far.w64"
+    file.write_bytes(w64)
+    with file.open("rb") as source:
+        assert len(decode_start(source).samples) == len(voice)
 
 
 def test_what_the_source_raises_is_not_blamed_on_the_recording() -> None:
