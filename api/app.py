@@ -21,6 +21,7 @@ def create_app(settings: Settings) -> FastAPI:
         summary="Bulk emotion classification for archives of speech and song",
         description="Create a job, PUT its uploads, start it, then poll it and read its results.",
         openapi_url="/v1/openapi.json",
+        responses=problems.RESPONSES,
     )
     app.state.parts = connect(settings)
     problems.install(app)

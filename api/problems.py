@@ -4,17 +4,37 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
-from typing import cast
+from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from shared.errors.base import VoxmoodError
 
 log = logging.getLogger(__name__)
+
+
+class Problem(BaseModel):
+    """What every error says (RFC 9457); some have more members."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = Field(description="a sentence for a person")
+    code: str = Field(description="the same for programs: unknown_job, upload_too_large, …")
+
+
+# For the OpenAPI document: FastAPI would announce its own form of errors, which is never sent.
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {
+        "description": "Refused; `detail` says why",
+        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+    }
+}
 
 
 def problem(status: int, detail: str, code: str, **members: object) -> JSONResponse:
