@@ -11,6 +11,7 @@ import numpy as np
 from shared.audio.decode import DecodeLimits, Recording, decode
 from shared.audio.features import Floats, features, fixed_length
 from shared.emotion.backend import load_keras
+from shared.emotion.provenance import check_archive
 from shared.emotion.registry import MODEL, Folders, Manifest, folder_of, verify
 from shared.emotion.rejection import CLASSIFIED, FAILED, NO_VOICE, REJECTED, message
 from shared.errors.recordings import ClipError
@@ -75,11 +76,13 @@ class Classifier:
         """Verify a version's files and load its network; the first load in a process imports TensorFlow.
 
         threads: for TensorFlow, see load_keras; limits: those of the settings unless given.
-        Raises UnknownModel or DamagedModel.
+        Raises UnknownModel, DamagedModel or UnsafeModel.
         """
         manifest = verify(models, version)
+        file = folder_of(models, version) / MODEL
+        check_archive(file)
         keras = load_keras(threads)
-        network = keras.models.load_model(folder_of(models, version) / MODEL, compile=False, safe_mode=True)
+        network = keras.models.load_model(file, compile=False, safe_mode=True)
         return cls(manifest, network, limits or DecodeLimits.of(Settings()))
 
     def warm(self, batch_clips: int = BATCH_CLIPS) -> None:

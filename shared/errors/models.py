@@ -24,6 +24,18 @@ class DamagedModel(VoxmoodError):
     """Model version {version} is damaged: {reason}. Restore its folder {folder}."""
 
 
+class UnsafeModel(VoxmoodError):
+    """{file} is not loaded: it names {what}, and a model may name nothing but layers that Keras itself brings
+    and that run no code of the file's own. Train the version anew, or take it from where it came."""
+
+
+class ModelReplaced(VoxmoodError):
+    """Model version {version} has other weights now than when this database met it; a version never changes.
+    Restore its folder, or give the new weights a version name of their own."""
+
+    status = 409
+
+
 class UnknownNetwork(VoxmoodError):
     """There is no network {network}. There are: {known}."""
 

@@ -1,0 +1,139 @@
+"""Weights are loaded only if they are those that the version is known by, and bring no code."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.version import Version
+
+from shared.database import upgrade
+from shared.database.sessions import Database
+from shared.emotion import provenance, registry
+from shared.emotion.backend import load_keras
+from shared.emotion.classifier import Classifier
+from shared.emotion.registry import MANIFEST, MODEL, sha256
+from shared.errors.models import DamagedModel, ModelReplaced, UnsafeModel
+from shared.settings import REPOSITORY
+
+SHIPPED = REPOSITORY / "saved_models"
+VERSION = "seed-v6"
+UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    shutil.copytree(SHIPPED / VERSION, tmp_path / VERSION)
+    return tmp_path
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = Database(f"sqlite:///{tmp_path / 'voxmood.db'}")
+    upgrade.upgrade(made)
+    yield made
+    made.close()
+
+
+def replace_weights(models: Path, archive: Path) -> None:
+    """As one does who may write into the folder: the manifest says what the files are."""
+    folder = models / VERSION
+    shutil.copyfile(archive, folder / MODEL)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["files"][MODEL] = sha256(folder / MODEL)
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+def test_what_ships_names_only_layers_of_keras() -> None:
+    for version in registry.versions(SHIPPED):
+        provenance.check_archive(SHIPPED / version / MODEL)
+
+
+def test_a_model_with_a_lambda_is_refused_before_keras_reads_it(models: Path, tmp_path: Path) -> None:
+    keras = load_keras()
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lambda values: values * 2)])
+    network.save(tmp_path / "lambda.keras")
+    with pytest.raises(UnsafeModel, match="Lambda"):
+        provenance.check_archive(tmp_path / "lambda.keras")
+    replace_weights(models, tmp_path / "lambda.keras")
+    with pytest.raises(UnsafeModel, match="model.keras is not loaded: it names"):
+        Classifier.load(models, VERSION)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"module": "builtins", "class_name": "function", "config": "eval"},
+        {"module": "os", "class_name": "system", "config": {}},
+        {"module": "keras.layers", "class_name": "TFSMLayer", "config": {"filepath": "/elsewhere"}},
+        {"module": "keras.layers", "class_name": "Dense", "registered_name": "Mine>Dense", "config": {}},
+        {"class_name": "Dense", "config": {}},
+    ],
+)
+def test_a_model_that_names_code_from_elsewhere_is_refused(tmp_path: Path, named: dict[str, object]) -> None:
+    file = tmp_path / MODEL
+    with zipfile.ZipFile(SHIPPED / VERSION / MODEL) as sound, zipfile.ZipFile(file, "w") as made:
+        config = json.loads(sound.read("config.json"))
+        config["config"]["layers"][3]["config"]["activation"] = named
+        made.writestr("config.json", json.dumps(config))
+    with pytest.raises(UnsafeModel, match=str(named["class_name"])):
+        provenance.check_archive(file)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x05\x06" + bytes(18)])
+def test_what_is_no_model_archive_is_refused_with_a_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / MODEL).write_bytes(content)
+    with pytest.raises(UnsafeModel, match="no readable config.json"):
+        provenance.check_archive(tmp_path / MODEL)
+
+
+def test_changed_weights_are_refused(models: Path) -> None:
+    with (models / VERSION / MODEL).open("ab") as file:
+        file.write(b"\x00")
+    with pytest.raises(DamagedModel, match="model.keras has changed"):
+        Classifier.load(models, VERSION)
+
+
+def test_a_version_whose_weights_the_database_knows_otherwise_is_refused(
+    models: Path, database: Database
+) -> None:
+    provenance.confirm(database, registry.verify(models, VERSION))
+    provenance.confirm(database, registry.verify(models, VERSION))
+    other = models / "other.keras"
+    shutil.copyfile(models / VERSION / MODEL, other)
+    with zipfile.ZipFile(other, "a") as archive:
+        archive.comment = b"another"
+    replace_weights(models, other)
+    changed = registry.verify(models, VERSION)  # the folder alone has nothing to say against it
+    with pytest.raises(ModelReplaced, match="seed-v6 has other weights now"):
+        provenance.confirm(database, changed)
+
+
+def test_no_code_reads_pickles() -> None:
+    found = {}
+    for folder in ("api", "workers", "shared", "infra"):
+        for file in (REPOSITORY / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                names = []
+                if isinstance(node, ast.Import):
+                    names = [alias.name for alias in node.names]
+                elif isinstance(node, ast.ImportFrom):
+                    names = [node.module or ""]
+                elif isinstance(node, ast.keyword):
+                    assert node.arg != "allow_pickle", file
+                elif isinstance(node, ast.Attribute) and file.name == "publication.py":
+                    assert ast.unparse(node) not in {"pickle.load", "pickle.loads", "pickle.Unpickler"}
+                if UNSAFE & {name.partition(".")[0] for name in names}:
+                    found[file.relative_to(REPOSITORY).as_posix()] = names
+    # It writes labels.pkl as the seed did, for those who have the seed's programs; nothing here reads it.
+    assert found == {"shared/emotion/publication.py": ["pickle"]}
+
+
+def test_keras_is_new_enough_to_keep_its_promises_about_safe_mode() -> None:
+    assert Version(metadata.version("keras")) >= Version("3.15")
