@@ -26,6 +26,7 @@ import redis
 from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from sqlalchemy import NullPool, Row, create_engine, text
 
 from infra.stack import parts
 from infra.stack.ports import LOOPBACK, Ports, remove_store_sockets
@@ -34,6 +35,7 @@ from shared.processes import die_with_parent
 
 VOXMOOD = Path(sys.executable).with_name("voxmood")
 NOBODY = 65534  # PostgreSQL refuses to run as root
+DATABASE = "VOXMOOD_TEST_DATABASE"  # sqlite or postgresql: what each stack of the tests runs on
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,13 @@ class Stack:
 
     @property
     def database_url(self) -> str:
-        return self.record.database_url
+        return self.record.database_url  # nothing is masked: the tests' PostgreSQL trusts the loopback
+
+    def query(self, statement: str, **values: object) -> list[Row[Any]]:
+        """The rows that this SQL gives; values by their names, as in `:job`."""
+        engine = create_engine(self.database_url, poolclass=NullPool)
+        with engine.connect() as connection:
+            return list(connection.execute(text(statement), values))
 
     def voxmood(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run `voxmood` with these arguments; it need not succeed."""
@@ -122,15 +130,18 @@ def running_stack(state: Path, *arguments: str, **settings: str) -> Iterator[Sta
     """A real `voxmood up --detach` on this state folder; settings: VOXMOOD_… of its own."""
     unset = {"PYTHONDONTWRITEBYTECODE", *(name for name in os.environ if name.startswith("VOXMOOD_"))}
     env = {name: value for name, value in os.environ.items() if name not in unset}
-    # Sentences are not broken into lines of 80 characters.
-    stack = Stack(state, {**env, **settings, "VOXMOOD_STATE": str(state), "COLUMNS": "400"})
-    _prefer_unusual_ports(state)
-    try:
-        stack.up(*arguments)
-        yield stack
-    finally:
-        if StateFolder(state).held():
-            stack.down()
+    with contextlib.ExitStack() as beside:
+        if os.environ.get(DATABASE, "sqlite") == "postgresql" and "VOXMOOD_DATABASE_URL" not in settings:
+            settings["VOXMOOD_DATABASE_URL"] = beside.enter_context(running_postgres())
+        # Sentences are not broken into lines of 80 characters.
+        stack = Stack(state, {**env, **settings, "VOXMOOD_STATE": str(state), "COLUMNS": "400"})
+        _prefer_unusual_ports(state)
+        try:
+            stack.up(*arguments)
+            yield stack
+        finally:
+            if StateFolder(state).held():
+                stack.down()
 
 
 def _prefer_unusual_ports(state: Path) -> None:
@@ -169,41 +180,79 @@ def running_store(bucket: str = "voxmood") -> Iterator[Store]:
         remove_store_sockets(ports.values())
 
 
-@contextmanager
-def running_postgres() -> Iterator[str]:
-    """A PostgreSQL cluster for throwing away; yields the SQLAlchemy address of its database `postgres`."""
-    with _folder("postgres") as folder, _ports("postgres") as ports:
-        programs = _reachable_postgres(folder)
-        user = {}
+class Postgres:
+    """A PostgreSQL cluster for throwing away, that can be ended and started again on its data."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self._folder = folder
+        self._programs = _reachable_postgres(folder)
+        self._user: dict[str, Any] = {}
         if os.geteuid() == 0:
             os.chown(folder, NOBODY, NOBODY)
-            user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-        data = folder / "data"
-        initdb = [programs / "initdb", "-D", data, "-U", "app", "-A", "trust", "--no-sync"]
+            self._user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+        self._settings = {
+            "listen_addresses": LOOPBACK,
+            "port": port,
+            "unix_socket_directories": folder,
+            "fsync": "off",
+            "max_connections": 100,
+        }
+        self._address = f"//app@{LOOPBACK}:{port}/postgres"
+        self.url = f"postgresql+psycopg:{self._address}"
+        initdb = [self._programs / "initdb", "-D", folder / "data", "-U", "app", "-A", "trust", "--no-sync"]
         done = subprocess.run(
             [*map(str, initdb), "-E", "UTF8", "--locale=C"],
-            **user,
+            **self._user,
             cwd=folder,
             capture_output=True,
             text=True,
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        settings = {
-            "listen_addresses": LOOPBACK,
-            "port": ports["postgres"],
-            "unix_socket_directories": folder,
-            "fsync": "off",
-            "max_connections": 60,
-        }
-        argv = [str(programs / "postgres"), "-D", str(data)]
-        for name, value in settings.items():
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def connect(self) -> psycopg.Connection:
+        """A connection of one's own, without a pool."""
+        return psycopg.connect(f"postgresql:{self._address}", autocommit=True)
+
+    def start(self) -> None:
+        """Start it on its data, and wait until it answers."""
+        argv = [str(self._programs / "postgres"), "-D", str(self._folder / "data")]
+        for name, value in self._settings.items():
             argv += ["-c", f"{name}={value}"]
-        address = f"//app@{LOOPBACK}:{ports['postgres']}/postgres"
-        # SIGINT is PostgreSQL's fast stop: it does not wait until clients have gone.
-        with _running(argv, folder, {}, stop=signal.SIGINT, **user):
-            _wait(lambda: psycopg.connect(f"postgresql:{address}").close(), psycopg.OperationalError, folder)
-            yield f"postgresql+psycopg:{address}"
+
+        def answers() -> None:
+            # After kill -9 of the first process, the last one's end frees the shared memory a moment later.
+            if self._process is None or self._process.poll() is not None:
+                self._process = _started(argv, self._folder, {}, signal.SIGINT, **self._user)
+            self.connect().close()
+
+        _wait(answers, psycopg.OperationalError, self._folder)
+
+    def end(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT: its fast stop, which does not wait until clients have gone. SIGKILL: as a power cut."""
+        if self._process is not None:
+            _ended(self._process, how)
+            self._process = None
+
+
+@contextmanager
+def own_postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL that the test may end and start again."""
+    with _folder("postgres") as folder, _ports("postgres") as ports:
+        server = Postgres(folder, ports["postgres"])
+        server.start()
+        try:
+            yield server
+        finally:
+            server.end()
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """A PostgreSQL cluster for throwing away; yields the SQLAlchemy address of its database `postgres`."""
+    with own_postgres() as server:
+        yield server.url
 
 
 @contextmanager
@@ -266,34 +315,43 @@ def _ports(*names: str) -> Iterator[dict[str, int]]:
 
 @contextmanager
 def _running(
+    argv: tuple[str, ...] | list[str], folder: Path, environment: Mapping[str, str]
+) -> Iterator[None]:
+    process = _started(argv, folder, environment, signal.SIGTERM)
+    try:
+        yield
+    finally:
+        _ended(process, signal.SIGTERM)
+
+
+def _started(
     argv: tuple[str, ...] | list[str],
     folder: Path,
     environment: Mapping[str, str],
-    *,
-    stop: int = signal.SIGTERM,
-    **options: object,
-) -> Iterator[None]:
+    at_parents_end: signal.Signals,
+    **options: Any,
+) -> subprocess.Popen[bytes]:
     parent = os.getpid()
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=folder,
             env={**os.environ, **environment},
-            preexec_fn=lambda: die_with_parent(parent, stop),
+            preexec_fn=lambda: die_with_parent(parent, at_parents_end),
             **options,
         )
+
+
+def _ended(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+    process.send_signal(how)
     try:
-        yield
-    finally:
-        process.send_signal(stop)
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait(

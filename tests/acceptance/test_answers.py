@@ -7,7 +7,6 @@ import io
 import json
 import os
 import pty
-import sqlite3
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -52,16 +51,16 @@ def test_pages_csv_jsonl_parquet_and_the_view_agree_row_for_row(api: Api, job: i
         for name, value in row.items():
             formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t"))
             assert got[name] == ("'" if formula else "") + ("" if value is None else str(value))
-    database = sqlite3.connect(stack.database_url.removeprefix("sqlite:///"))
-    database.row_factory = sqlite3.Row
     seen = {}
-    for view in database.execute("SELECT * FROM results WHERE job = ?", [job]):
-        probabilities = json.loads(view["probabilities"] or "{}")
+    for row in stack.query("SELECT * FROM results WHERE job = :job", job=job):
+        view = row._mapping
+        probabilities = view["probabilities"] or {}
+        if isinstance(probabilities, str):  # SQLite has no type of its own for JSON
+            probabilities = json.loads(probabilities)
         seen[view["clip_id"]] = {
             name: probabilities.get(name[2:]) if name.startswith("p_") else view[name] for name in whole[0]
         }
         assert view["job_model_version"] == view["model_version"]
-    database.close()
     assert seen == {row["clip_id"]: row for row in whole}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import sqlite3
 
 import httpx
 import pytest
@@ -53,14 +52,10 @@ def test_csv_jsonl_the_view_and_pages_agree(api: Api, job: int, stack) -> None:
     assert all(name.startswith("p_") for name in columns[11:])
     for row, text in zip(whole, exported, strict=True):
         assert {name: "" if row[name] is None else str(row[name]) for name in columns} == text
-    database = sqlite3.connect(stack.database_url.removeprefix("sqlite:///"))
-    seen = database.execute(
-        "SELECT path, outcome, confidence, clip_id FROM results WHERE job = ? ORDER BY clip_id", [job]
-    )
-    assert sorted(seen) == sorted(
+    seen = stack.query("SELECT path, outcome, confidence, clip_id FROM results WHERE job = :job", job=job)
+    assert sorted(map(tuple, seen)) == sorted(
         (row["path"], row["outcome"], row["confidence"], row["clip_id"]) for row in whole
     )
-    database.close()
 
 
 def test_a_job_has_counts_rate_and_uploads(api: Api, job: int) -> None:

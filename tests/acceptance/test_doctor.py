@@ -26,7 +26,7 @@ def test_a_sound_stack_has_no_problem(stack) -> None:
         assert f"The {part}, asked by the API, answers" in says
     for address in (f"The API at {stack.api_url}", stack.flower_url, stack.record.page_url):
         assert f"{address} answers" in says
-    assert any("schema" in line and "voxmood.db" in line for line in says)
+    assert any("schema" in line and stack.database_url in line for line in says)
     assert "No stack" not in str(found)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -88,19 +87,17 @@ def test_a_cancelled_job_is_retried_to_its_end(stack: Stack, api: Api) -> None:
 def test_nothing_of_a_deleted_job_is_left(stack: Stack, api: Api) -> None:
     document = api.run({"in.zip": zip_of({f"{n}.wav": unique_clip(n) for n in range(5)})})
     job = document["id"]
-    database = sqlite3.connect(stack.database_url.removeprefix("sqlite:///"))
-    key = database.execute("SELECT key FROM job WHERE id = ?", [job]).fetchone()[0]
+    key = stack.query("SELECT key FROM job WHERE id = :job", job=job)[0].key
     assert stack.voxmood("delete", str(job), "--yes").returncode == 0
     deadline = time.monotonic() + 30
     while api.http.get(f"/v1/jobs/{job}").status_code != httpx.codes.NOT_FOUND:
         assert time.monotonic() < deadline, "the job is still there"
         time.sleep(0.2)
     for table in ("upload", "shard", "clip", "unit"):
-        assert database.execute(f"SELECT count(*) FROM {table} WHERE job_id = ?", [job]).fetchone() == (0,)
-    assert database.execute("SELECT count(*) FROM results WHERE job = ?", [job]).fetchone() == (0,)
+        assert stack.query(f"SELECT count(*) FROM {table} WHERE job_id = :job", job=job) == [(0,)]
+    assert stack.query("SELECT count(*) FROM results WHERE job = :job", job=job) == [(0,)]
     orphans = "SELECT count(*) FROM prediction WHERE clip_id NOT IN (SELECT id FROM clip)"
-    assert database.execute(orphans).fetchone() == (0,)
-    database.close()
+    assert stack.query(orphans) == [(0,)]
     storage = store_of(stack)
     assert [keys for keys in storage.older_than(job_prefix(key), -60) if keys] == []
     password = StateFolder(stack.state).credentials().queue_password

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from pathlib import Path
 
@@ -57,10 +56,8 @@ def test_after_kill_9_of_everything_in_the_middle_the_next_up_goes_on(
     document = api.wait(job, 240)
     assert document["state"] == "done"
     check_rows(api, job, ravdess)
-    database = sqlite3.connect(own_stack.database_url.removeprefix("sqlite:///"))
-    counts = database.execute("SELECT count(*), count(DISTINCT clip_id) FROM results WHERE job = ?", [job])
-    assert counts.fetchone() == (len(ravdess), len(ravdess))
-    database.close()
+    statement = "SELECT count(*), count(DISTINCT clip_id) FROM results WHERE job = :job"
+    assert own_stack.query(statement, job=job) == [(len(ravdess), len(ravdess))]
 
 
 def test_every_original_file_gets_an_outcome(api: Api) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -100,8 +99,7 @@ def test_each_part_that_is_killed_comes_back(own_stack: Stack) -> None:
 
 
 def test_kill_9_of_the_supervisor_leaves_no_process_and_the_next_up_goes_on(own_stack: Stack) -> None:
-    with sqlite3.connect(own_stack.database_url.removeprefix("sqlite:///")) as database:
-        tables = database.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    jobs = own_stack.query("SELECT id, state FROM job ORDER BY id")
     addresses = own_stack.record.ports
     supervisor = own_stack.record.supervisor
     assert supervisor is not None
@@ -110,8 +108,7 @@ def test_kill_9_of_the_supervisor_leaves_no_process_and_the_next_up_goes_on(own_
     assert own_stack.voxmood("down").returncode == 1, "nothing runs, and nothing is left"
     own_stack.up("--workers", "1")
     assert own_stack.record.ports == addresses
-    with sqlite3.connect(own_stack.database_url.removeprefix("sqlite:///")) as database:
-        assert database.execute("SELECT count(*) FROM sqlite_master").fetchall() == tables
+    assert own_stack.query("SELECT id, state FROM job ORDER BY id") == jobs
 
 
 def test_sigterm_leaves_no_process(own_stack: Stack) -> None:
