@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.faults.planting import environment
 from tests.servers import (
     Stack,
     Store,
@@ -26,10 +27,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack that tests may kill, beside the session's; its jobs have many shards, its leases are short."""
-    settings = {"VOXMOOD_SHARD_CLIPS": "16", "VOXMOOD_LEASE_S": "3"}
-    state = tmp_path_factory.mktemp("own") / "state"
-    with running_stack(state, "--workers", "2", **settings) as running:
+    """A stack that tests may kill, beside the session's, with places for faults (tests/faults/planting.py).
+
+    Its jobs have many shards, its leases are short, and what is lost is soon found again.
+    """
+    folder = tmp_path_factory.mktemp("own")
+    settings = {"VOXMOOD_SHARD_CLIPS": "16", "VOXMOOD_LEASE_S": "3", "VOXMOOD_SWEEP_EVERY_S": "1"}
+    planted = environment(folder / "planted")
+    with running_stack(folder / "state", "--workers", "2", **settings, **planted) as running:
         yield running
 
 
