@@ -14,7 +14,7 @@ from typing import Any
 
 from billiard.einfo import ExceptionInfo
 from celery import signals
-from celery.exceptions import TimeLimitExceeded, WorkerLostError
+from celery.exceptions import WorkerLostError
 from celery.worker.request import Request
 
 from shared import leases, retraining
@@ -71,7 +71,8 @@ class UnitRequest(Request):
     def on_failure(
         self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False
     ) -> Any:
-        if isinstance(exc_info.exception, WorkerLostError | TimeLimitExceeded):
+        # The exception itself is wrapped (billiard.einfo.ExceptionWithTraceback) where the pool made it.
+        if exc_info.type is WorkerLostError:
             self._record_crash()
         return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
 
