@@ -10,6 +10,9 @@ exactly once in effect, whatever dies or is delivered twice, as long as the data
   never by a timer, so that one that hangs loses its lease.
 - Whatever a worker commits goes through `fence` first: its lease must still be its own (same
   `attempts`) and the job still running. Otherwise `LeaseLost`, and the work is dropped.
+- Whoever cannot go on gives the lease back: at once where a worker is asked to end, after a pause that
+  grows (`not_before`) where store or database failed. `returns` counts both: they are no evidence that
+  the work itself is bad, as `attempts - returns` and `crashes` are.
 - `sweep` gives expired leases back and rings again what waits unheard. It is the one recovery path.
 - Whoever changes a job's state or adds work locks the job's row first (`lock_job`). SQLite's
   BEGIN IMMEDIATE does the same for the whole database.
@@ -19,6 +22,8 @@ All times are the database's clock, in seconds.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,9 +33,13 @@ from shared.database.sessions import Database
 from shared.database.tables import clip, job, shard, unit, upload
 from shared.doorbell import CLASSIFY, UNPACK, Bell, queue_of
 
+from shared.retries import jittered
 # What a sweep rings at most, so that a tick stays short whatever waits.
 SWEEP_LIMIT = 1000
 
+# The pause after the first failure of something outside, and the longest.
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
 
 class LeaseLost(Exception):
     """Another worker has this work now, or its job no longer runs: drop everything."""
@@ -45,29 +54,35 @@ class Lease:
     job_id: int
     attempts: int
 
+    returns: int  # earlier leases of this row that were given back
+    crashes: int
 
 def _job_runs(table: Table) -> ColumnElement[bool]:
     return exists().where(job.c.id == table.c.job_id, job.c.state == "running")
 
 
 def take(database: Database, table: Table, row_id: int, lease_s: float) -> Lease | None:
-    """Lease a row for `lease_s` seconds; None when there is nothing to do on it."""
+def _is_due(database: Database, table: Table) -> ColumnElement[bool]:
+    return or_(table.c.not_before.is_(None), table.c.not_before < database.clock)
+
+
+    """Lease a row for `lease_s` seconds; None when there is nothing to do on it, or not yet."""
     expired = and_(table.c.state == "leased", table.c.lease_until < database.clock)
     statement = (
         update(table)
-        .where(table.c.id == row_id, _job_runs(table), or_(table.c.state == "pending", expired))
+        .where(table.c.id == row_id, _job_runs(table))
+        .where(or_(and_(table.c.state == "pending", _is_due(database, table)), expired))
         .values(state="leased", lease_until=database.clock + lease_s, attempts=table.c.attempts + 1)
-        .returning(table.c.job_id, table.c.attempts)
+        .returning(table.c.job_id, table.c.attempts, table.c.returns, table.c.crashes)
     )
-    with database.write() as connection:
-        row = connection.execute(statement).one_or_none()
-    return None if row is None else Lease(table, row_id, row.job_id, row.attempts)
+    row = database.write_again(lambda connection: connection.execute(statement).one_or_none())
+    return None if row is None else Lease(table, row_id, *row)
 
 
 def renew(database: Database, lease: Lease, lease_s: float) -> None:
     """Hold the lease for another `lease_s` seconds, or raise `LeaseLost`."""
-    with database.write() as connection:
-        fence(connection, lease, lease_until=database.clock + lease_s)
+    until = database.clock + lease_s
+    database.write_again(lambda connection: fence(connection, lease, lease_until=until))
 
 
 def fence(connection: Connection, lease: Lease, *conditions: ColumnElement[bool], **values: Any) -> None:
@@ -85,20 +100,43 @@ def fence(connection: Connection, lease: Lease, *conditions: ColumnElement[bool]
         raise LeaseLost
 
 
-def give_back(database: Database, lease: Lease) -> None:
-    """Set the row to pending at once, for a worker that cannot go on; a lost lease is left alone."""
-    try:
-        with database.write() as connection:
-            fence(connection, lease, state="pending", lease_until=None, rung_at=None)
-    except LeaseLost:
-        return
+def give_back(
+    database: Database,
+    lease: Lease,
+    *,
+    pause: bool = False,
+    crashed: bool = False,
+    kept: Callable[[Connection], None] = lambda _: None,
+) -> None:
+    """Set the row to pending, for a worker that cannot go on; a lost lease is left alone.
+
+    pause: nobody takes it for a while, longer each time (up to a minute); crashed: the work itself was at
+    fault; kept(connection): what was done already, committed with it.
+    """
+    table = lease.table
+    wait_s = jittered(FIRST_PAUSE_S, lease.returns, LONGEST_PAUSE_S) if pause else 0.0
+    values = {
+        "state": "pending",
+        "lease_until": None,
+        "rung_at": None,  # the next sweep that finds it due rings
+        "not_before": database.clock + wait_s if pause else None,
+        "returns": table.c.returns + 1,
+        "crashes": table.c.crashes + int(crashed),
+    }
 
 
-def record_crash(database: Database, unit_id: int) -> None:
-    """A child was lost, or ended by the time limit, on this unit: from now on it goes clip by clip."""
-    with database.write() as connection:
-        statement = update(unit).where(unit.c.id == unit_id, unit.c.state != "done")
-        connection.execute(statement.values(crashes=unit.c.crashes + 1))
+    def work(connection: Connection) -> None:
+        fence(connection, lease, **values)
+        kept(connection)
+    with suppress(LeaseLost):
+        database.write_again(work)
+
+
+def record_crash(database: Database, table: Table, row_id: int) -> None:
+    """A child was lost, or ended by the time limit, on this unit or upload."""
+    statement = update(table).where(table.c.id == row_id, table.c.state.in_(("pending", "leased")))
+    statement = statement.values(crashes=table.c.crashes + 1)
+    database.write_again(lambda connection: connection.execute(statement))
 
 
 def lock_job(connection: Connection, job_id: int) -> str | None:
@@ -135,9 +173,9 @@ def _has_work(connection: Connection, job_id: int) -> bool:
 def sweep(database: Database, ring_again_s: float, empty_queues: frozenset[str]) -> list[Bell]:
     """Find again what was lost; ring the returned bells after this call (it has committed by then).
 
-    Expired leases become pending. Rows that are pending and were not rung for `ring_again_s` seconds,
-    or whose queue is empty, are rung again. Jobs that have nothing left are closed. At most
-    `SWEEP_LIMIT` rows of a kind; the next tick takes the others. Two sweeps at once do no harm.
+    Expired leases become pending. Rows that are pending, whose pause is over, and that were not rung for
+    `ring_again_s` seconds or whose queue is empty, are rung again. Jobs that have nothing left are closed.
+    At most `SWEEP_LIMIT` rows of a kind; the next tick takes the others. Two sweeps at once do no harm.
     """
     bells: list[Bell] = []
     with database.write() as connection:
@@ -156,7 +194,7 @@ def _lost(
 ) -> list[int]:
     now = database.clock
     expired = and_(table.c.state == "leased", table.c.lease_until < now)
-    pending = table.c.state == "pending"
+    pending = and_(table.c.state == "pending", _is_due(database, table))
     if not unheard:
         pending = and_(pending, or_(table.c.rung_at.is_(None), table.c.rung_at < now - ring_again_s))
     of_jobs = exists().where(job.c.id == table.c.job_id, job.c.state == "running", job.c.small == small)
@@ -166,7 +204,8 @@ def _lost(
     ids = list(connection.execute(chosen).scalars())
     if ids:
         statement = update(table).where(table.c.id.in_(ids), or_(expired, table.c.state == "pending"))
-        connection.execute(statement.values(state="pending", lease_until=None, rung_at=now))
+        values = {"state": "pending", "lease_until": None, "rung_at": now, "not_before": None}
+        connection.execute(statement.values(values))
     return ids
 
 

@@ -65,8 +65,8 @@ def retry(database: Database, job_id: int, uploads_in_store: Collection[int]) ->
         affected = unit.c.job_id == job_id, or_(unit.c.state != "done", unit.c.id.in_(again))
         unit_ids = list(connection.execute(select(unit.c.id).where(*affected)).scalars())
         now = database.clock
-        pending = {"state": "pending", "lease_until": None, "rung_at": now}
-        connection.execute(update(unit).where(*affected).values(pending | {"crashes": 0}))
+        pending = {"state": "pending", "lease_until": None, "rung_at": now, "not_before": None, "crashes": 0}
+        connection.execute(update(unit).where(*affected).values(pending))
         connection.execute(delete(clip_try).where(clip_try.c.unit_id.in_(units)))
         connection.execute(failed)
         unfinished = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 from pathlib import Path
 
@@ -43,3 +44,16 @@ def start_time(pid: int) -> int | None:
     # The second field is the command's name in brackets and may itself hold brackets and spaces.
     fields = stat[stat.rindex(")") + 2 :].split()
     return None if fields[0] in "ZX" else int(fields[19])
+
+
+def bound_memory(more_bytes: int) -> None:
+    """From now on this process gets at most `more_bytes` of memory on top of what it has: then MemoryError.
+
+    RLIMIT_DATA, not RLIMIT_AS: TensorFlow reserves gigabytes of addresses that it never touches.
+    """
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    taken = int(status.split("VmData:")[1].split()[0]) * 1024
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = taken + more_bytes
+    if hard == resource.RLIM_INFINITY or limit < hard:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))

@@ -17,7 +17,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.errors.surroundings import StoreFull, StoreUnavailable
+from shared.errors.surroundings import ObjectMissing, StoreBrokeOff, StoreFull, StoreUnavailable
+from shared.retries import again
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,15 +30,20 @@ if TYPE_CHECKING:
 _FULL_CODES = {"InsufficientStorage", "XMinioStorageFull", "507"}
 _FULL_WORDS = ("no space left", "no free volumes", "no writable volumes", "not enough space")
 
+_MISSING_CODES = {"NoSuchKey", "404"}
+
 
 class Storage:
     """One bucket. Every error of the server becomes `StoreUnavailable` or `StoreFull`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, read_timeout_s: float = 60.0, tries: int = 5) -> None:
+        """read_timeout_s: seconds without a byte until a request has failed; tries: of each request."""
         self.endpoint = settings.s3_endpoint
         self.bucket = settings.s3_bucket
         self.part_bytes = settings.part_bytes
         self._settings = settings
+        self._read_timeout_s = read_timeout_s
+        self._tries = tries
         self._client = self._connect(settings.s3_endpoint)
 
     def _connect(self, endpoint: str) -> S3Client:
@@ -50,8 +56,9 @@ class Storage:
             aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
             config=Config(
                 connect_timeout=5,
-                read_timeout=60,
-                retries={"mode": "standard", "max_attempts": 5},
+                read_timeout=self._read_timeout_s,
+                # Resets, time-outs, throttling and 5xx, with exponential back-off and full jitter.
+                retries={"mode": "standard", "total_max_attempts": self._tries},
                 max_pool_connections=32,
                 s3={"addressing_style": "path"},
                 # The default (a CRC trailer in aws-chunked encoding) is not understood by every S3 server.
@@ -68,6 +75,8 @@ class Storage:
             code = error.response["Error"].get("Code", "") if isinstance(error, ClientError) else ""
             if code in _FULL_CODES or any(words in str(error).lower() for words in _FULL_WORDS):
                 raise StoreFull from error
+            if code in _MISSING_CODES:
+                raise ObjectMissing(endpoint=self.endpoint) from error
             raise StoreUnavailable(endpoint=self.endpoint, reason=error) from error
 
     def ensure_bucket(self) -> bool:
@@ -96,17 +105,27 @@ class Storage:
 
     def get(self, key: str) -> bytes:
         """Read one object whole; for shards, which are bounded."""
-        with self._translated():
-            return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return self._body(Bucket=self.bucket, Key=key)
 
     def get_range(self, key: str, start: int, length: int, bucket: str | None = None) -> bytes:
         """Bytes [start, start + length) of an object; `bucket`: another than ours."""
         if length <= 0:
             return b""
-        with self._translated():
-            wanted = f"bytes={start}-{start + length - 1}"
-            found = self._client.get_object(Bucket=bucket or self.bucket, Key=key, Range=wanted)
-            return found["Body"].read()
+        wanted = f"bytes={start}-{start + length - 1}"
+        return self._body(Bucket=bucket or self.bucket, Key=key, Range=wanted)
+
+    def _body(self, **request: Any) -> bytes:
+        """An answer's body, read again where it breaks off: it is checked against its announced length."""
+
+        def once() -> bytes:
+            with self._translated():
+                found = self._client.get_object(**request)
+            try:
+                return found["Body"].read()
+            except BotoCoreError as error:
+                raise StoreBrokeOff(endpoint=self.endpoint) from error
+
+        return again(once, (StoreBrokeOff,), self._read_timeout_s)
 
     def size(self, key: str) -> int | None:
         """Bytes of an object; None when there is none."""

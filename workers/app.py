@@ -19,6 +19,7 @@ from celery.worker.request import Request
 
 from shared import leases, retraining
 from shared.database.sessions import Database
+from shared.database.tables import unit, upload
 from shared.doorbell import (
     CLASSIFY,
     MAINTENANCE,
@@ -32,9 +33,10 @@ from shared.doorbell import (
     UNPACK,
     celery_app,
 )
-from shared.processes import die_with_parent
+from shared.processes import bound_memory, die_with_parent
 from shared.settings import Settings
 from workers.parts import parts, wait_for_parts
+from workers import ending, watchdog
 
 log = logging.getLogger(__name__)
 # By the environment a child knows its parent's number even if that died before the child could ask.
@@ -65,8 +67,8 @@ app.conf.update(
 )
 
 
-class UnitRequest(Request):
-    """Tells the database when a child died or hung on a unit; runs in the worker's parent."""
+class WorkRequest(Request):
+    """Tells the database when a child died or hung on a unit or upload; runs in the worker's parent."""
 
     def on_failure(
         self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False
@@ -85,14 +87,15 @@ class UnitRequest(Request):
         # A connection of its own, closed at once: children that are forked later must not inherit it.
         database = Database(settings.database_url)
         try:
-            leases.record_crash(database, int(self.args[0]))
+            table = {CLASSIFY: unit, UNPACK: upload}[self.name]
+            leases.record_crash(database, table, int(self.args[0]))
         except Exception:
-            log.exception("a crash on unit %s could not be recorded", self.args)
+            log.exception("a crash on %s %s could not be recorded", self.name, self.args)
         finally:
             database.close()
 
 
-@app.task(name=UNPACK)
+@app.task(name=UNPACK, Request=WorkRequest)
 def unpack(upload_id: int) -> str:
     """An upload becomes shards and clip rows."""
     from workers.unpack import unpack
@@ -100,7 +103,7 @@ def unpack(upload_id: int) -> str:
     return unpack(parts(), upload_id)
 
 
-@app.task(name=CLASSIFY, time_limit=settings.classify_time_limit_s, Request=UnitRequest)
+@app.task(name=CLASSIFY, time_limit=settings.classify_time_limit_s, Request=WorkRequest)
 def classify(unit_id: int) -> str:
     """A unit's clips become predictions."""
     from workers.classify import classify
@@ -165,6 +168,7 @@ def _start_main(**_: object) -> None:
 @signals.worker_process_init.connect
 def _start_child(**_: object) -> None:
     die_with_parent(int(os.environ[MAIN_PROCESS]))
+    ending.prepare()
     parts.cache_clear()
     if CLASSIFY in app.amqp.queues.consume_from:
         from workers.classify import classifier
@@ -174,4 +178,13 @@ def _start_child(**_: object) -> None:
 
 @signals.worker_ready.connect
 def _show_consumption(**_: object) -> None:
-    parts().doorbell.probe(app.amqp.queues.consume_from, expires_s=60.0)
+    queues = list(app.amqp.queues.consume_from)
+    parts().doorbell.probe(queues, expires_s=60.0)
+    watchdog.watch(parts().doorbell, queues, settings.watchdog_s)
+
+
+@signals.worker_shutting_down.connect
+def _end_softly(**_: object) -> None:
+    ending.announce()
+    if TRAIN not in app.amqp.queues.consume_from:  # which bounds its own by VOXMOOD_RETRAIN_MAX_LABELS
+        bound_memory(settings.task_memory_bytes)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-import logging
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -15,15 +14,18 @@ from sqlalchemy import Connection, exists, func, select, update
 from shared import leases
 from shared.database.tables import OUTCOMES, clip, clip_try, job, prediction, shard, unit
 from shared.emotion.classifier import Classifier, Verdict
-from shared.errors.recordings import CrashesDecoder
+from shared.errors.recordings import ClipError, CrashesDecoder, LostInStore, TakesTooMuchMemory
+from shared.errors.surroundings import ObjectMissing, SurroundingsError
 from shared.leases import Lease, LeaseLost
+from workers import ending
+from workers.ending import Ending
 from workers.parts import Parts
-
-log = logging.getLogger(__name__)
 
 # A lease that runs out is no evidence against a clip, but ten of them are.
 ATTEMPTS_IN_BATCHES = 10
 MOST_TRIES = 3
+# Given back that often, some ten minutes, before an object that the store does not find counts as lost.
+RETURNS_UNTIL_LOST = 20
 # Stands for the clip's path in error sentences: its duplicates share the prediction row.
 PATH = "{path}"
 
@@ -41,16 +43,29 @@ def classify(parts: Parts, unit_id: int) -> str:
     lease = leases.take(parts.database, unit, unit_id, parts.settings.lease_s)
     if lease is None:
         return "nothing to do"
+    database, classifying = parts.database, Classifying(parts, lease)
     try:
-        text = Classifying(parts, lease).run()
+        text = classifying.run()
     except LeaseLost:
+        leases.give_back(database, lease)  # still ours only where the answer to our own commit was lost
         return "lease lost; another worker has it"
+    except Ending:
+        leases.give_back(database, lease, kept=classifying.keep)
+        return "given back: this worker ends"
+    except SurroundingsError as error:
+        if not isinstance(error, ObjectMissing) or lease.returns < RETURNS_UNTIL_LOST:
+            leases.give_back(database, lease, pause=True, kept=classifying.keep)
+            raise
+        text = classifying.fail_all(LostInStore(path=PATH))
+    except MemoryError:
+        # Handed on, it would end the worker's main process too: Celery raises it there again.
+        leases.give_back(database, lease, crashed=True)
+        return "out of memory; it goes on clip by clip"
     except Exception:
         # Whatever it was, the next attempt goes clip by clip and finds the one that does it.
-        leases.record_crash(parts.database, unit_id)
-        leases.give_back(parts.database, lease)
+        leases.give_back(database, lease, pause=True, crashed=True)
         raise
-    leases.close_job(parts.database, lease.job_id)
+    leases.close_job(database, lease.job_id)
     return text
 
 
@@ -60,33 +75,55 @@ class Classifying:
     def __init__(self, parts: Parts, lease: Lease) -> None:
         self.parts = parts
         self.lease = lease
-        with parts.database.read() as connection:
+        self.clips: Sequence[Any] = ()
+        self.verdicts: list[tuple[Any, Verdict]] = []
+        self.trying: int | None = None  # the clip whose try is counted and has not ended
+
+    def _look(self) -> None:
+        with self.parts.database.read() as connection:
             statement = (
-                select(unit.c.model_version, unit.c.crashes, unit.c.shard_id, shard.c.object_key,
-                       shard.c.bytes, job.c.threshold)
+                select(unit.c.model_version, unit.c.shard_id, shard.c.object_key, shard.c.bytes,
+                       job.c.threshold)
                 .join(shard, shard.c.id == unit.c.shard_id)
                 .join(job, job.c.id == unit.c.job_id)
-                .where(unit.c.id == lease.id)
+                .where(unit.c.id == self.lease.id)
             )  # fmt: skip
             self.row = connection.execute(statement).one()
             self.clips = self._clips_left(connection)
-        self.classifier = classifier(parts.settings.model_folders, self.row.model_version)
 
     def run(self) -> str:
         """All clips that have no prediction yet, then the unit's end."""
-        if self.row.crashes or self.lease.attempts > ATTEMPTS_IN_BATCHES:
+        self._look()
+        self.classifier = classifier(self.parts.settings.model_folders, self.row.model_version)
+        if self.lease.crashes or self.lease.attempts - self.lease.returns > ATTEMPTS_IN_BATCHES:
             self._one_by_one()
-            return self._complete([])
-        verdicts: list[tuple[Any, Verdict]] = []
+            return self._complete()
         size = self.parts.settings.batch_clips
         sources = self._sources()
         for start in range(0, len(self.clips), size):
             batch = self.clips[start : start + size]
             found = self._classify([(row, sources(row)) for row in batch])
-            verdicts.extend(zip(batch, found, strict=True))
+            self.verdicts.extend(zip(batch, found, strict=True))
             if start + size < len(self.clips):
-                leases.renew(self.parts.database, self.lease, self.parts.settings.lease_s)
-        return self._complete(verdicts)
+                self._renew()
+        return self._complete()
+
+    def fail_all(self, error: ClipError) -> str:
+        """End the unit: what is left of it can never be read."""
+        self.verdicts = [(row, Verdict.failed(PATH, error)) for row in self.clips]
+        return self._complete()
+
+    def keep(self, connection: Connection) -> None:
+        """What the next holder need not do again, in the transaction that gives the lease back."""
+        self._insert(connection, self.verdicts)
+        if self.trying is not None:  # the clip had no part in what ended its try
+            tried = clip_try.c.unit_id == self.lease.id, clip_try.c.clip_id == self.trying
+            connection.execute(update(clip_try).where(*tried).values(tries=clip_try.c.tries - 1))
+
+    def _renew(self) -> None:
+        """Between two steps: still ours, and is this worker to go on?"""
+        ending.check()
+        leases.renew(self.parts.database, self.lease, self.parts.settings.lease_s)
 
     def _clips_left(self, connection: Connection) -> Sequence[Any]:
         done = exists().where(
@@ -106,10 +143,9 @@ class Classifying:
             body = memoryview(storage.get(self.row.object_key)) if self.clips else memoryview(b"")
             return lambda row: io.BytesIO(body[row.offset : row.offset + row.size])
 
-        def renew(_count: int) -> None:
-            leases.renew(self.parts.database, self.lease, self.parts.settings.lease_s)
-
-        return lambda row: storage.open(self.row.object_key, row.offset, row.size, renew)
+        return lambda row: storage.open(
+            self.row.object_key, row.offset, row.size, lambda _count: self._renew()
+        )
 
     def _classify(self, clips: Sequence[tuple[Any, BinaryIO]]) -> list[Verdict]:
         sources = [(PATH, source) for _, source in clips]
@@ -120,16 +156,27 @@ class Classifying:
         """For a unit that cost a child its life: each try counted before it, each outcome alone."""
         sources = self._sources()
         for row in self.clips:
+            ending.check()
             tries = self._count_try(row.id)
+            self.trying = row.id
             if tries > MOST_TRIES:
-                error = CrashesDecoder(path=PATH, tries=MOST_TRIES)
-                verdict = Verdict.failed(PATH, error)
+                verdict = Verdict.failed(PATH, CrashesDecoder(path=PATH, tries=MOST_TRIES))
             else:
-                verdict = self._classify([(row, cast("BinaryIO", sources(row)))])[0]
-            with self.parts.database.write() as connection:
-                until = self.parts.database.clock + self.parts.settings.lease_s
-                leases.fence(connection, self.lease, lease_until=until)
-                self._insert(connection, [(row, verdict)])
+                verdict = self._try(row, sources)
+            self.parts.database.write_again(partial(self._commit_one, row, verdict))
+            self.trying = None
+
+    def _try(self, row: Any, sources: Any) -> Verdict:
+        try:
+            return self._classify([(row, cast("BinaryIO", sources(row)))])[0]
+        except MemoryError:
+            limit_bytes = self.parts.settings.task_memory_bytes
+            return Verdict.failed(PATH, TakesTooMuchMemory(path=PATH, limit_bytes=limit_bytes))
+
+    def _commit_one(self, row: Any, verdict: Verdict, connection: Connection) -> None:
+        until = self.parts.database.clock + self.parts.settings.lease_s
+        leases.fence(connection, self.lease, lease_until=until)
+        self._insert(connection, [(row, verdict)])
 
     def _count_try(self, clip_id: int) -> int:
         values = {"unit_id": self.lease.id, "clip_id": clip_id, "tries": 1}
@@ -137,29 +184,27 @@ class Classifying:
         counted = statement.on_conflict_do_update(
             index_elements=["unit_id", "clip_id"], set_={"tries": clip_try.c.tries + 1}
         ).returning(clip_try.c.tries)
+        # Not tried again: a commit whose answer was lost would count twice.
         with self.parts.database.write() as connection:
             until = self.parts.database.clock + self.parts.settings.lease_s
             leases.fence(connection, self.lease, lease_until=until)
             return int(connection.execute(counted).scalar_one())
 
-    def _complete(self, verdicts: list[tuple[Any, Verdict]]) -> str:
-        """One transaction: the fence, the predictions, and the counts from the prediction table."""
-        with self.parts.database.write() as connection:
-            leases.fence(connection, self.lease, state="done", lease_until=None)
-            self._insert(connection, verdicts)
-            counts: Counter[str] = Counter(
-                dict(
-                    connection.execute(
-                        select(prediction.c.outcome, func.count())
-                        .where(prediction.c.unit_id == self.lease.id)
-                        .group_by(prediction.c.outcome)
-                    ).all()
-                )
-            )
-            values = {outcome: counts[outcome] for outcome in OUTCOMES}
-            connection.execute(update(unit).where(unit.c.id == self.lease.id).values(values))
+    def _complete(self) -> str:
+        counts = self.parts.database.write_again(self._commit)
         parts = (f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome])
         return f"{counts.total()} clips: " + ", ".join(parts) if counts else "no clips of its own"
+
+    def _commit(self, connection: Connection) -> Counter[str]:
+        """One transaction: the fence, the predictions, and the counts from the prediction table."""
+        leases.fence(connection, self.lease, state="done", lease_until=None)
+        self._insert(connection, self.verdicts)
+        statement = select(prediction.c.outcome, func.count()).group_by(prediction.c.outcome)
+        rows = connection.execute(statement.where(prediction.c.unit_id == self.lease.id)).all()
+        counts: Counter[str] = Counter(dict(rows))
+        values = {outcome: counts[outcome] for outcome in OUTCOMES}
+        connection.execute(update(unit).where(unit.c.id == self.lease.id).values(values))
+        return counts
 
     def _insert(self, connection: Connection, verdicts: list[tuple[Any, Verdict]]) -> None:
         rows = [

@@ -45,7 +45,9 @@ class Parts:
 def parts() -> Parts:
     """The one of this process."""
     settings = Settings()
-    return Parts(settings, Database(settings.database_url), Storage(settings), Doorbell(celery_app(settings)))
+    # All tries of a request together end before a lease does.
+    storage = Storage(settings, read_timeout_s=max(5.0, settings.lease_s / 4), tries=3)
+    return Parts(settings, Database(settings.database_url), storage, Doorbell(celery_app(settings)))
 
 
 def wait_for_parts(classifies: bool) -> Parts:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 
 from shared import leases, lifecycle
 from shared.database.tables import job, shard, tombstone, upload
@@ -33,15 +33,19 @@ def purge(parts: Parts) -> str:
 
 
 def remove_unreferenced(parts: Parts) -> str:
-    """Objects that no row names: of unpackers that lost their lease, or died before their commit."""
+    """Objects that nobody needs: of unpackers that lost their lease, or died beside their commit."""
+
+    def needed(keys: list[str]) -> list[ColumnElement[bool]]:
+        conditions: list[ColumnElement[bool]] = [upload.c.object_key.in_(keys)]
+        # An unpacker that dies right after its last commit leaves the upload behind.
+        return conditions if parts.settings.keep_uploads else [*conditions, upload.c.state != "done"]
+
     removed = 0
     for keys in parts.storage.older_than("jobs/", UNREFERENCED_S):
         with parts.database.read() as connection:
             known = set(
                 connection.execute(select(shard.c.object_key).where(shard.c.object_key.in_(keys))).scalars()
-            ) | set(
-                connection.execute(select(upload.c.object_key).where(upload.c.object_key.in_(keys))).scalars()
-            )
+            ) | set(connection.execute(select(upload.c.object_key).where(*needed(keys))).scalars())
         for key in set(keys) - known:
             parts.storage.delete(key)
             removed += 1

@@ -26,10 +26,12 @@ from shared.emotion.registry import Manifest
 from shared.emotion.training import Recipe
 from shared.errors.base import VoxmoodError
 from shared.errors.models import NotEnoughLabels
-from shared.errors.surroundings import DatabaseUnavailable, StoreFull, StoreUnavailable
+from shared.errors.surroundings import SurroundingsError
 from shared.leases import LeaseLost
 from shared.retraining import Turn
 from shared.storage import Storage
+from workers import ending
+from workers.ending import Ending
 from workers.parts import Parts
 
 log = logging.getLogger(__name__)
@@ -114,7 +116,10 @@ def retrain(parts: Parts) -> str:
         return _train(parts, turn)
     except LeaseLost:
         return "lease lost; another worker has it"
-    except (StoreUnavailable, StoreFull, DatabaseUnavailable):
+    except Ending:
+        retraining.give_back(parts.database, turn)
+        return "given back: this worker ends"
+    except SurroundingsError:
         retraining.give_back(parts.database, turn)
         raise
     except VoxmoodError as error:
@@ -184,6 +189,7 @@ class Renewal:
         self._renewed_at = time.monotonic()
 
     def __call__(self, _stage: str, _done: int, _total: int) -> None:
+        ending.check()
         lease_s = self._parts.settings.retrain_lease_s
         if time.monotonic() - self._renewed_at > lease_s / 10:
             retraining.renew(self._parts.database, self._turn, lease_s)

@@ -15,15 +15,21 @@ from shared.archives import Member
 from shared.database.tables import clip, job, shard, unit, upload
 from shared.doorbell import CLASSIFY
 from shared.errors.recordings import ClipError
-from shared.errors.surroundings import DatabaseUnavailable, StoreFull, StoreUnavailable
+from shared.errors.surroundings import ObjectMissing, SurroundingsError
 from shared.errors.uploads import EmptyArchive, UnpackFailed, UploadError
 from shared.leases import Lease, LeaseLost
 from shared.shards import Placed, Shard
 from shared.storage import shard_key
+from workers import ending
+from workers.deadman import alive, deadman
+from workers.ending import Ending
 from workers.parts import Parts
 
 log = logging.getLogger(__name__)
-MOST_ATTEMPTS = 5
+# Tries that the archive itself ended, or that cost a child its life, without one boundary between them.
+MOST_CRASHES = 8
+# Given back that often, some ten minutes, before an upload that the store does not find counts as lost.
+RETURNS_UNTIL_LOST = 20
 
 
 @dataclass(slots=True)
@@ -54,19 +60,28 @@ def unpack(parts: Parts, upload_id: int) -> str:
     if lease is None:
         return "nothing to do"
     unpacking = Unpacking(parts, lease)
-    try:
-        text = unpacking.run()
-    except LeaseLost:
-        return "lease lost; another worker has it"
-    except (StoreUnavailable, StoreFull, DatabaseUnavailable):
-        leases.give_back(parts.database, lease)  # the next sweep rings again
-        raise
-    except Exception as error:
-        log.exception("upload %s: attempt %s failed", upload_id, lease.attempts)
-        if lease.attempts < MOST_ATTEMPTS:
+    with deadman(parts.settings.unpack_stall_s):
+        try:
+            text = unpacking.run()
+        except LeaseLost:
+            leases.give_back(parts.database, lease)  # still ours where the answer to our own commit was lost
+            return "lease lost; another worker has it"
+        except Ending:
             leases.give_back(parts.database, lease)
-            raise
-        text = unpacking.give_up(error)
+            return "given back: this worker ends"
+        except SurroundingsError as error:
+            if not isinstance(error, ObjectMissing) or lease.returns < RETURNS_UNTIL_LOST:
+                leases.give_back(parts.database, lease, pause=True)
+                raise
+            text = unpacking.give_up(error)
+        except Exception as error:
+            log.exception("upload %s: attempt %s failed", upload_id, lease.attempts)
+            if unpacking.crashes + 1 < MOST_CRASHES:
+                leases.give_back(parts.database, lease, pause=True, crashed=True)
+                if isinstance(error, MemoryError):  # Celery would raise it again in the main process
+                    return "out of memory"
+                raise
+            text = unpacking.give_up(error)
     leases.close_job(parts.database, lease.job_id)
     unpacking.tidy()
     return text
@@ -80,17 +95,24 @@ class Unpacking:
         self.lease = lease
         self.position = 0
         self.failed = False
-        with parts.database.read() as connection:
+        self.crashes = lease.crashes  # since the last boundary
+
+    def _look(self) -> None:
+        with self.parts.database.read() as connection:
             statement = select(
                 upload.c.id, upload.c.name, upload.c.object_key, upload.c.bytes, upload.c.bucket,
                 upload.c.next_member, job.c.id.label("job_id"), job.c.key.label("job_key"),
                 job.c.model_version,
             ).join(job, job.c.id == upload.c.job_id)  # fmt: skip
-            self.row = connection.execute(statement.where(upload.c.id == lease.id)).one()
-        self.batch = Batch(self.row.next_member)
+            self.row = connection.execute(statement.where(upload.c.id == self.lease.id)).one()
+        self.committed = self.row.next_member
+        self.batch = Batch(self.committed)
 
     def run(self) -> str:
         """Through all members; the last boundary sets the upload done (or failed) in its transaction."""
+        self._look()
+        if self.crashes >= MOST_CRASHES:
+            return self.give_up(ChildProcessError("the process that unpacked it was lost each time"))
         try:
             for member in self._members():
                 if member.number >= self.batch.next_member:
@@ -114,6 +136,8 @@ class Unpacking:
         self._renew()
 
     def _renew(self) -> None:
+        ending.check()
+        alive()
         leases.renew(self.parts.database, self.lease, self.parts.settings.lease_s)
 
     def _take(self, member: Member) -> None:
@@ -158,7 +182,9 @@ class Unpacking:
             stored = (shard_key(self.row.job_key), len(batch.shard.body))
             self.parts.storage.put(stored[0], batch.shard.finished())
         unit_id = self.parts.database.write_again(lambda connection: self._commit(connection, stored, end))
-        self.batch = Batch(batch.next_member)
+        alive()
+        self.committed, self.crashes = batch.next_member, 0
+        self.batch = Batch(self.committed)
         if unit_id is not None:
             with self.parts.database.read() as connection:
                 bells = leases.bells_for(connection, CLASSIFY, [unit_id])
@@ -172,12 +198,14 @@ class Unpacking:
             connection,
             self.lease,
             upload.c.lease_until > database.clock,
+            upload.c.next_member == self.committed,  # tried again, it must not insert what it has inserted
             next_member=batch.next_member,
             lease_until=database.clock + self.parts.settings.lease_s,
             bytes_read=self.position,
             shards=upload.c.shards + int(stored is not None),
             clips=upload.c.clips + len(batch.rows),
             failed=upload.c.failed + batch.failed,
+            crashes=0,
         )
         shard_id = unit_id = None
         if stored is not None:
@@ -213,9 +241,9 @@ class Unpacking:
 
     def give_up(self, error: Exception) -> str:
         """End an upload that broke each attempt in a way that no archive should."""
-        self.batch = Batch(self.batch.next_member)
+        self.batch = Batch(self.committed)
         reason = f"{type(error).__name__}: {error}"
-        return self._end(UnpackFailed(name=self.row.name, attempts=self.lease.attempts, reason=reason))
+        return self._end(UnpackFailed(name=self.row.name, reason=reason))
 
     def _end(self, error: UploadError | None) -> str:
         """The last boundary. What was read before an archive broke is kept."""

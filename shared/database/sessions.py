@@ -11,12 +11,28 @@ from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, 
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from shared.errors.surroundings import DatabaseUnavailable
+from shared.errors.surroundings import DatabaseFull, DatabaseUnavailable, SurroundingsError
+from shared.retries import again
 
-# Of PostgreSQL: deadlock_detected and serialization_failure. The transaction is gone; run it again.
-_RETRIABLE = {"40P01", "40001"}
 _BUSY_TIMEOUT_MS = 30_000
+# Seconds for which a transaction is tried again; a lease holds for 60.
+_AGAIN_S = 5.0
+# PostgreSQL's SQLSTATEs of a server that is away, ending, short of something, or chose a victim: classes
+# 08 (connection) and 53 (resources); 40001 and 40P01 (serialization, deadlock); 55P03 (lock); 57P01 to
+# 57P05 (shutdown, start, idle); 58030 (disk); 25006 (a standby that is not yet the primary). 53100 is full.
+_POSTGRESQL_AWAY = ("08", "53", "40001", "40P01", "55P03", "57P", "58030", "25006")
+_POSTGRESQL_FULL = "53100"
+# SQLite's primary codes: locked after all of busy_timeout, or a disk that does not read or write.
+_SQLITE_AWAY = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
 T = TypeVar("T")
 
 
@@ -49,16 +65,18 @@ class Database:
         with _translated(), self._writer.begin() as connection:
             yield connection
 
-    def write_again(self, work: Callable[[Connection], T], tries: int = 5) -> T:
-        """Run `work` in a write transaction, and again where the database chose it as a deadlock's victim."""
-        for left in reversed(range(tries)):
-            try:
-                with self._writer.begin() as connection:
-                    return work(connection)
-            except DBAPIError as error:
-                if not left or getattr(error.orig, "sqlstate", None) not in _RETRIABLE:
-                    raise
-        raise AssertionError("unreachable")
+    def write_again(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a write transaction; again, for 5 s, where the database failed and not the work.
+
+        A commit whose answer was lost may have happened: `work` must begin with a fence that its own
+        success moves.
+        """
+
+        def once() -> T:
+            with self.write() as connection:
+                return work(connection)
+
+        return again(once, (DatabaseUnavailable,), _AGAIN_S)
 
     def insert(self, table: Any) -> postgresql.Insert | sqlite.Insert:
         """An INSERT that knows ON CONFLICT in this database's dialect."""
@@ -81,19 +99,30 @@ class Database:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Errors of a database that cannot be reached, as one of ours; all others as they are."""
+    """Errors of a database that is away or full, as ours; those that a statement caused as they are."""
     try:
         yield
-    except OperationalError as error:
-        if error.connection_invalidated or _is_unreachable(error):
-            raise DatabaseUnavailable from error
+    except PoolTimeout as error:
+        raise DatabaseUnavailable from error
+    except DBAPIError as error:
+        if (ours := _surroundings(error)) is not None:
+            raise ours from error
         raise
 
 
-def _is_unreachable(error: OperationalError) -> bool:
-    if isinstance(error.orig, sqlite3.OperationalError):
-        return "unable to open database file" in str(error.orig)
-    return getattr(error.orig, "sqlstate", None) is None
+def _surroundings(error: DBAPIError) -> SurroundingsError | None:
+    if isinstance(error.orig, sqlite3.Error):
+        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the rest of it says more exactly
+        if code == sqlite3.SQLITE_FULL:
+            return DatabaseFull()
+        return DatabaseUnavailable() if code in _SQLITE_AWAY else None
+    state = getattr(error.orig, "sqlstate", None)
+    if state == _POSTGRESQL_FULL:
+        return DatabaseFull()
+    away = error.connection_invalidated or (
+        isinstance(error, OperationalError) if state is None else state.startswith(_POSTGRESQL_AWAY)
+    )
+    return DatabaseUnavailable() if away else None
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:

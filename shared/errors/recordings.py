@@ -69,3 +69,12 @@ class NotAFile(ClipError):
 
 class CrashesDecoder(ClipError):
     """{path} ended the process that read it {tries} times; it is not tried again."""
+
+
+class TakesTooMuchMemory(ClipError):
+    """{path} took over {limit_bytes} bytes of memory to read (VOXMOOD_TASK_MEMORY_BYTES); it is not tried
+    again."""
+
+
+class LostInStore(ClipError):
+    """{path} is no longer in the object store; send it again."""

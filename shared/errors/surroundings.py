@@ -5,22 +5,40 @@ from __future__ import annotations
 from shared.errors.base import VoxmoodError
 
 
-class StoreFull(VoxmoodError):
+class SurroundingsError(VoxmoodError):
+    """Something that voxmood needs does not work at the moment. Try again later."""
+
+    # No evidence against any recording or archive: a worker gives its work back and tries later.
+    status = 503
+
+
+class StoreFull(SurroundingsError):
     """The object store has no room left. Free disk space or delete old jobs, then send again."""
 
     status = 507
 
 
-class StoreUnavailable(VoxmoodError):
+class StoreUnavailable(SurroundingsError):
     """The object store does not answer at {endpoint}. Try again in a moment."""
 
-    status = 503
+
+class StoreBrokeOff(StoreUnavailable):
+    """The object store at {endpoint} broke off in the middle of an object. Try again in a moment."""
 
 
-class DatabaseUnavailable(VoxmoodError):
+class ObjectMissing(StoreUnavailable):
+    """The object store at {endpoint} does not find an object that was written to it. If this lasts, the
+    store has lost data: look at its disks."""
+
+
+class DatabaseUnavailable(SurroundingsError):
     """The database does not answer. Try again in a moment."""
 
-    status = 503
+
+class DatabaseFull(SurroundingsError):
+    """The database's disk has no room left. Free disk space, then try again."""
+
+    status = 507
 
 
 class ServerUnreachable(VoxmoodError):

@@ -65,7 +65,7 @@ class OverlappingMembers(UploadError):
 
 
 class UnpackFailed(UploadError):
-    """{name} could not be unpacked after {attempts} tries: {reason}."""
+    """{name} could not be unpacked, though it was tried again and again: {reason}."""
 
 
 class UploadAbandoned(UploadError):

@@ -68,3 +68,8 @@ def row_of(database: Database, table: Any, row_id: int) -> Any:
     """A row as it stands."""
     with database.read() as connection:
         return connection.execute(select(table).where(table.c.id == row_id)).one()
+
+
+def wait_out_the_pause(database: Database, table: Any, row_id: int) -> None:
+    """As if the time that a row rests after a failure outside had passed."""
+    set_row(database, table, row_id, not_before=None)

@@ -154,10 +154,10 @@ def test_the_last_two_units_finishing_together_close_the_job_once(database: Data
 
 def test_a_crash_is_counted_on_units_that_are_not_done(database: Database) -> None:
     made = make_job(database)
-    leases.record_crash(database, made.unit)
+    leases.record_crash(database, unit, made.unit)
     assert row_of(database, unit, made.unit).crashes == 1
     set_row(database, unit, made.unit, state="done")
-    leases.record_crash(database, made.unit)
+    leases.record_crash(database, unit, made.unit)
     assert row_of(database, unit, made.unit).crashes == 1
 
 

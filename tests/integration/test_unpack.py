@@ -20,10 +20,10 @@ from shared.errors.surroundings import StoreUnavailable
 from shared.settings import Settings
 from shared.storage import Storage
 from tests.archive_builders import encrypted_zip, packed_tar, tar_of, zip_of
-from tests.integration.builders import row_of, set_row
+from tests.integration.builders import row_of, set_row, wait_out_the_pause
 from tests.servers import Store
 from workers.parts import Parts
-from workers.unpack import unpack
+from workers.unpack import Unpacking, unpack
 
 MEBIBYTE = 2**20
 
@@ -147,18 +147,18 @@ def test_unpacking_goes_on_where_it_was_killed(
     """The process dies right after a shard was written and before the commit that names it."""
     members = {f"{n}.wav": f"recording {n}".encode() for n in range(10)}
     _, upload_id = send(parts, pack(members))
-    write = parts.database.write_again
+    commit = Unpacking._commit
     calls = 0
 
-    def dies(work: Any, tries: int = 5) -> Any:
+    def dies(self: Unpacking, *arguments: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls > puts_before_death:
             raise KeyboardInterrupt  # not an Exception: nothing is tidied up, as after kill -9
-        return write(work, tries)
+        return commit(self, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(parts.database, "write_again", dies)
+        patch.setattr(Unpacking, "_commit", dies)
         with pytest.raises(KeyboardInterrupt):
             unpack(parts, upload_id)
     assert row_of(parts.database, upload, upload_id).next_member == 3 * puts_before_death
@@ -223,5 +223,7 @@ def test_a_store_that_does_not_answer_gives_the_lease_back(parts: Parts) -> None
     lost = Parts(parts.settings, parts.database, Storage(away), parts.doorbell)
     with pytest.raises(StoreUnavailable):
         unpack(lost, upload_id)
-    assert row_of(parts.database, upload, upload_id).state == "pending"
+    left = row_of(parts.database, upload, upload_id)
+    assert (left.state, left.returns, left.crashes) == ("pending", 1, 0)
+    wait_out_the_pause(parts.database, upload, upload_id)
     assert unpack(parts, upload_id) == "1 recording"
