@@ -32,14 +32,14 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, or_
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, shard, unit, upload
 from shared.doorbell import CLASSIFY, UNPACK, Bell, queue_of
-
 from shared.retries import jittered
+
 # What a sweep rings at most, so that a tick stays short whatever waits.
 SWEEP_LIMIT = 1000
-
 # The pause after the first failure of something outside, and the longest.
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
+
 
 class LeaseLost(Exception):
     """Another worker has this work now, or its job no longer runs: drop everything."""
@@ -53,19 +53,19 @@ class Lease:
     id: int
     job_id: int
     attempts: int
-
     returns: int  # earlier leases of this row that were given back
     crashes: int
+
 
 def _job_runs(table: Table) -> ColumnElement[bool]:
     return exists().where(job.c.id == table.c.job_id, job.c.state == "running")
 
 
-def take(database: Database, table: Table, row_id: int, lease_s: float) -> Lease | None:
 def _is_due(database: Database, table: Table) -> ColumnElement[bool]:
     return or_(table.c.not_before.is_(None), table.c.not_before < database.clock)
 
 
+def take(database: Database, table: Table, row_id: int, lease_s: float) -> Lease | None:
     """Lease a row for `lease_s` seconds; None when there is nothing to do on it, or not yet."""
     expired = and_(table.c.state == "leased", table.c.lease_until < database.clock)
     statement = (
@@ -124,10 +124,10 @@ def give_back(
         "crashes": table.c.crashes + int(crashed),
     }
 
-
     def work(connection: Connection) -> None:
         fence(connection, lease, **values)
         kept(connection)
+
     with suppress(LeaseLost):
         database.write_again(work)
 

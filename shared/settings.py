@@ -174,6 +174,20 @@ class Settings(BaseSettings):
     classify_time_limit_s: int = Field(
         default=600, ge=10, description="seconds until Celery ends a classify task that hangs"
     )
+    unpack_stall_s: int = Field(
+        default=600, ge=10, description="seconds without progress until an unpack child is ended"
+    )
+    task_memory_bytes: int = Field(
+        default=1024 * MEBIBYTE,
+        ge=64 * MEBIBYTE,
+        description="bytes that a child may take for its task, on top of what it has taken to start",
+    )
+    watchdog_s: float = Field(
+        default=120.0,
+        gt=0,
+        description="seconds for which a worker may be idle while its queues wait, until it is started anew; "
+        "a child that loads TensorFlow is idle for 10 s, or 30 on busy cores",
+    )
     worker_memory_bytes: int = Field(
         default=1200 * MEBIBYTE, ge=1, description="resident bytes over which a worker child is replaced"
     )
@@ -190,17 +204,3 @@ class Settings(BaseSettings):
     def model_folders(self) -> tuple[Path, Path]:
         """Where versions are looked up: those that ship, then those trained here."""
         return self.models_dir, self.trained_dir
-    unpack_stall_s: int = Field(
-        default=600, ge=10, description="seconds without progress until an unpack child is ended"
-    )
-    task_memory_bytes: int = Field(
-        default=1024 * MEBIBYTE,
-        ge=64 * MEBIBYTE,
-        description="bytes that a child may take for its task, on top of what it has taken to start",
-    )
-    watchdog_s: float = Field(
-        default=120.0,
-        gt=0,
-        description="seconds for which a worker may be idle while its queues wait, until it is started anew; "
-        "a child that loads TensorFlow is idle for 10 s, or 30 on busy cores",
-    )

@@ -35,8 +35,8 @@ from shared.doorbell import (
 )
 from shared.processes import bound_memory, die_with_parent
 from shared.settings import Settings
-from workers.parts import parts, wait_for_parts
 from workers import ending, watchdog
+from workers.parts import parts, wait_for_parts
 
 log = logging.getLogger(__name__)
 # By the environment a child knows its parent's number even if that died before the child could ask.
@@ -158,6 +158,7 @@ def probe(queue: str) -> None:
 @signals.worker_init.connect
 def _start_main(**_: object) -> None:
     os.environ[MAIN_PROCESS] = str(os.getpid())
+    ending.prepare()
     if TRAIN in app.amqp.queues.consume_from:
         os.nice(19)
     logging.basicConfig(level=settings.log_level)  # until Celery sets its own up, after this
@@ -168,12 +169,13 @@ def _start_main(**_: object) -> None:
 @signals.worker_process_init.connect
 def _start_child(**_: object) -> None:
     die_with_parent(int(os.environ[MAIN_PROCESS]))
-    ending.prepare()
     parts.cache_clear()
     if CLASSIFY in app.amqp.queues.consume_from:
         from workers.classify import classifier
 
         classifier(settings.model_folders, settings.champion)
+    if TRAIN not in app.amqp.queues.consume_from:  # which bounds its own by VOXMOOD_RETRAIN_MAX_LABELS
+        bound_memory(settings.task_memory_bytes)
 
 
 @signals.worker_ready.connect
@@ -186,5 +188,3 @@ def _show_consumption(**_: object) -> None:
 @signals.worker_shutting_down.connect
 def _end_softly(**_: object) -> None:
     ending.announce()
-    if TRAIN not in app.amqp.queues.consume_from:  # which bounds its own by VOXMOOD_RETRAIN_MAX_LABELS
-        bound_memory(settings.task_memory_bytes)
