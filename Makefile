@@ -3,10 +3,11 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 ARCHIVE ?=
+N ?= 100000
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --fork-strategy fewest \
 	--custom-compile-command "make lock" --quiet
 
-.PHONY: help setup run down test test-full check format bench lock clean
+.PHONY: help setup run down test test-full fuzz check format bench lock clean
 
 help:  ## the targets, a line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +28,9 @@ test: setup  ## the tests, on real servers (unit, integration, acceptance, fault
 
 test-full: setup  ## the same with the long forms: 3 GB, three hours, 1 GB resumed; about half an hour
 	@sh infra/test.sh $(BIN)
+
+fuzz: setup  ## read N=100000 mutated recordings and archives; findings go to build/fuzz
+	@$(BIN)/python -m tests.fuzz --inputs $(N)
 
 check: setup  ## format, lint, types, layers, container files
 	@sh infra/check.sh $(BIN)

@@ -116,6 +116,11 @@ def many_in_a_zip(count: int, says: int) -> bytes:
     return bytes(body + directory) + end
 
 
+def many_in_a_tar(count: int) -> bytes:
+    """A tar of empty members, all of one name."""
+    return tar_header("a.wav", 0) * count + bytes(2 * tarfile.BLOCKSIZE)
+
+
 def tar_stream(total_bytes: int) -> Iterator[bytes]:
     """A tar of stereo recordings of 30 s at 48 kHz (5.8 MB each), made as it is sent."""
     voice = speech_like("angry", 48_000, 30.0, seed=5)

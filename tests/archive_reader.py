@@ -42,7 +42,7 @@ def read(archive: bytes, limits: Limits) -> dict[str, Any]:
 
 def main() -> None:
     archive_limits.RATIO_FREE_BYTES = 8 * MEBIBYTE  # so that bombs are made quickly
-    limits = Limits.of(Settings(max_unpack_ratio=100, max_unpack_s=20))
+    limits = Limits.of(Settings(max_unpack_ratio=100, max_unpack_s=50))
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + MEMORY_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -112,9 +112,9 @@ def _opened(source: _WatchedSource, path: str) -> soundfile.SoundFile | FfmpegFi
 
 
 def _checked_duration(file: soundfile.SoundFile | FfmpegFile, path: str, limits: DecodeLimits) -> float:
-    if file.samplerate > limits.max_sampling_rate:
+    if not 0 < file.samplerate <= limits.max_sampling_rate:
         raise UnlikelyHeader(path=path, claim=f"{file.samplerate:,} Hz")
-    if file.channels > limits.max_channels:
+    if not 0 < file.channels <= limits.max_channels:
         raise UnlikelyHeader(path=path, claim=f"{file.channels:,} channels")
     if file.frames == 0:
         raise Empty(path=path)

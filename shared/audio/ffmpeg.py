@@ -48,7 +48,7 @@ class FfmpegFile:
         self._damage = av.FFmpegError
         self._path = path
         try:
-            self._container = av.open(source, "r", format=kind[0])
+            self._container = av.open(source, "r", format=kind[0], metadata_errors="replace")
             stream = self._audio()
             if kind == MP4 and stream.duration and stream.time_base:
                 duration_s = stream.duration * stream.time_base
@@ -57,7 +57,7 @@ class FfmpegFile:
                 duration_s = ticks * (stream.time_base or Fraction(0))
                 self._container.close()
                 source.seek(0)
-                self._container = av.open(source, "r", format=kind[0])
+                self._container = av.open(source, "r", format=kind[0], metadata_errors="replace")
                 stream = self._audio()
         except av.FFmpegError as error:
             raise NotAudio(path=path, reason=f"its header is damaged ({error.strerror})") from error
@@ -76,7 +76,10 @@ class FfmpegFile:
     def _audio(self) -> AudioStream:
         if not self._container.streams.audio:
             raise NotAudio(path=self._path, reason="there is no sound in it")
-        return self._container.streams.audio[0]
+        stream = self._container.streams.audio[0]
+        if stream.codec_context is None:
+            raise NotAudio(path=self._path, reason="its sound is of no known format")
+        return stream
 
     def _decoded(self, stream: AudioStream, resampler: AudioResampler) -> Iterator[NDArray[np.float32]]:
         """Blocks of shape (n, channels), about 20 ms each."""

@@ -275,6 +275,12 @@ LIMITED: dict[str, tuple[dict[str, float], bytes, str]] = {
         "in.zip has over 10 members (VOXMOOD_MAX_MEMBERS); send it as several archives. "
         "0 recordings before that were kept.",
     ),
+    "members of a tar.gz": (
+        {"max_members": 10},
+        packed_tar({f"{n}.wav": b"" for n in range(11)}, "gz"),
+        "in.zip has over 10 members (VOXMOOD_MAX_MEMBERS); send it as several archives. "
+        "0 recordings before that were kept.",
+    ),
     "a zip's directory": (
         {"max_directory_bytes": 50},
         zip_of(SOUND),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import lzma
@@ -24,6 +25,7 @@ from shared.settings import REPOSITORY
 from tests.archive_builders import (
     PACKERS,
     encrypted_zip,
+    many_in_a_tar,
     many_in_a_zip,
     overlapping_zip,
     packed_tar,
@@ -174,6 +176,13 @@ def test_an_archive_built_to_do_harm_ends_with_a_sentence(reader: Reader, name: 
     answer = reader(archive())
     assert answer["ended"] == ended
     assert [tuple(member) for member in answer["found"]] == found
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("pack", [bytes, lambda tar: gzip.compress(tar, 1)], ids=["tar", "tar.gz"])
+def test_the_250_001st_member_of_a_tar_ends_it(reader: Reader, pack: Callable[[bytes], bytes]) -> None:
+    answer = reader(pack(many_in_a_tar(250_001)))  # 12 s: each has a header of its own to be read
+    assert (answer["members"], answer["ended"]) == (250_000, "too_many_members")
 
 
 NAMES = st.one_of(

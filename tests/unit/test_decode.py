@@ -103,6 +103,20 @@ def test_what_libsndfile_does_not_read_is_read_by_pyav(
     assert np.corrcoef(expected[:40_000], recording.samples[delay : 40_000 + delay])[0, 1] > 0.9
 
 
+def test_an_m4a_with_names_that_are_no_utf_8_is_read_and_one_without_channels_or_format_is_not() -> None:
+    m4a = encoded(speech_like("happy", 16000, 0.3, seed=1), 16000, "ipod", "alac")
+    assert len(decode_start(m4a.replace(b"Lavf", b"\xff\xe9av")).samples) == 4800
+    sample_entry = m4a.find(b"alac")
+    with pytest.raises(NotAudio, match="its sound is of no known format"):
+        decode_start(m4a[:sample_entry] + b"xxxx" + m4a[sample_entry + 4 :])
+    silent = bytearray(m4a)
+    for place in (sample_entry + 21, m4a.find(b"alac", sample_entry + 4) + 17):
+        assert silent[place] == 1
+        silent[place] = 0
+    with pytest.raises(UnlikelyHeader, match="0 channels"):
+        decode_start(bytes(silent))
+
+
 def test_without_the_extra_av_the_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     content = encoded(speech_like("happy", 8000, 1.0, seed=1), 8000, "amr", "libopencore_amrnb")
     monkeypatch.setitem(sys.modules, "av", None)

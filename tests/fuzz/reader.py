@@ -1,0 +1,170 @@
+"""The child that reads inputs as the product does: `python -m tests.fuzz.reader FOLDER SEED`.
+
+Numbers come on standard input, a line each; a line of JSON answers each. An input may also come as a
+file's path. The address space is limited, so that no input takes the machine's memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import resource
+import sys
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from shared import archives, shards
+from shared.audio.decode import DecodeLimits, decode
+from shared.audio.features import features, fixed_length
+from shared.audio.spec import SEED_V6
+from shared.audio.synthesis import speech_like, wav_bytes
+from shared.errors.base import VoxmoodError
+from shared.errors.recordings import ClipError
+from shared.errors.uploads import UploadError
+from shared.settings import MEBIBYTE, Settings
+from shared.shards import Shard
+from shared.storage import Storage
+from tests.fuzz.mutations import mutated
+
+# FFmpeg reserves by what headers claim, up to 2 GiB at once, and gives it back untouched.
+ADDRESS_BYTES = 3 * 2**30
+LARGEST_CLIP_BYTES = 8 * MEBIBYTE  # under a shard, so that nothing goes to a store
+NAME = "in.wav"
+
+
+class Broken(Exception):
+    """What must never be: the text says what."""
+
+
+class Reader:
+    """Unpack's and classify's way of an upload, but for the store, the database and the network."""
+
+    def __init__(self) -> None:
+        settings = Settings(max_unpack_s=20)
+        self._storage = Storage(settings)  # only its size of a part is asked for
+        self._limits = archives.Limits.of(settings)
+        self._decoding = DecodeLimits.of(settings)
+        self._shard_bytes = settings.shard_bytes
+
+    def outcomes(self, body: bytes) -> Counter[str]:
+        """How often each outcome came: `decoded`, `silent`, or the code of an error.
+
+        Raises Broken, and whatever is neither outcome nor error of ours.
+        """
+        codes: Counter[str] = Counter()
+        try:
+            source = io.BytesIO(body)
+            kind = archives.kind_of(source.read(archives.HEAD_BYTES), NAME)
+            source.seek(0)
+            for member in archives.members(source, NAME, kind, self._limits):
+                codes[self._member(member)] += 1
+        except UploadError as error:
+            codes[_checked(error)] += 1
+        return codes or Counter({"empty_archive": 1})
+
+    def _member(self, member: archives.Member) -> str:
+        _check_text(member.path)
+        if member.error is not None:
+            return _checked(member.error)
+        name = f"{member.number:08d}.{archives.extension(member.path)}"
+        try:
+            gathered = shards.gather(
+                member.chunks(), member.path, name, self._storage, "", self._shard_bytes, LARGEST_CLIP_BYTES
+            )
+        except ClipError as error:
+            return _checked(error)
+        recording = gathered.recording or b""
+        shard = Shard()
+        placed = shard.add(name, recording, gathered.sha256)
+        stored = shard.finished()[placed.offset : placed.offset + placed.size]
+        if hashlib.sha256(stored).hexdigest() != gathered.sha256:
+            raise Broken("the shard holds other bytes than the archive")
+        return self._decoded(stored, member.path)
+
+    def _decoded(self, recording: bytes, path: str) -> str:
+        rate, seconds = SEED_V6.sampling_rate, SEED_V6.seconds
+        try:
+            found = decode(recording, path, sampling_rate=rate, seconds=seconds, limits=self._decoding)
+        except ClipError as error:
+            if error.code == "unreadable":  # what no one foresaw
+                raise Broken(f"{type(error.__cause__).__name__} in a decoder: {error.__cause__}") from error
+            return _checked(error)
+        if not (found.samples.ndim == 1 and found.samples.dtype == np.float32 and len(found.samples)):
+            raise Broken(f"samples of shape {found.samples.shape}, {found.samples.dtype}")
+        if len(found.samples) > int(rate * seconds) + 1:
+            raise Broken(f"{len(found.samples)} samples, more than asked for")
+        if not np.isfinite([found.duration_s, found.peak]).all() or found.duration_s <= 0:
+            raise Broken(f"duration {found.duration_s}, peak {found.peak}")
+        if not np.isfinite(features(fixed_length(found.samples)[None])).all():
+            raise Broken("features that are no numbers")
+        return "silent" if found.is_silent else "decoded"
+
+
+def _checked(error: VoxmoodError) -> str:
+    """The error's code; its sentence must fit into a column of text."""
+    _check_text(str(error))
+    return error.code
+
+
+def _check_text(text: str) -> None:
+    if "\0" in text:
+        raise Broken(f"NUL in {text!r}")
+    text.encode()
+
+
+def answer(reader: Reader, body: bytes) -> dict[str, Any]:
+    """Outcomes, what broke, warnings, processor seconds, peak memory, and bytes that libraries printed."""
+    said_before, began = os.fstat(2).st_size, time.process_time()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    broke = None
+    codes: Counter[str] = Counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            codes = reader.outcomes(body)
+        except Exception as error:
+            broke = f"{type(error).__name__}: {error}"
+    return {
+        "codes": codes,
+        "broke": broke,
+        "warnings": sorted({f"{one.category.__name__}: {one.message}" for one in caught}),
+        "cpu_s": time.process_time() - began,
+        "peak_bytes": _peak_bytes(),
+        "said_bytes": os.fstat(2).st_size - said_before,
+    }
+
+
+def _peak_bytes() -> int:
+    """The largest resident memory since the peak began anew."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def main() -> None:
+    folder, seed = Path(sys.argv[1]), sys.argv[2]
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # libsndfile prints some of its complaints
+    seeds = [file.read_bytes() for file in sorted(folder.iterdir())]
+    reader = Reader()
+    reader.outcomes(wav_bytes(speech_like("sad", 48_000, 1.0, seed=1), 48_000))  # loads what loads late
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + ADDRESS_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    print(json.dumps(answer(reader, b"")), file=answers, flush=True)  # ready, and what it takes at rest
+    for line in sys.stdin:
+        asked = line.strip()
+        body = mutated(seeds, Random(f"{seed} {asked}")) if asked.isdigit() else Path(asked).read_bytes()
+        print(json.dumps(answer(reader, body)), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
