@@ -8,13 +8,13 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Header, Path, Query
 from pydantic import BaseModel, Field
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from api.models import CHAMPION, aliases
 from api.parts import Parts, Wired
-from shared import leases
+from shared import leases, webhooks
 from shared.database import queries
-from shared.database.tables import job, upload
+from shared.database.tables import job, upload, webhook
 from shared.doorbell import UNPACK, Bell
 from shared.emotion import registry
 from shared.errors.requests import JobNotOpen, JobWithoutUploads, KeyUsedAgain, UnknownJob, UploadUnfinished
@@ -37,6 +37,11 @@ class JobRequest(BaseModel):
     threshold: float | None = Field(
         default=None, ge=0, le=1, description="confidence below which a clip is rejected; else the version's"
     )
+    webhook: str | None = Field(
+        default=None,
+        max_length=2000,
+        description="http or https address to which the job's document is POSTed when it has ended",
+    )
 
 
 class JobPage(BaseModel):
@@ -58,6 +63,9 @@ def create_job(
     """
     version = aliases(parts).get(request.model, request.model)
     registry.read_manifest(parts.settings.model_folders, version)
+    private = parts.settings.webhooks_reach_private
+    if request.webhook is not None:
+        webhooks.check(request.webhook, private)
     digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
     values = {
         "key": uuid4().hex,
@@ -78,6 +86,9 @@ def create_job(
             if before.idempotency_digest != digest:
                 raise KeyUsedAgain(key=idempotency_key)
             job_id = before.id
+        elif request.webhook is not None:
+            wanted = {"job_id": job_id, "url": request.webhook, "private": private}
+            connection.execute(insert(webhook).values(wanted))
         return documents(connection, parts.database, [find(connection, job_id)])[0]
 
 

@@ -48,9 +48,15 @@ class Client:
     ) -> None:
         self._http.close()
 
-    def create_job(self, name: str | None, model: str | None, threshold: float | None) -> dict[str, Any]:
+    def create_job(
+        self,
+        name: str | None,
+        model: str | None = None,
+        threshold: float | None = None,
+        webhook: str | None = None,
+    ) -> dict[str, Any]:
         """A new open job."""
-        wanted = {"name": name, "model": model, "threshold": threshold}
+        wanted = {"name": name, "model": model, "threshold": threshold, "webhook": webhook}
         body = {key: value for key, value in wanted.items() if value is not None}
         return self.request("POST", "/v1/jobs", json=body)
 

@@ -21,6 +21,7 @@ RETRAIN, RING_RETRAINING = "retrain", "ring_retraining"
 # Nobody waits for a training: the stack is ready without it, and its queue is not probed.
 TRAIN = "train"
 SWEEP, PROBE, PURGE, REMOVE_UNREFERENCED = "sweep", "probe", "purge", "remove_unreferenced"
+NOTIFY = "notify"
 MOST_PROBES = 10
 
 

@@ -29,6 +29,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, or_, select, update
 
+from shared import webhooks
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, shard, unit, upload
 from shared.doorbell import CLASSIFY, UNPACK, Bell, queue_of
@@ -159,6 +160,7 @@ def close_job(database: Database, job_id: int) -> str | None:
         ended = "done" if has_clips else "failed"
         values = {"state": ended, "ended_at": database.clock}
         connection.execute(update(job).where(job.c.id == job_id).values(values))
+        webhooks.owe(connection, database, job_id)
         return ended
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, delete, or_, select, update
 
-from shared import leases
+from shared import leases, webhooks
 from shared.database.sessions import Database
 from shared.database.tables import (
     clip,
@@ -24,6 +24,7 @@ from shared.database.tables import (
     unit,
     upload,
     upload_part,
+    webhook,
 )
 from shared.doorbell import CLASSIFY, UNPACK, Bell
 from shared.errors.requests import UnknownJob, WrongJobState
@@ -48,6 +49,7 @@ def cancel(database: Database, job_id: int) -> None:
         _lock(connection, job_id, "cancelled", CANCELLABLE)
         values = {"state": "cancelled", "ended_at": database.clock}
         connection.execute(update(job).where(job.c.id == job_id).values(values))
+        webhooks.owe(connection, database, job_id)
 
 
 def retry(database: Database, job_id: int, uploads_in_store: Collection[int]) -> list[Bell]:
@@ -142,6 +144,7 @@ def erase(database: Database, job_id: int, prefix: str, sweep_after_s: float) ->
         (shard, shard.c.id, shard.c.job_id == job_id),
         (upload_part, upload_part.c.upload_id, upload_part.c.upload_id.in_(uploads)),
         (upload, upload.c.id, upload.c.job_id == job_id),
+        (webhook, webhook.c.job_id, webhook.c.job_id == job_id),
     ):
         batch = delete(table).where(key.in_(select(key).where(chosen).limit(ERASE_ROWS)))
         removed = 1

@@ -5,10 +5,13 @@ A process reads its settings once, where it is wired (`Settings()`), and hands t
 
 from __future__ import annotations
 
+import base64
+import binascii
+import ipaddress
 import os
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MEBIBYTE = 2**20
@@ -21,10 +24,20 @@ def default_state_dir() -> Path:
     return Path(named) if named else Path.home() / ".local" / "state" / "voxmood"
 
 
+def is_loopback(host: str) -> bool:
+    """Whether what listens on this address is reached from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 class Settings(BaseSettings):
     """What a process of voxmood needs to know of its surroundings."""
 
-    model_config = SettingsConfigDict(env_prefix="VOXMOOD_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="VOXMOOD_", extra="ignore", hide_input_in_errors=True)
 
     # --- the parts -----------------------------------------------------------------------------
     database_url: str = Field(
@@ -136,6 +149,17 @@ class Settings(BaseSettings):
         description="seconds without a byte after which an unfinished upload is given up",
     )
 
+    # --- webhooks ------------------------------------------------------------------------------
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="signs what webhooks are told: whsec_ and the base64 of 24 to 64 bytes; unsigned without",
+    )
+    webhook_private: bool | None = Field(
+        default=None,
+        description="whether webhooks may lead into private networks; unless set, where the API itself "
+        "listens on loopback",
+    )
+
     # --- limits --------------------------------------------------------------------------------
     max_upload_bytes: int = Field(default=2**40, ge=1, description="bytes an upload may have")
     max_source_objects: int = Field(default=10_000, ge=1, description="objects a source prefix may name")
@@ -204,3 +228,27 @@ class Settings(BaseSettings):
     def model_folders(self) -> tuple[Path, Path]:
         """Where versions are looked up: those that ship, then those trained here."""
         return self.models_dir, self.trained_dir
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _is_webhook_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is None or 24 <= len(_webhook_key(secret)) <= 64:
+            return secret
+        raise ValueError("whsec_ and the base64 of 24 to 64 bytes is expected")
+
+    @property
+    def webhook_key(self) -> bytes | None:
+        """The bytes that sign; None: nothing is signed."""
+        return None if self.webhook_secret is None else _webhook_key(self.webhook_secret)
+
+    @property
+    def webhooks_reach_private(self) -> bool:
+        """Whether a job that comes by this API may name a webhook in a private network."""
+        return is_loopback(self.api_host) if self.webhook_private is None else self.webhook_private
+
+
+def _webhook_key(secret: SecretStr) -> bytes:
+    try:
+        return base64.b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True)
+    except binascii.Error:
+        return b""

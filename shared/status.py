@@ -46,6 +46,17 @@ class Progress(BaseModel):
     seconds_left: float | None
 
 
+class WebhookDocument(BaseModel):
+    """Who is told of the job's end, and whether that went well."""
+
+    url: str
+    state: Literal["waiting", "delivered", "given_up"] = Field(
+        description="waiting: for the job's end, or for the next try"
+    )
+    attempts: int = Field(description="requests begun since the job's last end")
+    error: str | None = Field(description="why the last one failed")
+
+
 class JobDocument(BaseModel):
     """A job, whole."""
 
@@ -60,21 +71,30 @@ class JobDocument(BaseModel):
     uploads: list[UploadDocument]
     counts: Counts
     progress: Progress
+    webhook: WebhookDocument | None
 
 
 def documents(connection: Connection, database: Database, rows: list[RowMapping]) -> list[JobDocument]:
-    """The documents of these jobs, with three queries whatever their number."""
+    """The documents of these jobs, with four queries whatever their number."""
     ids = [row["id"] for row in rows]
     uploads: dict[int, list[RowMapping]] = {job_id: [] for job_id in ids}
     for row in queries.uploads_of(connection, ids):
         uploads[row["job_id"]].append(row)
     outcomes = queries.outcome_counts(connection, ids)
+    webhooks = queries.webhooks_of(connection, ids)
     now = queries.now(connection, database)
-    return [_document(row, uploads[row["id"]], dict(outcomes.get(row["id"], {})), now) for row in rows]
+    return [
+        _document(row, uploads[row["id"]], dict(outcomes.get(row["id"], {})), webhooks.get(row["id"]), now)
+        for row in rows
+    ]
 
 
 def _document(
-    row: RowMapping, uploads: list[RowMapping], outcomes: dict[str, int], now: float
+    row: RowMapping,
+    uploads: list[RowMapping],
+    outcomes: dict[str, int],
+    webhook: RowMapping | None,
+    now: float,
 ) -> JobDocument:
     counts = {outcome: outcomes.get(outcome, 0) for outcome in OUTCOMES}
     counts["failed"] += sum(one["failed"] for one in uploads)
@@ -93,6 +113,7 @@ def _document(
         uploads=[UploadDocument.model_validate(dict(one)) for one in uploads],
         counts=Counts(clips=clips, done=done, duplicates=duplicates, **counts),
         progress=_progress(row, uploads, clips, done, now),
+        webhook=None if webhook is None else WebhookDocument.model_validate(dict(webhook)),
     )
 
 

@@ -23,6 +23,7 @@ from shared.database.tables import unit, upload
 from shared.doorbell import (
     CLASSIFY,
     MAINTENANCE,
+    NOTIFY,
     PROBE,
     PURGE,
     REMOVE_UNREFERENCED,
@@ -51,6 +52,7 @@ app.conf.update(
             # A tick that waited longer than the next one's turn is not worth doing.
             "options": {"queue": MAINTENANCE, "expires": settings.sweep_every_s},
         },
+        NOTIFY: {"task": NOTIFY, "schedule": 5.0, "options": {"queue": MAINTENANCE, "expires": 5.0}},
         PURGE: {"task": PURGE, "schedule": 60.0, "options": {"queue": MAINTENANCE, "expires": 60.0}},
         REMOVE_UNREFERENCED: {
             "task": REMOVE_UNREFERENCED,
@@ -131,6 +133,14 @@ def sweep() -> str:
     from workers.sweep import sweep
 
     return sweep(parts())
+
+
+@app.task(name=NOTIFY, send_events=False)
+def notify() -> str:
+    """Job ends are told to those who asked for it."""
+    from workers.notify import notify
+
+    return notify(parts())
 
 
 @app.task(name=PURGE, send_events=False)

@@ -36,6 +36,9 @@ def submit(
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Reject below this confidence. Default: the version's.")
     ] = None,
+    webhook: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where to POST the job's document when it has ended.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the job has ended.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the job as JSON, not only its id.")] = False,
     server: Server = None,
@@ -48,7 +51,7 @@ def submit(
     from shared.client import Client
 
     with Client(server) as client:
-        job = submit_paths(client, paths, name, model, threshold, wait)
+        job = submit_paths(client, paths, name, model, threshold, wait, webhook)
         document = client.job(job)
     if wait:
         say(sentence(document))
@@ -67,17 +70,18 @@ def submit_paths(
     model: str | None = None,
     threshold: float | None = None,
     wait: bool = True,
+    webhook: str | None = None,
 ) -> int:
     """Create a job, send the files, start it, and (with `wait`) follow it to its end; returns its id."""
     sources = [path for path in paths if path.startswith(SOURCE)]
     contents = [to_send(Path(path)) for path in paths if not path.startswith(SOURCE)]
-    digest = packing.digest([client.url, str(name), str(model), str(threshold), *sources,
+    digest = packing.digest([client.url, str(name), str(model), str(threshold), str(webhook), *sources,
                              *(content.identity() for content in contents)])  # fmt: skip
     notes = Notes(client.url, digest)
     begun = unfinished_job(client, notes)
     if begun is None:
         first = contents[0].name if contents else sources[0]
-        job = int(client.create_job(name or first, model, threshold)["id"])
+        job = int(client.create_job(name or first, model, threshold, webhook)["id"])
         notes.write(job)
         for source in sources:
             client.add_source(job, source)

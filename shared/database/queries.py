@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, RowMapping, and_, func, select
 
 from shared.database.sessions import Database
-from shared.database.tables import OUTCOMES, job, unit, upload
+from shared.database.tables import OUTCOMES, job, unit, upload, webhook
 
 
 def jobs_page(connection: Connection, before: int | None, limit: int) -> Sequence[RowMapping]:
@@ -40,6 +40,12 @@ def outcome_counts(connection: Connection, job_ids: Sequence[int]) -> dict[int, 
     )
     rows = connection.execute(statement).mappings()
     return {row["job_id"]: {outcome: int(row[outcome]) for outcome in OUTCOMES} for row in rows}
+
+
+def webhooks_of(connection: Connection, job_ids: Sequence[int]) -> dict[int, RowMapping]:
+    """The webhooks of these jobs that have one, by job."""
+    rows = connection.execute(select(webhook).where(webhook.c.job_id.in_(job_ids))).mappings()
+    return {row["job_id"]: row for row in rows}
 
 
 def now(connection: Connection, database: Database) -> float:
