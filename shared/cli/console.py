@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
@@ -17,6 +18,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.text import Text
 
@@ -49,6 +51,21 @@ def progress(unit: str) -> Iterator[Progress]:
         TimeRemainingColumn(),
     )
     # Else rich sends what is printed inside the bar, JSON lines too, to stderr.
+    with Progress(*columns, console=err, redirect_stdout=False) as bar:
+        yield bar
+
+
+@contextmanager
+def transfer_progress() -> Iterator[Progress]:
+    """A bar on stderr for bytes sent or fetched, with their speed and the time left."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=err, redirect_stdout=False) as bar:
         yield bar
 

@@ -13,17 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import Progress, TaskID
 
-from shared.cli.console import err, say
+from shared.cli.console import say, transfer_progress
 from shared.errors.models import DatasetUnreachable, WrongChecksum
 from shared.errors.surroundings import CannotWrite
 
@@ -137,15 +129,8 @@ def _fetch(client: httpx.Client, remote: RemoteFile, folder: Path) -> Path:
     import httpx
 
     file = folder / f"{remote.name}.partial"
-    columns = (
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
     vain = 0
-    with Progress(TextColumn("{task.description}"), *columns, console=err) as bar:
+    with transfer_progress() as bar:
         task = bar.add_task(f"Fetching {remote.name}", total=remote.size)
         while (before := _size(file)) < remote.size:
             reason = "it ended early"

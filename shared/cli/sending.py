@@ -6,17 +6,9 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import Progress, TaskID
 
-from shared.cli.console import err, say
+from shared.cli.console import say, transfer_progress
 from shared.errors.surroundings import RequestRefused, ServerUnreachable
 from shared.settings import default_state_dir
 
@@ -66,15 +58,7 @@ def unfinished_job(client: Client, notes: Notes) -> dict[str, Any] | None:
 
 def send(client: Client, job: int, contents: dict[str, Sendable]) -> None:
     """Send each upload that the server does not have whole; goes on where an earlier try broke off."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err, redirect_stdout=False) as bar:
+    with transfer_progress() as bar:
         for name, content in contents.items():
             task = bar.add_task(f"Sending {name}", total=content.size)
             for wait_s in (*WAITS_S, None):
