@@ -8,6 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api import clips, health, jobs, labels, lifecycle, models, problems, results, uploads
+from api.access import Gate
 from api.limits import Limits, protocol
 from api.parts import connect
 from shared.settings import Settings
@@ -26,6 +27,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.parts = connect(settings)
     problems.install(app)
     app.add_middleware(Limits, settings=settings)
+    # The last to be added is the first to be asked: whoever has no key costs nothing further.
+    app.add_middleware(Gate, settings=settings, database=app.state.parts.database)
     for module in (jobs, lifecycle, uploads, results, clips, labels, models, health):
         app.include_router(module.router)
     return app
@@ -43,6 +46,7 @@ def main() -> None:
         port=settings.api_port,
         log_level=settings.log_level.lower(),
         access_log=False,
+        proxy_headers=False,  # anybody can write them
         http=protocol(settings),
         limit_concurrency=settings.api_connections,
         timeout_graceful_shutdown=5,

@@ -10,7 +10,9 @@ from fastapi import APIRouter, Header, Path, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import RowMapping, select
 
+from api.access import Reader
 from api.parts import Parts, Wired
+from shared.database.queries import of_key
 from shared.database.tables import clip, job, shard
 from shared.errors.requests import NoAudio, UnknownClip, WrongRange
 
@@ -29,10 +31,11 @@ _MEDIA_TYPES = {b"RIFF": "audio/wav", b"RF64": "audio/wav", b"fLaC": "audio/flac
 def clip_audio(
     clip_id: Annotated[int, Path(ge=1, le=2**63 - 1)],
     parts: Wired,
+    caller: Reader,
     wanted: Annotated[str | None, Header(alias="Range", max_length=100)] = None,
 ) -> Response:
     """The recording as it was sent; honours Range, so players can seek."""
-    row = _row(parts, clip_id)
+    row = _row(parts, clip_id, caller.only)
     size = int(row["size"])
     first, last = (0, size - 1) if wanted is None else _bounds(wanted, size)
     head = parts.storage.get_range(row["object_key"], row["offset"], min(4, size))
@@ -48,13 +51,13 @@ def clip_audio(
     )
 
 
-def _row(parts: Parts, clip_id: int) -> RowMapping:
+def _row(parts: Parts, clip_id: int, key_id: int | None) -> RowMapping:
     """Where a clip's bytes lie; UnknownClip, or NoAudio where unpack could not take it out."""
     statement = (
         select(clip.c.error, clip.c.offset, clip.c.size, shard.c.object_key)
         .join(job, job.c.id == clip.c.job_id)
         .outerjoin(shard, shard.c.id == clip.c.shard_id)
-        .where(clip.c.id == clip_id, job.c.state != "deleting")
+        .where(clip.c.id == clip_id, job.c.state != "deleting", of_key(key_id))
     )
     with parts.database.read() as connection:
         row = connection.execute(statement).mappings().one_or_none()

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from api.parts import Wired
 from shared.database import upgrade
 from shared.doorbell import QUEUES
 from shared.errors.surroundings import DatabaseUnavailable
+from shared.settings import is_loopback
 
 router = APIRouter(prefix="/health", tags=["health"])
 
 
 class Readiness(BaseModel):
-    """What is there, and which queues are consumed."""
+    """What is there, and which queues are consumed; told to this machine. Others hear only `ready`."""
 
     ready: bool
-    database: bool = Field(description="it answers, and its schema is the newest")
-    queue: bool
-    store: bool
-    consuming: dict[str, bool] = Field(description="a worker took something from it in the last minute")
+    database: bool | None = Field(default=None, description="it answers, and its schema is the newest")
+    queue: bool | None = None
+    store: bool | None = None
+    consuming: dict[str, bool] = Field(
+        default_factory=dict, description="a worker took something from it in the last minute"
+    )
 
 
 @router.get("/live")
@@ -30,7 +33,7 @@ def live() -> dict[str, bool]:
 
 
 @router.get("/ready", responses={503: {"model": Readiness}})
-def ready(parts: Wired, response: Response) -> Readiness:
+def ready(parts: Wired, request: Request, response: Response) -> Readiness:
     """Whether a job sent now would be worked on; 503 if not."""
     try:
         database = upgrade.current(parts.database) == upgrade.head()
@@ -45,6 +48,7 @@ def ready(parts: Wired, response: Response) -> Readiness:
         store=parts.storage.answers(),
         consuming=consuming,
     )
-    found.ready = found.database and found.queue and found.store and all(consuming.values())
+    found.ready = database and queue and bool(found.store) and all(consuming.values())
     response.status_code = 200 if found.ready else 503
-    return found
+    is_near = request.client is not None and is_loopback(request.client.host)
+    return found if is_near else Readiness(ready=found.ready)

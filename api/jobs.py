@@ -6,14 +6,15 @@ import hashlib
 from typing import Annotated
 from uuid import uuid4
 
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
+from api.access import Caller, Follower, OwnJob, Reader, Submitter
 from api.models import CHAMPION, aliases
 from api.parts import Parts, Wired
 from shared import leases, webhooks
-from shared.database import queries
+from shared.database import keys, queries
 from shared.database.tables import job, upload, webhook
 from shared.doorbell import UNPACK, Bell
 from shared.emotion import registry
@@ -24,7 +25,6 @@ from shared.status import JobDocument, documents
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 # Jobs under this total take the small queues, which no big job ever fills.
 SMALL_BYTES = 32 * MEBIBYTE
-JobId = Annotated[int, Path(ge=1, le=2**63 - 1, description="the job's id")]
 
 
 class JobRequest(BaseModel):
@@ -55,6 +55,7 @@ class JobPage(BaseModel):
 def create_job(
     request: JobRequest,
     parts: Wired,
+    caller: Submitter,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> JobDocument:
     """Create an open job. Then PUT its uploads, then start it.
@@ -73,55 +74,63 @@ def create_job(
         "state": "open",
         "model_version": version,
         "threshold": request.threshold,
+        "key_id": caller.key_id,
         "idempotency_key": idempotency_key,
         "idempotency_digest": digest if idempotency_key else None,
         "created_at": parts.database.clock,
     }
     with parts.database.write() as connection:
+        if caller.key_id is not None:
+            keys.lock(connection, caller.key_id)
         made = parts.database.insert(job).values(values).on_conflict_do_nothing().returning(job.c.id)
         job_id = connection.execute(made).scalar_one_or_none()
         if job_id is None:
-            same = job.c.idempotency_key == idempotency_key
-            before = connection.execute(select(job.c.id, job.c.idempotency_digest).where(same)).one()
+            same = (
+                job.c.idempotency_key == idempotency_key,
+                job.c.key_id.is_not_distinct_from(caller.key_id),
+            )
+            before = connection.execute(select(job.c.id, job.c.idempotency_digest).where(*same)).one()
             if before.idempotency_digest != digest:
                 raise KeyUsedAgain(key=idempotency_key)
             job_id = before.id
-        elif request.webhook is not None:
-            wanted = {"job_id": job_id, "url": request.webhook, "private": private}
-            connection.execute(insert(webhook).values(wanted))
+        else:
+            if request.webhook is not None:
+                wanted = {"job_id": job_id, "url": request.webhook, "private": private}
+                connection.execute(insert(webhook).values(wanted))
+            keys.check_jobs(connection, caller.key_id, parts.settings.key_max_jobs)
         return documents(connection, parts.database, [find(connection, job_id)])[0]
 
 
 @router.get("")
 def list_jobs(
     parts: Wired,
+    caller: Reader,
     before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> JobPage:
     """Jobs, the newest first, by pages."""
     with parts.database.read() as connection:
-        rows = queries.jobs_page(connection, before, limit)
+        rows = queries.jobs_page(connection, before, limit, caller.only)
         found = documents(connection, parts.database, list(rows))
     return JobPage(jobs=found, next=rows[-1]["id"] if len(rows) == limit else None)
 
 
 @router.get("/{job_id}")
-def show_job(job_id: JobId, parts: Wired) -> JobDocument:
+def show_job(job_id: OwnJob, parts: Wired, _: Follower) -> JobDocument:
     """One job: state, counts, rate, time left."""
-    with parts.database.read() as connection:
-        return documents(connection, parts.database, [find(connection, job_id)])[0]
+    return document(parts, job_id)
 
 
 @router.post("/{job_id}/start")
-def start_job(job_id: JobId, parts: Wired) -> JobDocument:
+def start_job(job_id: OwnJob, parts: Wired, _: Submitter) -> JobDocument:
     """Seal the uploads and start the work."""
     _confirm_arrived(parts, job_id)
     with parts.database.write() as connection:
         lock_open_job(connection, job_id)
         bells = _seal(connection, parts, job_id)
-        document = documents(connection, parts.database, [find(connection, job_id)])[0]
+        started = documents(connection, parts.database, [find(connection, job_id)])[0]
     parts.ring(bells)
-    return document
+    return started
 
 
 def _confirm_arrived(parts: Parts, job_id: int) -> None:
@@ -138,6 +147,7 @@ def _confirm_arrived(parts: Parts, job_id: int) -> None:
             with parts.database.write() as connection:
                 lock_open_job(connection, job_id)
                 connection.execute(update(upload).where(*arrived).values(values))
+                parts.check_stored_bytes(connection, job_id)
 
 
 def _seal(connection: Connection, parts: Parts, job_id: int) -> list[Bell]:
@@ -165,6 +175,20 @@ def lock_open_job(connection: Connection, job_id: int) -> None:
         raise UnknownJob(job=job_id)
     if state != "open":
         raise JobNotOpen(job=job_id, state=state)
+
+
+def check_room_for_job(parts: Parts, caller: Caller) -> None:
+    """TooManyJobs where the caller's key may have no further running job."""
+    if caller.key_id is not None:
+        with parts.database.write() as connection:
+            keys.lock(connection, caller.key_id)
+            keys.check_jobs(connection, caller.key_id, parts.settings.key_max_jobs, more=1)
+
+
+def document(parts: Parts, job_id: int) -> JobDocument:
+    """The job's document as it stands."""
+    with parts.database.read() as connection:
+        return documents(connection, parts.database, [find(connection, job_id)])[0]
 
 
 def find(connection: Connection, job_id: int) -> RowMapping:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from api.access import Labeller
 from api.parts import Wired
 from api.problems import problem
 from shared.database import labels
@@ -44,7 +45,9 @@ class Stored(BaseModel):
 
 @router.post("", response_model=Stored)
 def store_labels(
-    wanted: Annotated[list[Label], Body(min_length=1, max_length=MOST_LABELS)], parts: Wired
+    wanted: Annotated[list[Label], Body(min_length=1, max_length=MOST_LABELS)],
+    parts: Wired,
+    caller: Labeller,
 ) -> Stored | JSONResponse:
     """Store labels. A labeller's later label for a clip replaces the one before.
 
@@ -53,7 +56,8 @@ def store_labels(
     champion = registry.read_manifest(parts.settings.model_folders, parts.settings.champion)
     emotions = [*champion.labels, *champion.unknown_labels]
     with parts.database.write() as connection:
-        clips = labels.labelled_clips(connection, sorted({one.clip_id for one in wanted}))
+        clip_ids = sorted({one.clip_id for one in wanted})
+        clips = labels.labelled_clips(connection, clip_ids, caller.only)
         reasons = [_reason(one, clips, emotions) for one in wanted]
         good = [one.model_dump() for one, reason in zip(wanted, reasons, strict=True) if not reason]
         if good:

@@ -8,7 +8,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 
-from api.jobs import JobId, show_job
+from api.access import OwnJob, Submitter
+from api.jobs import check_room_for_job, document
 from api.models import aliases
 from api.parts import Parts, Wired
 from shared import lifecycle
@@ -21,18 +22,19 @@ router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
 
 
 @router.post("/cancel")
-def cancel_job(job_id: JobId, parts: Wired) -> JobDocument:
+def cancel_job(job_id: OwnJob, parts: Wired, _: Submitter) -> JobDocument:
     """Stop a job; what has an outcome keeps it, and `retry` goes on with the rest."""
     lifecycle.cancel(parts.database, job_id)
-    return show_job(job_id, parts)
+    return document(parts, job_id)
 
 
 @router.post("/retry")
-def retry_job(job_id: JobId, parts: Wired) -> JobDocument:
+def retry_job(job_id: OwnJob, parts: Wired, caller: Submitter) -> JobDocument:
     """Run the failed and the interrupted clips of an ended job again."""
+    check_room_for_job(parts, caller)
     bells = lifecycle.retry(parts.database, job_id, _failed_uploads_in_store(parts, job_id))
     parts.ring(bells)
-    return show_job(job_id, parts)
+    return document(parts, job_id)
 
 
 class ReclassifyRequest(BaseModel):
@@ -42,21 +44,24 @@ class ReclassifyRequest(BaseModel):
 
 
 @router.post("/reclassify")
-def reclassify_job(job_id: JobId, request: ReclassifyRequest, parts: Wired) -> JobDocument:
+def reclassify_job(
+    job_id: OwnJob, request: ReclassifyRequest, parts: Wired, caller: Submitter
+) -> JobDocument:
     """Classify an ended job's clips under another version too; the job's own version never moves."""
     version = aliases(parts).get(request.model, request.model)
     registry.read_manifest(parts.settings.model_folders, version)
+    check_room_for_job(parts, caller)
     parts.ring(lifecycle.reclassify(parts.database, job_id, version))
-    return show_job(job_id, parts)
+    return document(parts, job_id)
 
 
 @router.delete("", status_code=202)
-def delete_job(job_id: JobId, parts: Wired) -> JobDocument:
+def delete_job(job_id: OwnJob, parts: Wired, _: Submitter) -> JobDocument:
     """Remove a job with all that carries its id: rows, uploads, shards. It takes a moment: 404 then."""
     lifecycle.mark_deleted(parts.database, job_id)
-    document = show_job(job_id, parts)
+    deleted = document(parts, job_id)
     parts.ring_purge()
-    return document
+    return deleted
 
 
 def _failed_uploads_in_store(parts: Parts, job_id: int) -> list[int]:

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 
+from api.access import Admin, Reader
 from api.parts import Parts, Wired
 from shared import retraining
 from shared.database import labels
@@ -52,7 +53,7 @@ class Models(BaseModel):
 
 
 @router.get("/models")
-def list_models(parts: Wired) -> Models:
+def list_models(parts: Wired, _: Reader) -> Models:
     """The versions that ship and those trained here, with their aliases."""
     folders = parts.settings.model_folders
     names = aliases(parts)
@@ -62,7 +63,7 @@ def list_models(parts: Wired) -> Models:
 
 
 @router.post("/retrain", status_code=202)
-def retrain(parts: Wired) -> RetrainingDocument:
+def retrain(parts: Wired, _: Admin) -> RetrainingDocument:
     """Train a candidate from the labels that there are, however few are new; look at it with GET models."""
     retraining.ask(parts.database)
     parts.ring([retraining.BELL])

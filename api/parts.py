@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
+from sqlalchemy import Connection
 
 from api.consumption import Consumption
+from shared.database import keys
 from shared.database.sessions import Database
 from shared.doorbell import PURGE, Bell, Doorbell, celery_app
 from shared.settings import Settings
@@ -36,6 +38,11 @@ class Parts:
             self.doorbell.ring(bells)
         except Exception:
             log.warning("the queue does not answer; the next sweep rings", exc_info=True)
+
+    def check_stored_bytes(self, connection: Connection, job_id: int) -> None:
+        """TooManyBytes where the key that made the job has more in the store than it may."""
+        settings = self.settings
+        keys.check_bytes(connection, job_id, settings.key_max_bytes, keeps_uploads=settings.keep_uploads)
 
     def ring_purge(self) -> None:
         """Have deletion begin at once; beat's next tick begins it otherwise."""

@@ -37,12 +37,17 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+_HEADERS: dict[int, dict[str, str]] = {
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "5"},
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+}
+
+
 def problem(status: int, detail: str, code: str, **members: object) -> JSONResponse:
     """The document that every error answers with; members: what else it has (RFC 9457, 3.2)."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail,
             "code": code, **members}  # fmt: skip
-    headers = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
+    return JSONResponse(body, status, _HEADERS.get(status), media_type="application/problem+json")
 
 
 async def _expected(_: Request, error: Exception) -> JSONResponse:

@@ -59,6 +59,7 @@ def begin(parts: Parts, job_id: int, name: str, expected_bytes: int | None) -> R
             "touched_at": parts.database.clock,
         }
         row = connection.execute(insert(upload).values(values).returning(*upload.c)).mappings().one()
+        parts.check_stored_bytes(connection, job_id)
     if stands is not None and stands["multipart_id"] is not None:
         parts.storage.abort_parts(stands["object_key"], stands["multipart_id"])
     return row
@@ -131,6 +132,7 @@ class Receiver:
                 raise UploadReplaced(name=self._row["name"])
             values = {"upload_id": self._row["id"], "number": self._number, "etag": tag, "bytes": len(part)}
             connection.execute(insert(upload_part).values(values))
+            self._parts.check_stored_bytes(connection, self._row["job_id"])
 
     def _finish(self, rest: bytes) -> UploadDocument:
         storage, key = self._parts.storage, self._row["object_key"]
@@ -159,6 +161,7 @@ class Receiver:
             )
             if row is None:
                 raise UploadReplaced(name=self._row["name"])
+            self._parts.check_stored_bytes(connection, self._row["job_id"])
             connection.execute(delete(upload_part).where(upload_part.c.upload_id == self._row["id"]))
         return UploadDocument.model_validate(dict(row))
 

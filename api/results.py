@@ -11,8 +11,9 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
+from api.access import OwnJob, Reader
 from api.exports import FORMATS, result
-from api.jobs import JobId, find
+from api.jobs import find
 from api.parts import Wired
 from shared.database import results
 from shared.database.results import Cursor, Filters
@@ -41,8 +42,9 @@ class Question:
 
 
 def _question(
-    job_id: JobId,
+    job_id: OwnJob,
     parts: Wired,
+    _: Reader,
     model: Annotated[str | None, Query(description="a model version; else the job's")] = None,
     outcome: Annotated[list[str], Query(description=f"any of these: {', '.join(OUTCOMES)}")] = [],  # noqa: B006
     emotion: Annotated[list[str], Query(description="any of these labels of the version")] = [],  # noqa: B006

@@ -11,10 +11,12 @@ from sqlalchemy import insert, select
 from starlette.concurrency import run_in_threadpool
 
 from api import receiving
-from api.jobs import JobId, find, lock_open_job
+from api.access import Follower, OwnJob, Submitter
+from api.jobs import document, find, lock_open_job
 from api.parts import Parts, Wired
 from api.receiving import Receiver
 from shared.database.tables import upload
+from shared.errors.access import FormWithoutSize
 from shared.errors.base import VoxmoodError
 from shared.errors.requests import (
     NoPublicStore,
@@ -25,7 +27,7 @@ from shared.errors.requests import (
     WrongRange,
 )
 from shared.errors.surroundings import StoreUnavailable
-from shared.status import JobDocument, UploadDocument, documents
+from shared.status import JobDocument, UploadDocument
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["uploads"])
 PRESIGNED_S = 3600
@@ -67,10 +69,11 @@ class SourceRequest(BaseModel):
     },
 )
 async def put_upload(
-    job_id: JobId,
+    job_id: OwnJob,
     name: UploadName,
     request: Request,
     parts: Wired,
+    _: Submitter,
     content_length: Annotated[int | None, Header(ge=0)] = None,
     content_range: Annotated[str | None, Header()] = None,
 ) -> UploadDocument:
@@ -99,7 +102,7 @@ async def put_upload(
 
 
 @router.get("/uploads/{name:path}")
-def show_upload(job_id: JobId, name: UploadName, parts: Wired) -> UploadDocument:
+def show_upload(job_id: OwnJob, name: UploadName, parts: Wired, _: Follower) -> UploadDocument:
     """One upload. While it is `receiving`, `bytes` says where to go on."""
     with parts.database.read() as connection:
         find(connection, job_id)
@@ -111,11 +114,13 @@ def show_upload(job_id: JobId, name: UploadName, parts: Wired) -> UploadDocument
 
 
 @router.post("/uploads", status_code=201)
-def create_form(job_id: JobId, request: FormRequest, parts: Wired) -> UploadForm:
+def create_form(job_id: OwnJob, request: FormRequest, parts: Wired, caller: Submitter) -> UploadForm:
     """A form with which a file goes straight to the store; the job's start looks whether it came."""
     settings = parts.settings
     if settings.s3_public_url is None:
         raise NoPublicStore
+    if request.bytes is None and caller.key_id is not None:
+        raise FormWithoutSize
     receiving.check_room(parts, request.name, request.bytes)
     row = receiving.begin(parts, job_id, request.name, request.bytes)
     most = request.bytes or settings.max_upload_bytes
@@ -124,7 +129,7 @@ def create_form(job_id: JobId, request: FormRequest, parts: Wired) -> UploadForm
 
 
 @router.post("/sources", status_code=201)
-def add_source(job_id: JobId, request: SourceRequest, parts: Wired) -> JobDocument:
+def add_source(job_id: OwnJob, request: SourceRequest, parts: Wired, _: Submitter) -> JobDocument:
     """Take the archives and recordings under a prefix of the store as uploads; they stay where they are."""
     allowed = parts.settings.source_buckets
     given = _SOURCE.fullmatch(request.url)
@@ -135,8 +140,7 @@ def add_source(job_id: JobId, request: SourceRequest, parts: Wired) -> JobDocume
     if not objects:
         raise SourceEmpty(url=request.url)
     _insert_sources(parts, job_id, bucket, objects)
-    with parts.database.read() as connection:
-        return documents(connection, parts.database, [find(connection, job_id)])[0]
+    return document(parts, job_id)
 
 
 def _insert_sources(parts: Parts, job_id: int, bucket: str, objects: list[tuple[str, int]]) -> None:

@@ -64,6 +64,18 @@ class Settings(BaseSettings):
     # --- the API -------------------------------------------------------------------------------
     api_host: str = Field(default="127.0.0.1", description="address to listen on; loopback by default")
     api_port: int = Field(default=8000, ge=1, le=65535, description="port to listen on")
+    require_key: bool = Field(
+        default=False,
+        description="ask for an API key on loopback too; on any other address one is always asked for",
+    )
+    allowed_hosts: list[str] = Field(
+        default_factory=list,
+        description="Host headers, ports included, that are answered where keys are asked for, as in "
+        '["voxmood.example"]; unless set, any: the key is what counts',
+    )
+    page_key: SecretStr | None = Field(
+        default=None, description="a key to be known from the start: that of the page, made by `voxmood up`"
+    )
     api_concurrent_uploads: int = Field(
         default=8,
         ge=1,
@@ -162,6 +174,10 @@ class Settings(BaseSettings):
 
     # --- limits --------------------------------------------------------------------------------
     max_upload_bytes: int = Field(default=2**40, ge=1, description="bytes an upload may have")
+    key_max_jobs: int = Field(default=100, ge=1, description="open and running jobs an API key may have")
+    key_max_bytes: int = Field(
+        default=2**40, ge=1, description="bytes in the store that an API key's jobs may have, now"
+    )
     max_source_objects: int = Field(default=10_000, ge=1, description="objects a source prefix may name")
     max_members: int = Field(
         default=250_000, ge=1, description="members an archive may have (zipfile takes 514 B for each)"
@@ -223,6 +239,11 @@ class Settings(BaseSettings):
         description="children of the classify worker; one a core, each with one thread",
     )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+    @property
+    def asks_for_key(self) -> bool:
+        """Whether the API lets nobody in without a key. Off loopback no setting turns that off."""
+        return self.require_key or not is_loopback(self.api_host)
 
     @property
     def model_folders(self) -> tuple[Path, Path]:

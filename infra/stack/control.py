@@ -50,10 +50,11 @@ class Health(BaseModel):
     """The body of GET /health/ready."""
 
     ready: bool
-    database: bool
-    queue: bool
-    store: bool
-    consuming: dict[str, bool]
+    # Told to those who ask from the API's own machine.
+    database: bool | None = None
+    queue: bool | None = None
+    store: bool | None = None
+    consuming: dict[str, bool] = {}
 
 
 def local_client() -> httpx.Client:
@@ -68,7 +69,7 @@ def waited_for(record: Record, client: httpx.Client) -> list[str]:
     except (httpx.HTTPError, ValidationError):
         return ["api"]
     parts = {"database": health.database, "queue": health.queue, "store": health.store, **health.consuming}
-    missing = [part for part, ready in parts.items() if not ready]
+    missing = [part for part, ready in parts.items() if ready is False]
     if not health.ready and not missing:
         return ["api"]
     beside = {"flower": f"{record.flower_url}/healthcheck", "page": f"{record.page_url}/_stcore/health"}

@@ -280,7 +280,8 @@ def _health(url: str, running: Record | None) -> Iterator[Finding]:
             ("queue", health.queue),
             ("store", health.store),
         ):
-            yield _answer(part, f"The {part}, asked by the API,", reached)
+            if reached is not None:
+                yield _answer(part, f"The {part}, asked by the API,", reached)
         for queue, consumed in health.consuming.items():
             if consumed:
                 yield Finding("consumption", "ok", f"{queue} is consumed")

@@ -7,18 +7,21 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from shared.database.queries import of_key
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, label, model, shard
 
 
-def labelled_clips(connection: Connection, clip_ids: Sequence[int]) -> dict[int, bool]:
-    """Which of these clips there are, and whether each has a recording that can be read back.
+def labelled_clips(
+    connection: Connection, clip_ids: Sequence[int], key_id: int | None = None
+) -> dict[int, bool]:
+    """Which of these clips there are in jobs `of_key`, and whether each has a recording to be read back.
 
     Their jobs' rows are locked for share: a deletion that comes now waits, so that no label is added
     behind the one that removes them.
     """
     of_jobs = select(clip.c.job_id).where(clip.c.id.in_(clip_ids)).distinct()
-    alive = select(job.c.id).where(job.c.id.in_(of_jobs), job.c.state != "deleting")
+    alive = select(job.c.id).where(job.c.id.in_(of_jobs), job.c.state != "deleting", of_key(key_id))
     jobs = list(connection.execute(alive.with_for_update(read=True)).scalars())
     wanted = select(clip.c.id, clip.c.shard_id, clip.c.duplicate_of)
     rows = connection.execute(wanted.where(clip.c.id.in_(clip_ids), clip.c.job_id.in_(jobs)))

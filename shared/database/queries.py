@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, RowMapping, and_, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select, true
 
 from shared.database.sessions import Database
 from shared.database.tables import OUTCOMES, job, unit, upload, webhook
 
 
-def jobs_page(connection: Connection, before: int | None, limit: int) -> Sequence[RowMapping]:
-    """Jobs, the newest first; `before` is the last id of the page before."""
-    statement = select(job).order_by(job.c.id.desc()).limit(limit)
+def of_key(key_id: int | None) -> ColumnElement[bool]:
+    """Only the jobs that this API key made; None: all jobs."""
+    return true() if key_id is None else job.c.key_id == key_id
+
+
+def jobs_page(
+    connection: Connection, before: int | None, limit: int, key_id: int | None = None
+) -> Sequence[RowMapping]:
+    """Jobs (`of_key`), the newest first; `before` is the last id of the page before."""
+    statement = select(job).where(of_key(key_id)).order_by(job.c.id.desc()).limit(limit)
     if before is not None:
         statement = statement.where(job.c.id < before)
     return connection.execute(statement).mappings().all()
 
 
-def job_row(connection: Connection, job_id: int) -> RowMapping | None:
-    """One job, or None."""
-    return connection.execute(select(job).where(job.c.id == job_id)).mappings().one_or_none()
+def job_row(connection: Connection, job_id: int, key_id: int | None = None) -> RowMapping | None:
+    """One job, or None; also where it is not `of_key`."""
+    wanted = select(job).where(job.c.id == job_id, of_key(key_id))
+    return connection.execute(wanted).mappings().one_or_none()
 
 
 def uploads_of(connection: Connection, job_ids: Sequence[int]) -> Sequence[RowMapping]:

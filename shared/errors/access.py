@@ -78,6 +78,13 @@ class TooManyBytes(VoxmoodError):
     status = 413
 
 
+class FormWithoutSize(VoxmoodError):
+    """Say in `bytes` how large the file is: a key may store so many (VOXMOOD_KEY_MAX_BYTES), and what goes
+    straight to the store is counted before it comes."""
+
+    status = 422
+
+
 class WrongExpiry(VoxmoodError):
     """{value} is no time to live: give hours, days or weeks, as 12h, 90d or 4w."""
 

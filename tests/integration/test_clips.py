@@ -24,7 +24,9 @@ __all__ = ["parts"]  # the fixture
 def client(parts: Parts) -> TestClient:
     """An API on the same database and store."""
     url = parts.database.url.render_as_string(hide_password=False)
-    return TestClient(create_app(parts.settings.model_copy(update={"database_url": url})))
+    return TestClient(
+        create_app(parts.settings.model_copy(update={"database_url": url})), base_url="http://localhost"
+    )
 
 
 def test_a_clip_is_read_back_whole_and_by_ranges(parts: Parts, client: TestClient) -> None:

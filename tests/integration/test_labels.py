@@ -20,7 +20,9 @@ from tests.integration.builders import Made, make_job, row_of, set_row
 def client(database: Database) -> Iterator[TestClient]:
     """The API in this process; labels take neither store nor queue."""
     url = database.url.render_as_string(hide_password=False)
-    with TestClient(create_app(Settings(database_url=url)), raise_server_exceptions=False) as made:
+    with TestClient(
+        create_app(Settings(database_url=url)), "http://localhost", raise_server_exceptions=False
+    ) as made:
         yield made
 
 

@@ -177,7 +177,7 @@ def voices(trainer: Parts) -> dict[int, str]:
 
 @pytest.fixture
 def client(trainer: Parts) -> Iterator[TestClient]:
-    with TestClient(create_app(trainer.settings)) as made:
+    with TestClient(create_app(trainer.settings), "http://localhost") as made:
         yield made
 
 

@@ -40,7 +40,7 @@ def settings(store: Store, valkey: str, tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.fixture
 def client(settings: Settings) -> Iterator[TestClient]:
     """The API in this process; an error of the server is an answer, not an exception."""
-    with TestClient(create_app(settings), raise_server_exceptions=False) as made:
+    with TestClient(create_app(settings), "http://localhost", raise_server_exceptions=False) as made:
         yield made
 
 
@@ -148,7 +148,7 @@ def test_a_form_sends_a_file_straight_to_the_store(settings: Settings, client: T
 
 def test_without_a_public_store_there_is_no_form(settings: Settings) -> None:
     private = settings.model_copy(update={"s3_public_url": None})
-    with TestClient(create_app(private)) as client:
+    with TestClient(create_app(private), "http://localhost") as client:
         job = client.post("/v1/jobs", json={}).json()["id"]
         refused = client.post(f"/v1/jobs/{job}/uploads", json={"name": "a.zip"})
         assert (refused.status_code, refused.json()["code"]) == (409, "no_public_store")

@@ -1,0 +1,193 @@
+"""Who asks, and what they may.
+
+`Gate` stands before every route and lets in whoever shows a valid API key. Without a key it lets in nobody,
+except in the one-machine default: there the API listens on loopback, and its Host and Origin show that no
+web page elsewhere speaks through this machine's browser (DNS rebinding, cross-site requests).
+Each route under /v1 then names the scope that it `Needs`, and takes the jobs of its caller alone (`OwnJob`).
+What a proxy says of the request it forwards is believed nowhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Path, Request
+from fastapi.security import HTTPBearer
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.parts import Wired
+from api.problems import problem
+from shared import keys
+from shared.database import keys as stored_keys
+from shared.database import queries
+from shared.database.keys import LAST_USED_EVERY_S
+from shared.database.sessions import Database
+from shared.errors.access import (
+    ForeignHost,
+    ForeignOrigin,
+    HostNotAllowed,
+    KeyNeeded,
+    KeyNeededBehindProxy,
+    MalformedKey,
+    MissingScope,
+)
+from shared.errors.base import VoxmoodError
+from shared.errors.requests import UnknownJob
+from shared.keys import ADMIN
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+# What says nothing of anybody's recordings.
+FREE = ("/health/live", "/health/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/v1/openapi.json")
+# Names, and addresses that no name can be made to point to.
+_LOCAL = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.ASCII | re.IGNORECASE)
+_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+_BEARER = HTTPBearer(auto_error=False, description="an API key: `voxmood keys create` makes one")
+JobId = Annotated[int, Path(ge=1, le=2**63 - 1, description="the job's id")]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `key_id` is None where no key was asked for: that is the machine's owner."""
+
+    key_id: int | None
+    scopes: frozenset[str]
+
+    @property
+    def only(self) -> int | None:
+        """The key whose jobs alone this caller may see; None: all jobs."""
+        return None if ADMIN in self.scopes else self.key_id
+
+
+OWNER = Caller(None, frozenset({ADMIN}))
+
+
+class Gate:
+    """ASGI middleware: finds the caller before a byte of the body is read, or refuses the request."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, database: Database) -> None:
+        self._app = app
+        self._asks_for_key = settings.asks_for_key
+        self._allowed_hosts = frozenset(settings.allowed_hosts)
+        self._database = database
+        self._uses = _Uses(database)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            try:
+                caller = await self._caller(Headers(scope=scope), scope["path"])
+            except VoxmoodError as error:
+                await problem(error.status, str(error), error.code)(scope, receive, send)
+                return
+            scope.setdefault("state", {})["caller"] = caller
+        await self._app(scope, receive, send)
+
+    async def _caller(self, headers: Headers, path: str) -> Caller | None:
+        """None on free paths alone."""
+        host = headers.get("host", "")
+        if path in FREE:
+            if not self._asks_for_key:
+                _check_local(headers, host)
+            return None
+        if self._allowed_hosts and host not in self._allowed_hosts:
+            raise HostNotAllowed(host=repr(host))
+        if "authorization" in headers:
+            return await run_in_threadpool(self._of_key, headers["authorization"])
+        if self._asks_for_key:
+            raise KeyNeeded
+        _check_local(headers, host)
+        for header in _FORWARDED:
+            if header in headers:
+                raise KeyNeededBehindProxy(header=header)
+        return OWNER
+
+    def _of_key(self, authorization: str) -> Caller:
+        scheme, _, key = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not keys.is_key(key.strip()):
+            raise MalformedKey
+        with self._database.read() as connection:
+            row = stored_keys.valid(connection, self._database, key.strip())
+        self._uses.note(row["id"])
+        return Caller(row["id"], frozenset(row["scopes"].split()))
+
+
+def _check_local(headers: Headers, host: str) -> None:
+    if not _LOCAL.fullmatch(host):
+        raise ForeignHost(host=repr(host))
+    origin = headers.get("origin")
+    if origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower()):
+        raise ForeignOrigin(origin=repr(origin))
+    # Browsers leave Origin out of many a GET, but not this.
+    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        raise ForeignOrigin(origin="another site")
+
+
+class _Uses:
+    """Writes when a key was last used, at most once a minute, beside the requests: none waits for it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._noted: dict[int, float] = {}
+        self._lock = threading.Lock()
+        self._writer = ThreadPoolExecutor(1, "last-used")
+
+    def note(self, key_id: int) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if now - self._noted.get(key_id, -LAST_USED_EVERY_S) < LAST_USED_EVERY_S:
+                return
+            self._noted[key_id] = now
+        self._writer.submit(self._write, key_id)
+
+    def _write(self, key_id: int) -> None:
+        try:
+            with self._database.write() as connection:
+                stored_keys.note_use(connection, self._database, key_id)
+        except (VoxmoodError, SQLAlchemyError):
+            log.warning("key %d: its last use could not be written", key_id, exc_info=True)
+
+
+def _caller(request: Request) -> Caller:
+    return cast("Caller", request.state.caller)
+
+
+class Needs:
+    """What a route asks of its caller: any of these scopes. `admin` holds all."""
+
+    def __init__(self, *scopes: keys.Scope) -> None:
+        self.scopes = scopes
+
+    def __call__(
+        self, caller: Annotated[Caller, Depends(_caller)], _: Annotated[object, Depends(_BEARER)]
+    ) -> Caller:
+        if not caller.scopes & {*self.scopes, ADMIN}:
+            raise MissingScope(needed=" or ".join(self.scopes), scopes=", ".join(sorted(caller.scopes)))
+        return caller
+
+
+Submitter = Annotated[Caller, Depends(Needs("submit"))]
+Reader = Annotated[Caller, Depends(Needs("read"))]
+# Who only submits may look how far that is.
+Follower = Annotated[Caller, Depends(Needs("read", "submit"))]
+Labeller = Annotated[Caller, Depends(Needs("label"))]
+Admin = Annotated[Caller, Depends(Needs("admin"))]
+
+
+def _own_job(job_id: JobId, parts: Wired, caller: Annotated[Caller, Depends(_caller)]) -> int:
+    with parts.database.read() as connection:
+        if queries.job_row(connection, job_id, caller.only) is None:
+            raise UnknownJob(job=job_id)
+    return job_id
+
+
+# Another's job is an unknown one. A job never changes its key, so this holds for the whole request.
+OwnJob = Annotated[int, Depends(_own_job)]

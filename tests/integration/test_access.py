@@ -1,0 +1,314 @@
+"""Who gets in, and what each may see: every route of the API with keys of every kind, on both databases."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+
+from api import clips, health, jobs, labels, lifecycle, models, results, uploads
+from api.access import FREE, Needs
+from api.app import create_app
+from shared import keys
+from shared.database import keys as stored_keys
+from shared.database import upgrade
+from shared.database.sessions import Database
+from shared.database.tables import api_key, job
+from shared.settings import Settings
+from tests.integration.builders import add_prediction, make_job, row_of, set_row
+
+HERE = "http://localhost"
+ROUTES: list[APIRoute] = [
+    route
+    for module in (jobs, lifecycle, uploads, results, clips, labels, models, health)
+    for route in module.router.routes
+    if isinstance(route, APIRoute)
+]
+V1 = [route for route in ROUTES if route.path.startswith("/v1")]
+OF_ONE_JOB = [route for route in V1 if "{job_id}" in route.path or "{clip_id}" in route.path]
+BODIES: dict[str, Any] = {
+    "POST /v1/jobs": {},
+    "POST /v1/jobs/{job_id}/uploads": {"name": "b.zip", "bytes": 9},
+    "POST /v1/jobs/{job_id}/sources": {"url": "s3://tapes/"},
+    "POST /v1/jobs/{job_id}/reclassify": {"model": "seed-v6"},
+    "POST /v1/labels": [{"clip_id": 1, "emotion": "calm"}],
+}
+
+
+def name_of(route: APIRoute) -> str:
+    return f"{next(iter(route.methods))} {route.path}"
+
+
+def scopes_of(route: APIRoute) -> set[str]:
+    """The scopes of which a route needs one, as its dependencies say."""
+    needs, waiting = [], [route.dependant]
+    while waiting:
+        one = waiting.pop()
+        waiting += one.dependencies
+        needs += [one.call] if isinstance(one.call, Needs) else []
+    assert len(needs) == 1, f"{name_of(route)} names {len(needs)} needs"
+    return {*needs[0].scopes, "admin"}
+
+
+def ask(client: TestClient, route: APIRoute, key: str | None, job_id: int, clip_id: int) -> httpx.Response:
+    path = route.path.replace("{name:path}", "a.zip").format(job_id=job_id, clip_id=clip_id)
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    body = BODIES.get(name_of(route))
+    return client.request(next(iter(route.methods)), path, json=body, headers=headers)
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def made_key(database: Database, *scopes: str, **options: Any) -> tuple[int, str]:
+    key = keys.new_key()
+    with database.write() as connection:
+        return stored_keys.add(connection, database, key, "test", scopes, **options), key
+
+
+def app_client(database: Database, **settings: Any) -> TestClient:
+    url = database.url.render_as_string(hide_password=False)
+    # Neither queue nor store is there: what gets so far is told 503.
+    away = {"s3_endpoint": "http://127.0.0.1:9", "broker_url": "redis://127.0.0.1:9/0"}
+    made = Settings(**{"database_url": url, "s3_public_url": HERE, **away, **settings})
+    return TestClient(create_app(made), HERE, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def keyed(database: Database) -> Iterator[TestClient]:
+    """An API that asks for keys, on each database."""
+    with app_client(database, require_key=True) as client:
+        yield client
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Database]:
+    """For what is the same on each database."""
+    made = Database(f"sqlite:///{tmp_path / 'voxmood.db'}")
+    upgrade.upgrade(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def local(sqlite: Database) -> Iterator[TestClient]:
+    """An API in the one-machine default."""
+    with app_client(sqlite) as client:
+        yield client
+
+
+def test_every_route_under_v1_names_the_scope_that_it_needs() -> None:
+    assert len(V1) >= 16
+    assert all(scopes_of(route) <= set(keys.SCOPES) for route in V1)
+    assert {name_of(route) for route in V1 if scopes_of(route) == {"admin"}} == {"POST /v1/retrain"}
+    assert {route.path for route in ROUTES} - {route.path for route in V1} <= set(FREE)
+
+
+def test_no_route_answers_without_a_key_with_a_wrong_one_or_with_one_that_lacks_the_scope(
+    keyed: TestClient, database: Database
+) -> None:
+    made = make_job(database)
+    given = {scope: made_key(database, scope)[1] for scope in keys.SCOPES}
+    revoked_id, revoked = made_key(database, *keys.SCOPES)
+    _, expired = made_key(database, *keys.SCOPES, expires_s=-1)
+    with database.write() as connection:
+        assert stored_keys.revoke(connection, database, revoked_id)
+    wrong = {None: "key_needed", "vm_x": "malformed_key", given["read"][:-1] + "!": "malformed_key",
+             keys.new_key(): "unknown_key", revoked: "unknown_key", expired: "key_expired"}  # fmt: skip
+    for route in V1:
+        for key, code in wrong.items():
+            answer = ask(keyed, route, key, made.job, made.clips[0])
+            assert (answer.status_code, answer.json()["code"]) == (401, code), name_of(route)
+            assert answer.headers["www-authenticate"] == "Bearer"
+        for scope, key in given.items():
+            answer = ask(keyed, route, key, 10**9, 10**9)
+            if scope in scopes_of(route):
+                assert answer.status_code not in (401, 403) or answer.json()["code"] == "source_refused"
+            elif answer.status_code != 404:  # an unknown job is that to everybody
+                assert (answer.status_code, answer.json()["code"]) == (403, "missing_scope"), name_of(route)
+                assert f"yours has {scope}" in answer.json()["detail"]
+
+
+def test_scopes_are_looked_at_on_one_s_own_jobs_too(keyed: TestClient, database: Database) -> None:
+    key_id, key = made_key(database, "label")
+    made = make_job(database, key_id=key_id)
+    for route in OF_ONE_JOB:
+        answer = ask(keyed, route, key, made.job, made.clips[0])
+        assert (answer.status_code, answer.json()["code"]) == (403, "missing_scope"), name_of(route)
+
+
+def test_another_key_s_job_is_like_one_that_is_not_there(keyed: TestClient, database: Database) -> None:
+    mine, my_key = made_key(database, "submit", "read", "label")
+    _, other_key = made_key(database, "submit", "read", "label")
+    made, keyless = make_job(database, key_id=mine), make_job(database)
+    for foreign, key in ((made, other_key), (keyless, my_key)):
+        for route in OF_ONE_JOB:
+            theirs = ask(keyed, route, key, foreign.job, foreign.clips[0])
+            nobody_s = ask(keyed, route, key, 987_654, 987_654)
+            assert theirs.status_code == nobody_s.status_code == 404, name_of(route)
+            number = foreign.clips[0] if "{clip_id}" in route.path else foreign.job
+            said = nobody_s.text.replace("987654", str(number))
+            assert theirs.text == said, name_of(route)
+        body = [{"clip_id": foreign.clips[0], "emotion": "calm"}]
+        answer = keyed.post("/v1/labels", json=body, headers=bearer(key))
+        assert answer.json()["refused"][0]["reason"] == f"there is no clip {foreign.clips[0]}"
+    assert row_of(database, job, made.job).state == "running"  # nobody cancelled or deleted it
+
+
+def test_a_list_has_one_s_own_jobs_and_an_administrator_s_has_all(
+    keyed: TestClient, database: Database
+) -> None:
+    first, first_key = made_key(database, "read")
+    second, second_key = made_key(database, "submit", "read", "label")
+    _, admin_key = made_key(database, "admin")
+    made = {key_id: make_job(database, key_id=key_id) for key_id in (first, second, None)}
+    add_prediction(database, made[first].clips[0], made[first].unit, "no_voice", "seed-v6")
+
+    def listed(key: str) -> set[int]:
+        return {one["id"] for one in keyed.get("/v1/jobs", headers=bearer(key)).json()["jobs"]}
+
+    assert listed(first_key) == {made[first].job}
+    assert listed(second_key) == {made[second].job}
+    assert listed(admin_key) == {one.job for one in made.values()}
+    for key in (first_key, admin_key):
+        rows = keyed.get(f"/v1/jobs/{made[first].job}/results", headers=bearer(key)).json()["results"]
+        assert [row["outcome"] for row in rows] == ["no_voice"]
+    with database.write() as connection:
+        stored_keys.revoke(connection, database, first)
+    assert keyed.get("/v1/jobs", headers=bearer(first_key)).status_code == 401
+    assert listed(admin_key) == {one.job for one in made.values()}
+
+
+def test_two_keys_may_use_the_same_idempotency_key_and_learn_nothing_of_each_other(
+    keyed: TestClient, database: Database
+) -> None:
+    given = [made_key(database, "submit")[1] for _ in range(2)]
+
+    def create(key: str, name: str) -> httpx.Response:
+        headers = {**bearer(key), "Idempotency-Key": "same"}
+        return keyed.post("/v1/jobs", json={"name": name}, headers=headers)
+
+    first, other, again = create(given[0], "a"), create(given[1], "b"), create(given[0], "a")
+    assert (first.status_code, other.status_code) == (201, 201)
+    assert first.json()["id"] == again.json()["id"] != other.json()["id"]
+    assert create(given[1], "a").json()["code"] == "key_used_again"
+
+
+def test_the_last_use_of_a_key_is_written_beside_the_requests(keyed: TestClient, database: Database) -> None:
+    key_id, key = made_key(database, "read")
+    assert row_of(database, api_key, key_id).last_used_at is None
+    keyed.get("/v1/jobs", headers=bearer(key))
+    deadline = time.monotonic() + 10
+    while (used := row_of(database, api_key, key_id).last_used_at) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    keyed.get("/v1/jobs", headers=bearer(key))
+    assert row_of(database, api_key, key_id).last_used_at == used  # within the same minute
+
+
+def test_no_key_is_stored_in_clear(keyed: TestClient, database: Database) -> None:
+    _, key = made_key(database, "read")
+    with database.read() as connection:
+        row = connection.execute(select(api_key)).mappings().one()
+    assert key[11:] not in repr(dict(row))
+    assert row["digest"] == keys.digest(key)
+
+
+LOCAL_HOSTS = ("localhost", "localhost:8000", "127.0.0.1:8000", "127.0.0.2", "[::1]:8000", "LOCALHOST")
+FOREIGN_HOSTS = ("evil.example", "localhost.evil.example", "192.168.1.5:8000", "evil@localhost",
+                 "127.0.0.1.a.example", "", "[::2]", "localhost:80.evil.example", "0.0.0.0:8000")  # fmt: skip
+
+
+def test_without_a_key_the_host_is_this_machine(local: TestClient) -> None:
+    for host in LOCAL_HOSTS:
+        assert local.get("/v1/jobs", headers={"Host": host}).status_code == 200, host
+    for host in FOREIGN_HOSTS:
+        for path in ("/v1/jobs", "/v1/nothing", "/docs", "/health/ready"):
+            answer = local.get(path, headers={"Host": host})
+            assert (answer.status_code, answer.json()["code"]) == (403, "foreign_host"), host
+
+
+def test_without_a_key_no_page_of_another_origin_gets_in(local: TestClient, sqlite: Database) -> None:
+    foreign = (
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:3000"},  # another program of this machine's browser
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": HERE, "Sec-Fetch-Site": "cross-site"},
+    )
+    for headers in foreign:
+        for answer in (
+            local.get("/v1/jobs", headers=headers),
+            local.post("/v1/jobs", json={}, headers=headers),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (403, "foreign_origin"), headers
+    for header in ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"):
+        answer = local.get("/v1/jobs", headers={header: "127.0.0.1"})
+        assert (answer.status_code, answer.json()["code"]) == (401, "key_needed_behind_proxy")
+    own = {"Origin": HERE, "Sec-Fetch-Site": "same-origin"}
+    assert local.post("/v1/jobs", json={}, headers=own).status_code == 201
+    with sqlite.read() as connection:
+        assert len(connection.execute(select(job)).all()) == 1
+
+
+def test_a_key_is_looked_at_where_none_is_needed_and_works_behind_a_proxy(
+    local: TestClient, sqlite: Database
+) -> None:
+    _, key = made_key(sqlite, "read")
+    assert local.get("/v1/jobs", headers=bearer(keys.new_key())).status_code == 401
+    through = {**bearer(key), "Host": "voxmood.example", "X-Forwarded-For": "203.0.113.7"}
+    assert local.get("/v1/jobs", headers=through).status_code == 200
+    assert local.post("/v1/jobs", json={}, headers=bearer(key)).json()["code"] == "missing_scope"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "voxmood.example", ""])
+def test_off_loopback_no_setting_lets_anybody_in_without_a_key(sqlite: Database, host: str) -> None:
+    with app_client(sqlite, api_host=host, require_key=False) as client:
+        for name in (*LOCAL_HOSTS, *FOREIGN_HOSTS):
+            assert client.get("/v1/jobs", headers={"Host": name}).json()["code"] == "key_needed"
+        _, key = made_key(sqlite, "read")
+        assert client.get("/v1/jobs", headers={**bearer(key), "Host": "any.example"}).status_code == 200
+        assert client.get("/v1/nothing").status_code == 401
+        assert client.get("/health/live", headers={"Host": "any.example"}).json() == {"live": True}
+
+
+def test_hosts_can_be_named_where_keys_are_asked_for(sqlite: Database) -> None:
+    _, key = made_key(sqlite, "read")
+    with app_client(sqlite, require_key=True, allowed_hosts=["voxmood.example"]) as client:
+        assert client.get("/v1/jobs", headers={**bearer(key), "Host": "voxmood.example"}).status_code == 200
+        refused = client.get("/v1/jobs", headers={**bearer(key), "Host": "evil.example"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "host_not_allowed")
+
+
+def test_a_key_has_so_many_open_jobs_and_another_key_as_many(database: Database) -> None:
+    _, first = made_key(database, "submit")
+    _, second = made_key(database, "submit")
+    with app_client(database, require_key=True, key_max_jobs=2) as client:
+        made = [client.post("/v1/jobs", json={}, headers=bearer(first)) for _ in range(3)]
+        assert [one.status_code for one in made] == [201, 201, 429]
+        assert "VOXMOOD_KEY_MAX_JOBS" in made[2].json()["detail"]
+        assert client.post("/v1/jobs", json={}, headers=bearer(second)).status_code == 201
+        path = f"/v1/jobs/{made[0].json()['id']}"
+        assert client.post(f"{path}/cancel", headers=bearer(first)).status_code == 200
+        assert client.post("/v1/jobs", json={}, headers=bearer(first)).status_code == 201
+        again = client.post(f"{path}/retry", headers=bearer(first))
+        assert (again.status_code, again.json()["code"]) == (429, "too_many_jobs")
+        set_row(database, job, made[1].json()["id"], state="done")
+        assert client.post(f"{path}/retry", headers=bearer(first)).status_code == 200
+
+
+def test_parallel_requests_do_not_get_a_key_over_its_limit(database: Database) -> None:
+    _, key = made_key(database, "submit")
+    with app_client(database, require_key=True, key_max_jobs=3) as client, ThreadPoolExecutor(8) as pool:
+        answers = pool.map(lambda _: client.post("/v1/jobs", json={}, headers=bearer(key)), range(16))
+        assert sorted(one.status_code for one in answers) == [201] * 3 + [429] * 13
