@@ -43,7 +43,7 @@ bench: setup  ## what a clip costs: the seed's way against ours, stage by stage
 
 lock: $(VENV)/.ready  ## resolve the dependencies anew
 	@$(LOCK) --extra stack --extra dev pyproject.toml -o requirements/dev.lock
-	@$(LOCK) --constraint requirements/dev.lock pyproject.toml -o requirements/runtime.lock
+	@$(LOCK) --constraint requirements/dev.lock --extra av pyproject.toml -o requirements/runtime.lock
 	@echo uv | $(LOCK) --constraint requirements/dev.lock - -o requirements/uv.lock
 
 clean:  ## remove what `make` built (not the state folder)

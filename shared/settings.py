@@ -253,7 +253,9 @@ class Settings(BaseSettings):
     @field_validator("webhook_secret")
     @classmethod
     def _is_webhook_secret(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is None or 24 <= len(_webhook_key(secret)) <= 64:
+        if secret is None or not secret.get_secret_value():
+            return None
+        if 24 <= len(_webhook_key(secret)) <= 64:
             return secret
         raise ValueError("whsec_ and the base64 of 24 to 64 bytes is expected")
 

