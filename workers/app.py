@@ -165,6 +165,13 @@ def probe(queue: str) -> None:
     parts().seen(queue)
 
 
+@signals.task_prerun.connect
+def _note_consumption(task: Any, **_: object) -> None:
+    """Work is a sign too: a queue in which bells wait is not probed, and `/health/ready` asks for signs."""
+    if task.name in (UNPACK, CLASSIFY):
+        parts().seen(task.request.delivery_info["routing_key"])
+
+
 @signals.worker_init.connect
 def _start_main(**_: object) -> None:
     os.environ[MAIN_PROCESS] = str(os.getpid())
