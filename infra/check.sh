@@ -20,6 +20,7 @@ step "compose file" "$bin/check-jsonschema" --builtin-schema vendor.compose-spec
 step "Dockerfile" "$bin/hadolint" infra/docker/Dockerfile
 step "YAML" "$bin/yamllint" --strict \
     --config-data "{extends: default, rules: {line-length: {max: 110}, document-start: disable}}" docker-compose.yml
+step "known vulnerabilities" "$bin/python" infra/audit.py requirements/dev.lock
 
 if [ -n "$failed" ]; then
     echo "make check: failed:${failed#,}" >&2
