@@ -21,6 +21,7 @@ from shared.database.sessions import Database
 from shared.database.tables import clip, job, prediction, shard, unit, upload
 from shared.emotion import registry
 from shared.settings import Settings
+from tests.integration.builders import add_prediction, make_job, set_row
 
 VERSION = "seed-v6"
 LABELS = ("angry", "calm", "disgust", "fearful", "happy", "neutral")
@@ -154,6 +155,27 @@ def test_the_view_has_the_same_rows(filled: Database) -> None:
         seen = {row["clip_id"]: dict(row) for row in connection.execute(view).mappings()}
     rows = pages(filled, Filters(), 1000)
     assert seen == {row["clip_id"]: {name: row[name] for name in columns} for row in rows}
+
+
+def test_the_view_has_the_same_rows_under_every_version_that_a_job_was_classified_by(
+    database: Database,
+) -> None:
+    made = make_job(database, clips=2)
+    set_row(database, clip, made.clips[1], error_code="encrypted", error="1.wav is encrypted.", shard_id=None)
+    add_prediction(database, made.clips[0], made.unit, "no_voice", VERSION)
+    with database.write() as connection:
+        second = insert(unit).values(job_id=made.job, shard_id=made.shard, model_version="v2", state="done")
+        second_unit = connection.execute(second.returning(unit.c.id)).scalar_one()
+    add_prediction(database, made.clips[0], second_unit, "failed", "v2", error_code="no_audio")
+    for version in (VERSION, "v2"):
+        view = text(
+            "SELECT path, outcome, model_version FROM results WHERE job = :job AND model_version = :v"
+        )
+        with database.read() as connection:
+            seen = connection.execute(view, {"job": made.job, "v": version}).all()
+            rows = results_page(connection, made.job, version, None, 10)
+        assert len(rows) == 2
+        assert sorted(seen) == sorted((row["path"], row["outcome"], version) for row in rows)
 
 
 def test_a_copy_is_found_by_its_original_s_answer_under_its_own_path(filled: Database) -> None:
