@@ -8,9 +8,13 @@ from tests.faults.planting import Planted
 from tests.faults.work import SHARD_CLIPS, clips, sent
 from tests.servers import Stack
 
+SECOND = 2 * SHARD_CLIPS
 
-@pytest.mark.parametrize("boundary", [2 * SHARD_CLIPS, "last"])
-@pytest.mark.parametrize("step", ["before_put", "before_commit", "before_bell"])
+
+@pytest.mark.parametrize(
+    ("step", "boundary"),
+    [("before_put", SECOND), ("before_commit", SECOND), ("before_bell", SECOND), ("before_commit", "last")],
+)
 def test_an_unpacker_killed_at_a_shard_boundary_is_followed_by_another(
     standing: Stack, planted: Planted, step: str, boundary: int | str
 ) -> None:
