@@ -3,11 +3,12 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 ARCHIVE ?=
+REPEAT ?= 10
 N ?= 100000
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --fork-strategy fewest \
 	--custom-compile-command "make lock" --quiet
 
-.PHONY: help setup run down test test-full fuzz check format bench lock clean
+.PHONY: help setup run down test test-full faults fuzz check format bench lock clean
 
 help:  ## the targets, a line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +32,9 @@ test-full: setup  ## the same with the long forms: 3 GB, three hours, 1 GB resum
 
 fuzz: setup  ## read N=100000 mutated recordings and archives; findings go to build/fuzz
 	@$(BIN)/python -m tests.fuzz --inputs $(N)
+
+faults: setup  ## REPEAT=10 runs of the fault ring's short list, each with a new seed; stops at the first failure
+	@sh infra/faults.sh $(BIN) $(REPEAT)
 
 check: setup  ## format, lint, types, layers, container files
 	@sh infra/check.sh $(BIN)
