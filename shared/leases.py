@@ -40,6 +40,8 @@ SWEEP_LIMIT = 1000
 # The pause after the first failure of something outside, and the longest.
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
+# Given back that often, some ten minutes, before an object that the store does not find counts as lost.
+RETURNS_UNTIL_LOST = 20
 
 
 class LeaseLost(Exception):

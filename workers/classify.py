@@ -24,8 +24,6 @@ from workers.parts import Parts
 # A lease that runs out is no evidence against a clip, but ten of them are.
 ATTEMPTS_IN_BATCHES = 10
 MOST_TRIES = 3
-# Given back that often, some ten minutes, before an object that the store does not find counts as lost.
-RETURNS_UNTIL_LOST = 20
 # Stands for the clip's path in error sentences: its duplicates share the prediction row.
 PATH = "{path}"
 
@@ -53,7 +51,7 @@ def classify(parts: Parts, unit_id: int) -> str:
         leases.give_back(database, lease, kept=classifying.keep)
         return "given back: this worker ends"
     except SurroundingsError as error:
-        if not isinstance(error, ObjectMissing) or lease.returns < RETURNS_UNTIL_LOST:
+        if not isinstance(error, ObjectMissing) or lease.returns < leases.RETURNS_UNTIL_LOST:
             leases.give_back(database, lease, pause=True, kept=classifying.keep)
             raise
         text = classifying.fail_all(LostInStore(path=PATH))

@@ -28,8 +28,6 @@ from workers.parts import Parts
 log = logging.getLogger(__name__)
 # Tries that the archive itself ended, or that cost a child its life, without one boundary between them.
 MOST_CRASHES = 8
-# Given back that often, some ten minutes, before an upload that the store does not find counts as lost.
-RETURNS_UNTIL_LOST = 20
 
 
 @dataclass(slots=True)
@@ -70,7 +68,7 @@ def unpack(parts: Parts, upload_id: int) -> str:
             leases.give_back(parts.database, lease)
             return "given back: this worker ends"
         except SurroundingsError as error:
-            if not isinstance(error, ObjectMissing) or lease.returns < RETURNS_UNTIL_LOST:
+            if not isinstance(error, ObjectMissing) or lease.returns < leases.RETURNS_UNTIL_LOST:
                 leases.give_back(parts.database, lease, pause=True)
                 raise
             text = unpacking.give_up(error)

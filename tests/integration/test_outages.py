@@ -30,7 +30,7 @@ from tests.integration.builders import make_job, row_of, set_row, wait_out_the_p
 from tests.integration.test_classify import outcomes, sent
 from tests.integration.test_unpack import parts, send
 from workers import ending
-from workers.classify import RETURNS_UNTIL_LOST, Classifying, classify
+from workers.classify import Classifying, classify
 from workers.parts import Parts
 from workers.unpack import MOST_CRASHES, unpack
 
@@ -271,6 +271,6 @@ def test_a_shard_that_the_store_has_lost_fails_its_clips_in_the_end_not_at_once(
     with pytest.raises(ObjectMissing):
         classify(parts, units[0])
     wait_out_the_pause(parts.database, unit, units[0])
-    set_row(parts.database, unit, units[0], returns=RETURNS_UNTIL_LOST)
+    set_row(parts.database, unit, units[0], returns=leases.RETURNS_UNTIL_LOST)
     assert classify(parts, units[0]) == "1 clips: 1 failed"
     assert outcomes(parts, upload_id)["a.wav"] == ("failed", "lost_in_store")
