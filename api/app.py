@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import uvicorn
 from fastapi import FastAPI
 
@@ -11,6 +9,8 @@ from api import clips, health, jobs, labels, lifecycle, models, problems, result
 from api.access import Gate
 from api.limits import Limits, protocol
 from api.parts import connect
+from api.subjects import Subjects
+from shared import logs
 from shared.settings import Settings
 
 
@@ -27,6 +27,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.parts = connect(settings)
     problems.install(app)
     app.add_middleware(Limits, settings=settings)
+    app.add_middleware(Subjects)
     # The last to be added is the first to be asked: whoever has no key costs nothing further.
     app.add_middleware(Gate, settings=settings, database=app.state.parts.database)
     for module in (jobs, lifecycle, uploads, results, clips, labels, models, health):
@@ -37,14 +38,12 @@ def create_app(settings: Settings) -> FastAPI:
 def main() -> None:
     """Serve until ended."""
     settings = Settings()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # It tells at each look at the schema that it looks.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logs.set_up(settings.log_level, settings.log_format)
     uvicorn.run(
         create_app(settings),
         host=settings.api_host,
         port=settings.api_port,
-        log_level=settings.log_level.lower(),
+        log_config=None,
         access_log=False,
         proxy_headers=False,  # anybody can write them
         http=protocol(settings),

@@ -10,6 +10,7 @@ import binascii
 import ipaddress
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -238,7 +239,12 @@ class Settings(BaseSettings):
         ge=1,
         description="children of the classify worker; one a core, each with one thread",
     )
-    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="below it nothing is logged"
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="text for people, json for those who gather logs; a line a record"
+    )
 
     @property
     def asks_for_key(self) -> bool:

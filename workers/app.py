@@ -13,11 +13,11 @@ import os
 from typing import Any
 
 from billiard.einfo import ExceptionInfo
-from celery import signals
+from celery import Task, signals
 from celery.exceptions import WorkerLostError
 from celery.worker.request import Request
 
-from shared import leases, retraining
+from shared import leases, logs, retraining
 from shared.database.sessions import Database
 from shared.database.tables import unit, upload
 from shared.doorbell import (
@@ -172,13 +172,24 @@ def _note_consumption(task: Any, **_: object) -> None:
         parts().seen(task.request.delivery_info["routing_key"])
 
 
+@signals.setup_logging.connect
+def _set_up_logs(**_: object) -> None:
+    logs.set_up(settings.log_level, settings.log_format)
+
+
+@signals.task_prerun.connect
+def _name_subject(task: Task[..., Any], args: tuple[int, ...], **_: object) -> None:
+    subject = {UNPACK: "upload", CLASSIFY: "unit"}.get(task.name)
+    logs.begin(**{subject: args[0]} if subject else {})
+
+
 @signals.worker_init.connect
 def _start_main(**_: object) -> None:
     os.environ[MAIN_PROCESS] = str(os.getpid())
     ending.prepare()
     if TRAIN in app.amqp.queues.consume_from:
         os.nice(19)
-    logging.basicConfig(level=settings.log_level)  # until Celery sets its own up, after this
+    _set_up_logs()  # before Celery asks for it, since the parts may be waited for
     wait_for_parts(classifies=CLASSIFY in app.amqp.queues.consume_from).database.close()
     parts.cache_clear()
 

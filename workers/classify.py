@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 
 from sqlalchemy import Connection, exists, func, select, update
 
-from shared import leases
+from shared import leases, logs
 from shared.database.tables import OUTCOMES, clip, clip_try, job, prediction, shard, unit
 from shared.emotion.classifier import Classifier, Verdict
 from shared.errors.recordings import ClipError, CrashesDecoder, LostInStore, TakesTooMuchMemory
@@ -88,6 +88,7 @@ class Classifying:
             )  # fmt: skip
             self.row = connection.execute(statement).one()
             self.clips = self._clips_left(connection)
+        logs.note(job=self.lease.job_id, shard=self.row.shard_id)
 
     def run(self) -> str:
         """All clips that have no prediction yet, then the unit's end."""

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 
 from sqlalchemy import Connection, func, insert, select
 
-from shared import archives, leases, shards
+from shared import archives, leases, logs, shards
 from shared.archives import Member
 from shared.database.tables import clip, job, shard, unit, upload
 from shared.doorbell import CLASSIFY
@@ -91,6 +91,7 @@ class Unpacking:
     def __init__(self, parts: Parts, lease: Lease) -> None:
         self.parts = parts
         self.lease = lease
+        logs.note(job=lease.job_id)
         self.position = 0
         self.failed = False
         self.crashes = lease.crashes  # since the last boundary

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from shared import logs
 from shared.cli.console import err, out, print_json, say
 from shared.errors.stack import AlreadyRunning, PartFailed
 from shared.processes import start_time
@@ -197,7 +198,7 @@ class Readiness:
 def _log_to(folder: StateFolder, *, to_person: bool) -> None:
     """The supervisor's messages go to its log, and to the person who watches."""
     file = logging.FileHandler(folder.log("supervisor"), delay=True)
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    file.setFormatter(logs.formatter(Settings().log_format))
     handlers: list[logging.Handler] = [file]
     if to_person:
         handlers.append(SayingHandler(logging.INFO))

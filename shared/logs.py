@@ -1,0 +1,130 @@
+"""Logs: one form for API, workers, beat and supervisor; each line names the job and the shard it is about.
+
+`set_up` is called once a process, `begin` and `note` by workers, `about` for a request. A record is a line
+that begins at the margin: what clients have named cannot forge one, nor steer a terminal. Passwords in
+addresses, signatures and API keys are masked wherever they turn up, also in the texts of other libraries.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Literal
+
+Format = Literal["text", "json"]
+SUBJECTS = ("job", "upload", "unit", "shard")
+# These say at INFO what they do, some with the addresses, and so the signatures, of requests.
+TALKATIVE = ("alembic", "botocore", "boto3", "httpx", "httpcore", "s3transfer", "urllib3")
+_SECRETS = (
+    (re.compile(r"(://[^\s/:@]*:)[^\s/@]+(?=@)"), r"\1***"),
+    (re.compile(r"((?:Signature|Credential|Security-Token)=)[^&\s\"']+", re.IGNORECASE), r"\1***"),
+    (re.compile(r"\b(vm_[0-9A-Za-z]{8})[0-9A-Za-z]{20,}"), r"\1***"),
+)
+_subjects: ContextVar[dict[str, int]] = ContextVar("subjects", default={})  # noqa: B039 - never changed
+
+
+@contextmanager
+def about(**subjects: int) -> Iterator[None]:
+    """What is logged inside is about these: `about(job=12, unit=40)`. Inner ones add to outer ones."""
+    before = _subjects.set(_subjects.get() | subjects)
+    try:
+        yield
+    finally:
+        _subjects.reset(before)
+
+
+def begin(**subjects: int) -> None:
+    """What is logged from here on is about these alone: a process begins with something else."""
+    _subjects.set(subjects)
+
+
+def note(**subjects: int) -> None:
+    """Add to what is named already, as it becomes known."""
+    _subjects.set(_subjects.get() | subjects)
+
+
+def set_up(level: str, form: Format) -> None:
+    """All loggers of this process write to stderr, in this form."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter(form))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+
+
+def formatter(form: Format) -> logging.Formatter:
+    """How a record becomes text."""
+    return JsonFormatter() if form == "json" else TextFormatter()
+
+
+def masked(text: str) -> str:
+    """The text without secrets that can be told by their form.
+
+    >>> masked("redis://:hunter2@127.0.0.1:6379/0 is gone")
+    'redis://:***@127.0.0.1:6379/0 is gone'
+    """
+    for secret, shown in _SECRETS:
+        text = secret.sub(shown, text)
+    return text
+
+
+class JsonFormatter(logging.Formatter):
+    """An object a line: time, level, logger, message; job, upload, unit, shard and exception where known."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, object] = {
+            "time": _time(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": masked(record.getMessage()),
+            **_known(),
+        }
+        if trouble := _trouble(self, record):
+            fields["exception"] = masked(trouble)
+        # ASCII: some readers take U+2028 for the end of a line.
+        return json.dumps(fields)
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-11-22T21:40:00.123Z INFO workers.classify [job 12 shard 17] message`, tracebacks indented."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        known = " ".join(f"{name} {value}" for name, value in _known().items())
+        place = f"{record.name} [{known}]" if known else record.name
+        lines = [f"{_time(record)} {record.levelname} {place} {_printable(masked(record.getMessage()))}"]
+        lines += (f"    {_printable(line)}" for line in masked(_trouble(self, record)).split("\n") if line)
+        return "\n".join(lines)
+
+
+def _known() -> dict[str, int]:
+    named = _subjects.get()
+    return {name: named[name] for name in SUBJECTS if name in named}
+
+
+def _time(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _trouble(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    """The record's traceback and stack, if it has them."""
+    parts = [formatter.formatException(record.exc_info)] if record.exc_info else []
+    parts += [formatter.formatStack(record.stack_info)] if record.stack_info else []
+    return "\n".join(parts)
+
+
+def _printable(text: str) -> str:
+    """Line ends, control characters and what turns the direction of writing, as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text
+    )
