@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
 
 from api import clips, health, jobs, labels, lifecycle, models, problems, results, uploads
 from api.access import Gate
@@ -11,7 +14,12 @@ from api.limits import Limits, protocol
 from api.parts import connect
 from api.subjects import Subjects
 from shared import logs
+from shared.database import keys
+from shared.database.sessions import Database
+from shared.errors.base import VoxmoodError
 from shared.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -35,12 +43,23 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+def _has_keys(database: Database) -> bool:
+    try:
+        with database.read() as connection:
+            return keys.any_valid(connection, database)
+    except (VoxmoodError, SQLAlchemyError):
+        return False  # the schema is not there yet, so no key is
+
+
 def main() -> None:
     """Serve until ended."""
     settings = Settings()
+    app = create_app(settings)
     logs.set_up(settings.log_level, settings.log_format)
+    if settings.asks_for_key and not _has_keys(app.state.parts.database):
+        log.warning("nobody has an API key yet: `voxmood keys create` makes one")
     uvicorn.run(
-        create_app(settings),
+        app,
         host=settings.api_host,
         port=settings.api_port,
         log_config=None,

@@ -11,8 +11,10 @@ from urllib.parse import quote
 
 import httpx
 
+from shared.errors.access import MalformedKey
 from shared.errors.stack import NotRunning
 from shared.errors.surroundings import RequestRefused, ServerUnreachable
+from shared.keys import is_key
 from shared.packing import Sendable
 from shared.settings import default_state_dir
 
@@ -32,13 +34,22 @@ def server_url(server: str | None = None) -> str:
 
 
 class Client:
-    """One server. Its refusals are raised as RequestRefused, with the server's own sentence."""
+    """One server. Its refusals are raised as RequestRefused, with the server's own sentence.
+
+    Raises:
+        MalformedKey: VOXMOOD_API_KEY is none; it is not sent.
+    """
 
     def __init__(self, server: str | None = None) -> None:
         self.url = server_url(server)
         # Reading is unlimited: an upload is answered when the last byte is stored, however long that takes.
         timeout = httpx.Timeout(10.0, read=None, write=60.0)
-        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=False)
+        # From the environment alone: an argument would stand in the list of processes.
+        key = os.environ.get("VOXMOOD_API_KEY", "").strip()
+        if key and not is_key(key):
+            raise MalformedKey
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=False, headers=headers)
 
     def __enter__(self) -> Client:
         return self

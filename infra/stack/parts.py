@@ -110,8 +110,11 @@ def store(folder: Path, ports: Mapping[str, int], access_key: str, secret_key: s
     return Part("store", argv, {**STORE_MEMORY, **keys, **signing}, ends=4, grace_s=3)
 
 
-def page(port: int, api_url: str) -> Part:
-    """Streamlit. All that it would take from files of the user's own is said here."""
+def page(port: int, api_url: str, api_key: str | None = None) -> Part:
+    """Streamlit. All that it would take from files of the user's own is said here.
+
+    `api_key`: its own, where the API asks for one.
+    """
     argv = (
         *(sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "shared" / "page" / "app.py")),
         f"--server.address={LOOPBACK}",
@@ -127,7 +130,14 @@ def page(port: int, api_url: str) -> Part:
         "--client.showErrorLinks=false",
         "--theme.paddingTop=2rem",
     )
-    return Part("page", argv, {"VOXMOOD_URL": api_url}, ends=3)
+    environment = {"VOXMOOD_URL": api_url} | ({"VOXMOOD_API_KEY": api_key} if api_key else {})
+    return Part("page", argv, environment, ends=3)
+
+
+def page_key(key: str) -> Part:
+    """Stores the page's key, once the schema is there."""
+    argv = (sys.executable, "-m", "shared.database.page_key")
+    return Part("page-key", argv, {"VOXMOOD_PAGE_KEY": key}, once=True)
 
 
 def application(folder: Path, workers: int, flower_port: int) -> list[Part]:

@@ -20,6 +20,7 @@ from typing import IO
 from pydantic import BaseModel, ValidationError
 
 from shared.errors.stack import AlreadyRunning, DiskFull, StateUnusable
+from shared.keys import new_key
 from shared.processes import start_time
 
 MEGABYTE = 10**6
@@ -67,6 +68,7 @@ class Credentials(BaseModel):
     s3_access_key: str
     s3_secret_key: str
     queue_password: str
+    page_key: str = ""  # not in the credentials of stacks from before there were keys
 
 
 class StateFolder:
@@ -154,12 +156,17 @@ class StateFolder:
         """The secrets; made at the first call."""
         path = self.path / "credentials.json"
         if path.exists():
-            return Credentials.model_validate_json(path.read_bytes())
-        made = Credentials(
-            s3_access_key=secrets.token_hex(10),
-            s3_secret_key=secrets.token_hex(32),
-            queue_password=secrets.token_hex(32),
-        )
+            made = Credentials.model_validate_json(path.read_bytes())
+            if made.page_key:
+                return made
+            made.page_key = new_key()
+        else:
+            made = Credentials(
+                s3_access_key=secrets.token_hex(10),
+                s3_secret_key=secrets.token_hex(32),
+                queue_password=secrets.token_hex(32),
+                page_key=new_key(),
+            )
         self._replace(path.name, made.model_dump_json(indent=2) + "\n")
         return made
 

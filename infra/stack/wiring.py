@@ -13,14 +13,18 @@ from infra.stack.parts import Part
 from infra.stack.ports import LOOPBACK, Ports, candidates
 from infra.stack.state import Record, StateFolder
 from shared.errors.stack import PortTaken
+from shared.settings import Settings
 
 BUCKET = "voxmood"
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - to tell it apart, not to listen there
+# Who listens on all addresses is asked on this one.
+EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - to tell it apart, not to listen there
 SQLITE = "sqlite:///"
 CHILD_ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 UNWANTED = {
     "PYTHONDONTWRITEBYTECODE",  # without compiled bytecode `import tensorflow` takes 25 s instead of 5
     "CELERY_BROKER_URL",  # Celery would prefer it to ours
+    "VOXMOOD_API_KEY",  # the user's own; the page has another
+    "VOXMOOD_PAGE_KEY",
 }
 
 
@@ -72,7 +76,10 @@ def wire(folder: StateFolder, ports: Ports, *, workers: int, api_port: int | Non
         environment["VOXMOOD_BROKER_URL"] = f"redis://:{password}@{LOOPBACK}:{chosen['queue']}/0"
         made.insert(0, parts.queue(folder.path / "queue", chosen["queue"], password))
     record = _record(folder, environment, chosen, workers)
-    made.append(parts.page(chosen["page"], record.api_url))
+    page_key = credentials.page_key if Settings().asks_for_key else None
+    if page_key:
+        made.append(parts.page_key(page_key))
+    made.append(parts.page(chosen["page"], record.api_url, page_key))
     return Wiring(record, made, environment)
 
 
@@ -108,7 +115,8 @@ def _record(
     folder: StateFolder, environment: Mapping[str, str], ports: dict[str, int], workers: int
 ) -> Record:
     host = environment.get("VOXMOOD_API_HOST", LOOPBACK)
-    api_url = f"http://{LOOPBACK if host == EVERYWHERE else host}:{ports['api']}"
+    reached = EVERYWHERE.get(host, host)
+    api_url = f"http://{f'[{reached}]' if ':' in reached else reached}:{ports['api']}"
     return Record(
         state_dir=str(folder.path),
         api_url=api_url,

@@ -16,6 +16,7 @@ from shared.cli import (
     demo,
     doctor,
     jobs,
+    keys,
     label,
     lifecycle,
     models,
@@ -54,6 +55,7 @@ app.command()(models.retrain)
 app.add_typer(label.app, name="label")
 app.add_typer(models.app, name="models")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:

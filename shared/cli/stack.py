@@ -193,6 +193,13 @@ class Readiness:
         ):
             table.add_row(what, where)
         out.print(table)
+        self._say_how_to_make_a_key(state)
+
+    def _say_how_to_make_a_key(self, state: str) -> None:
+        from shared.cli.keys import are_missing
+
+        if Settings().asks_for_key and are_missing(self._folder.path):
+            say(f"The API asks for a key, and nobody has one yet: `voxmood keys create{state}` makes one.")
 
 
 def _log_to(folder: StateFolder, *, to_person: bool) -> None:

@@ -18,6 +18,7 @@ from shared.errors.access import KeyExpired, TooManyBytes, TooManyJobs, UnknownK
 from shared.keys import SCOPES
 
 LAST_USED_EVERY_S = 60.0
+PAGE_NAME = "the page of voxmood up"
 
 
 def add(
@@ -80,6 +81,12 @@ def listed(connection: Connection, database: Database) -> Sequence[RowMapping]:
     )
     rows = connection.execute(select(api_key, state.label("state")).order_by(api_key.c.id))
     return rows.mappings().all()
+
+
+def any_valid(connection: Connection, database: Database) -> bool:
+    """Whether anybody, but for the page of `voxmood up`, has a key that is valid."""
+    rows = listed(connection, database)
+    return any(row["state"] == "valid" and row["name"] != PAGE_NAME for row in rows)
 
 
 def revoke(connection: Connection, database: Database, key_id: int) -> bool:

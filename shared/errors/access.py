@@ -20,8 +20,8 @@ class KeyNeededBehindProxy(VoxmoodError):
 
 
 class MalformedKey(VoxmoodError):
-    """What was sent is no voxmood key: one is `Bearer vm_…`, and its last letters are a checksum. Look for a
-    letter that is missing or wrong."""
+    """That is no voxmood key: one is vm_ and 49 letters and digits, the last six a checksum of the others.
+    Look for one that is missing or wrong. It is sent as `Authorization: Bearer …`."""
 
     status = 401
 

@@ -13,6 +13,7 @@ from infra.stack.ports import LOOPBACK, Ports
 from infra.stack.state import StateFolder
 from infra.stack.wiring import Wiring, wire
 from shared.errors.stack import PortTaken
+from shared.keys import is_key
 from shared.settings import Settings
 
 
@@ -110,8 +111,38 @@ def test_the_api_is_looked_for_where_it_listens(
 ) -> None:
     monkeypatch.setenv("VOXMOOD_API_HOST", "127.0.0.2")
     assert wire(folder, ports, workers=1, api_port=None).record.api_url.startswith("http://127.0.0.2:")
+    for host, reached in (("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]")):
+        monkeypatch.setenv("VOXMOOD_API_HOST", host)
+        record = wire(folder, ports, workers=1, api_port=None).record
+        assert record.api_url.startswith(f"http://{reached}:")
+
+
+def test_where_keys_are_asked_for_the_page_has_its_own_and_nobody_else_has_it(
+    folder: StateFolder, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(wiring: Wiring) -> dict[str, str]:
+        return {part.name: value for part in wiring.parts for value in part.environment.values()
+                if value.startswith("vm_")}  # fmt: skip
+
+    monkeypatch.setenv("VOXMOOD_API_KEY", "the user's own")
+    assert told(wire(folder, ports, workers=1, api_port=None)) == {}
     monkeypatch.setenv("VOXMOOD_API_HOST", "0.0.0.0")
-    assert wire(folder, ports, workers=1, api_port=None).record.api_url.startswith("http://127.0.0.1:")
+    wiring = wire(folder, ports, workers=1, api_port=None)
+    key = folder.credentials().page_key
+    assert is_key(key)
+    assert told(wiring) == {"page": key, "page-key": key}
+    assert not {key, "the user's own"} & set(wiring.environment.values())
+    assert key not in wiring.record.model_dump_json() + repr([part.argv for part in wiring.parts])
+
+
+def test_a_state_folder_from_before_there_were_keys_gets_one(folder: StateFolder) -> None:
+    before = folder.credentials()
+    old = before.model_copy(update={"page_key": ""})
+    (folder.path / "credentials.json").write_text(old.model_dump_json(exclude={"page_key"}))
+    again = folder.credentials()
+    assert is_key(again.page_key)
+    assert again.model_copy(update={"page_key": before.page_key}) == before
+    assert folder.credentials() == again
 
 
 def test_the_page_is_a_client_of_this_stack_and_reports_to_nobody(
