@@ -33,6 +33,8 @@ MINIMUM_S = 0.1
 SILENT_PEAK = 1e-4  # real quiet speakers peak at 0.006
 LOUDEST_PEAK = 2.0**31  # integers of 32 bits written as floats; far above, float32 features overflow
 BLOCK_SAMPLES = 2**18  # over all channels: 1 MiB of float32, also for 64 channels
+# MIDI's sample dumps hold no speech; of a damaged one of 173 bytes libsndfile printed 11,000 lines.
+SAMPLE_DUMP = "SDS"
 # libsndfile's words for these two mislead ("File does not exist … (possibly a pipe?)" for a cut MP3).
 REASONS = {1: "its content is of no known audio format", 7: "it breaks off within its header"}
 
@@ -108,7 +110,11 @@ def _opened(source: _WatchedSource, path: str) -> soundfile.SoundFile | FfmpegFi
     source.seek(0)
     if (kind := format_of(head)) is not None:
         return FfmpegFile(cast("BinaryIO", source), kind, path)
-    return soundfile.SoundFile(mended(source))
+    file = soundfile.SoundFile(mended(source))
+    if file.format == SAMPLE_DUMP:
+        file.close()
+        raise NotAudio(path=path, reason=REASONS[1])
+    return file
 
 
 def _checked_duration(file: soundfile.SoundFile | FfmpegFile, path: str, limits: DecodeLimits) -> float:

@@ -117,6 +117,11 @@ def test_an_m4a_with_names_that_are_no_utf_8_is_read_and_one_without_channels_or
         decode_start(bytes(silent))
 
 
+def test_a_midi_sample_dump_is_no_recording() -> None:
+    with pytest.raises(NotAudio, match="of no known audio format"):
+        decode_start(written(speech_like("sad", 16000, 0.3, seed=1), 16000, "SDS", "PCM_16"))
+
+
 def test_without_the_extra_av_the_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     content = encoded(speech_like("happy", 8000, 1.0, seed=1), 8000, "amr", "libopencore_amrnb")
     monkeypatch.setitem(sys.modules, "av", None)
