@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sqlalchemy.exc import DBAPIError
+
 from infra.stack import parts
 from infra.stack.parts import Part
 from infra.stack.ports import LOOPBACK, Ports, candidates
 from infra.stack.state import Record, StateFolder
+from shared.database import upgrade
+from shared.database.sessions import Database
 from shared.errors.stack import PortTaken
+from shared.errors.surroundings import DatabaseUnavailable
 from shared.settings import Settings
+
+log = logging.getLogger("voxmood.stack")
 
 BUCKET = "voxmood"
 # Who listens on all addresses is asked on this one.
@@ -46,6 +54,7 @@ def wire(folder: StateFolder, ports: Ports, *, workers: int, api_port: int | Non
     Raises:
         PortTaken: another program listens on `api_port`.
         ServerMissing: the wheel of a server is not installed.
+        DatabaseNewer: the database is of a newer voxmood.
     """
     given = {name: value for name, value in os.environ.items() if name not in UNWANTED}
     last = folder.record()
@@ -62,6 +71,7 @@ def wire(folder: StateFolder, ports: Ports, *, workers: int, api_port: int | Non
     for folder_name in ("VOXMOOD_MODELS_DIR", "VOXMOOD_TRAINED_DIR"):
         if folder_name in given:
             environment[folder_name] = str(Path(given[folder_name]).absolute())
+    _check_database(environment["VOXMOOD_DATABASE_URL"])
     credentials = folder.credentials()
     made = parts.application(folder.path, workers, chosen["flower"])
     if "VOXMOOD_S3_ENDPOINT" not in given:
@@ -109,6 +119,19 @@ def _database(given: Mapping[str, str], folder: Path) -> str:
     if named.startswith(SQLITE):
         return SQLITE + str(Path(named.removeprefix(SQLITE)).absolute())
     return named
+
+
+def _check_database(url: str) -> None:
+    """Refuse one of a newer voxmood. One that does not answer is the parts' affair: they wait for it."""
+    if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
+        return
+    database = Database(url)
+    try:
+        upgrade.check(database)
+    except (DatabaseUnavailable, DBAPIError) as error:
+        log.debug("the database's schema is not known yet: %s", error)
+    finally:
+        database.close()
 
 
 def _record(

@@ -137,9 +137,11 @@ def _index_results() -> None:
     for name, kind in PLACE:
         comment = "the clip's, as the next two: for the indexes" if name == "job_id" else None
         op.add_column("prediction", sa.Column(name, kind, nullable=True, comment=comment))
-    for name, _ in PLACE:
-        of_clip = f"(SELECT c.{name} FROM clip c WHERE c.id = prediction.clip_id)"  # noqa: S608
-        op.execute(f"UPDATE prediction SET {name} = {of_clip}")  # noqa: S608
+    # One UPDATE: each writes every row anew.
+    names = ", ".join(name for name, _ in PLACE)
+    places = ", ".join(f"c.{name}" for name, _ in PLACE)
+    of_clip = f"SELECT {places} FROM clip c WHERE c.id = prediction.clip_id"  # noqa: S608
+    op.execute(f"UPDATE prediction SET ({names}) = ({of_clip})")  # noqa: S608
     with op.batch_alter_table("prediction") as batch:
         for name, kind in PLACE:
             batch.alter_column(name, existing_type=kind, nullable=False)
