@@ -29,7 +29,7 @@ from shared.retries import jittered
 ENDED = ("done", "failed", "cancelled")
 # Longer than a try may take: nobody else tries meanwhile.
 LEASE_S = 60.0
-FIRST_PAUSE_S = 10.0
+FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 6 * 3600.0
 GIVEN_UP_AFTER_S = 86_400.0
 # Addresses that a gateway translates to the IPv4 address in their last 32 bits (RFC 6052).

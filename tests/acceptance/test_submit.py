@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import time
@@ -17,6 +18,7 @@ from shared.settings import Settings
 from shared.storage import Storage, job_prefix
 from tests.acceptance.jobs import Api
 from tests.archive_builders import tar_stream, zip_of
+from tests.receivers import running_receiver
 from tests.servers import VOXMOOD, Stack
 
 MEGABYTE = 10**6
@@ -34,6 +36,34 @@ def test_a_folder_is_packed_while_it_is_sent(stack: Stack, api: Api, tmp_path: P
     rows = api.rows(int(done.stdout))
     assert [row["path"] for row in rows] == [f"side {number}/voice.wav" for number in range(3)]
     assert {row["upload"] for row in rows} == {"Tapes of 1987.tar"}
+
+
+def test_a_webhook_is_told_of_the_job_s_end(stack: Stack, api: Api, tmp_path: Path) -> None:
+    clip = tmp_path / "voice.wav"
+    clip.write_bytes(unique_clip(1))
+    wrong = stack.voxmood("submit", str(clip), "--webhook", "ftp://example.org/")
+    assert wrong.returncode == 1
+    assert "The webhook cannot be ftp://example.org/: it does not begin with https://" in wrong.stderr
+    with running_receiver() as receiver:
+        receiver.answers = [503]
+        done = stack.voxmood("submit", str(clip), "--webhook", receiver.url, "--wait")
+        assert done.returncode == 0, done.stderr
+        job = int(done.stdout)
+        receiver.wait(2, limit_s=60)
+    (first, _), (second, body) = receiver.told
+    assert first["webhook-id"] == second["webhook-id"]
+    told, asked = json.loads(body), api.http.get(f"/v1/jobs/{job}").json()
+    assert told["state"] == "done"
+    assert told.pop("webhook")["attempts"] == 2
+    deadline = time.monotonic() + 10
+    while asked["webhook"]["state"] != "delivered":
+        assert time.monotonic() < deadline, asked["webhook"]
+        time.sleep(0.1)
+        asked = api.http.get(f"/v1/jobs/{job}").json()
+    assert asked.pop("webhook") == {"url": receiver.url, "state": "delivered", "attempts": 2, "error": None}
+    assert told == asked
+    logs = "".join(log.read_text() for log in stack.state.glob("logs/*.log"))
+    assert "token=1" not in logs, "an address of a webhook may hold a secret"
 
 
 @pytest.mark.parametrize(
