@@ -26,15 +26,14 @@ def written_corpus(folder: Path) -> Path:
 
 def lines(report: Report, seconds: float, seed: int) -> list[str]:
     """The report, as it is printed and kept in docs/reports/fuzz.md."""
-    members = report.outcomes.total()
     return [
-        f"seed {seed}: {report.inputs:,} inputs with {members:,} recordings and ends in {seconds:,.0f} s"
+        f"seed {seed}: {report.inputs:,} inputs with {report.outcomes.total():,} outcomes in {seconds:,.0f} s"
         f" ({report.inputs / seconds:,.0f} inputs/s)",
         "outcomes:",
         *(f"  {count:>9,}  {code}" for code, count in report.outcomes.most_common()),
         f"slowest input: {report.slowest_s:.2f} s of processor time",
         f"most memory: {report.grown_bytes / MEBIBYTE:,.0f} MiB over the process at rest",
-        f"most said on standard error for one input: {report.loudest_bytes:,} bytes",
+        f"most printed by libraries for one input: {report.loudest_bytes:,} bytes",
         f"processes lost: {report.restarts}",
         f"findings: {report.findings.total():,}",
         *(f"  {count:>9,}  {words}" for words, count in report.findings.most_common()),
