@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -71,6 +72,12 @@ async def _gone(_: Request, _error: Exception) -> JSONResponse:
     return problem(400, "The request broke off inside its body.", "broken_off")
 
 
+async def _unstorable(_: Request, _error: Exception) -> JSONResponse:
+    # PostgreSQL's word for NUL in a text, and for numbers beyond a column's.
+    detail = "A text of this request has a NUL character, or a number of it is too large to be stored."
+    return problem(422, detail, "invalid_request")
+
+
 async def _unexpected(_: Request, error: Exception) -> JSONResponse:
     log.exception("unexpected error", exc_info=error)
     return problem(500, "Something went wrong in the server; its log says what.", "internal_error")
@@ -82,4 +89,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(DataError, _unstorable)
     app.add_exception_handler(Exception, _unexpected)
