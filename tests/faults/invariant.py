@@ -70,12 +70,13 @@ def _tables_agree(connection: Connection, job_id: int) -> None:
             unit.c.job_id == job_id
         )
     ).all()
-    assert {row.state for row in units} <= {"done"}, units
+    undone = [row.id for row in units if row.state != "done"]
+    assert not undone, f"units of a job that is done, and not done: {undone}"
     assert {row.state for row in connection.execute(select(upload).where(upload.c.job_id == job_id))} <= {
         "done", "failed",
     }  # fmt: skip
     miscounted = [row for row in units if sum(getattr(row, name) for name in OUTCOMES) != row.predictions]
-    assert not miscounted, miscounted
+    assert not miscounted, f"units whose counts are not those of their predictions: {miscounted}"
     orphans = prediction.c.job_id == job_id, ~exists().where(clip.c.id == prediction.c.clip_id)
     assert _count(connection, prediction, *orphans) == 0, "predictions without a clip"
     shards = _count(connection, shard, shard.c.job_id == job_id)
