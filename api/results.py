@@ -16,7 +16,8 @@ from api.exports import FORMATS, result
 from api.jobs import find
 from api.parts import Wired
 from shared.database import results
-from shared.database.results import Cursor, Filters
+from shared.database.filters import Filters
+from shared.database.results import Cursor
 from shared.database.tables import OUTCOMES
 from shared.emotion import registry
 from shared.emotion.registry import Manifest

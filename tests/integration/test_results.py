@@ -16,7 +16,8 @@ from sqlalchemy import JSON, event, insert, text
 
 from api.exports import FORMATS, ROW_GROUP_ROWS
 from shared.database import results
-from shared.database.results import RESULT_COLUMNS, Cursor, Filters, all_results, cursor_of, results_page
+from shared.database.filters import Filters
+from shared.database.results import RESULT_COLUMNS, Cursor, all_results, cursor_of, results_page
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, prediction, shard, unit, upload
 from shared.emotion import registry
