@@ -17,7 +17,7 @@ from shared import leases, webhooks
 from shared.database import keys, queries
 from shared.database.tables import job, upload, webhook
 from shared.doorbell import UNPACK, Bell
-from shared.emotion import registry
+from shared.emotion import provenance, registry
 from shared.errors.requests import JobNotOpen, JobWithoutUploads, KeyUsedAgain, UnknownJob, UploadUnfinished
 from shared.settings import MEBIBYTE
 from shared.status import JobDocument, documents
@@ -63,7 +63,7 @@ def create_job(
     The same Idempotency-Key with the same body answers with the job that the first request made.
     """
     version = aliases(parts).get(request.model, request.model)
-    registry.read_manifest(parts.settings.model_folders, version)
+    provenance.confirm(parts.database, registry.read_manifest(parts.settings.model_folders, version))
     private = parts.settings.webhooks_reach_private
     if request.webhook is not None:
         webhooks.check(request.webhook, private)

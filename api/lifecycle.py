@@ -14,7 +14,7 @@ from api.models import aliases
 from api.parts import Parts, Wired
 from shared import lifecycle
 from shared.database.tables import upload
-from shared.emotion import registry
+from shared.emotion import provenance, registry
 from shared.status import JobDocument
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def reclassify_job(
 ) -> JobDocument:
     """Classify an ended job's clips under another version too; the job's own version never moves."""
     version = aliases(parts).get(request.model, request.model)
-    registry.read_manifest(parts.settings.model_folders, version)
+    provenance.confirm(parts.database, registry.read_manifest(parts.settings.model_folders, version))
     check_room_for_job(parts, caller)
     parts.ring(lifecycle.reclassify(parts.database, job_id, version))
     return document(parts, job_id)

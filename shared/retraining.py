@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, insert, null, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, null, or_, select, update
 
 from shared.database.sessions import Database
 from shared.database.tables import alias, model, retraining
@@ -93,7 +93,9 @@ def register(database: Database, turn: Turn, version: str, manifest: dict[str, A
         _end(connection, database, turn, text)
         # As old as the labels that it saw: those that came meanwhile count for the next one.
         values = {"version": version, "manifest": manifest, "created_at": turn.since}
-        connection.execute(insert(model).values(values))
+        # A job may have met it already, under its folder's own date.
+        met = database.insert(model).values(values)
+        connection.execute(met.on_conflict_do_update(index_elements=["version"], set_=values))
         moved = {"version": version, "moved_at": database.clock}
         statement = database.insert(alias).values(name=CANDIDATE, **moved)
         connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=moved))

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, exists, func, select, update
 
 from shared import leases, logs
 from shared.database.tables import OUTCOMES, clip, clip_try, job, prediction, shard, unit
+from shared.emotion import provenance, registry
 from shared.emotion.classifier import Classifier, Verdict
 from shared.errors.recordings import ClipError, CrashesDecoder, LostInStore, TakesTooMuchMemory
 from shared.errors.surroundings import ObjectMissing, SurroundingsError
@@ -93,7 +94,9 @@ class Classifying:
     def run(self) -> str:
         """All clips that have no prediction yet, then the unit's end."""
         self._look()
-        self.classifier = classifier(self.parts.settings.model_folders, self.row.model_version)
+        models, version = self.parts.settings.model_folders, self.row.model_version
+        provenance.confirm(self.parts.database, registry.read_manifest(models, version))
+        self.classifier = classifier(models, version)
         if self.lease.crashes or self.lease.attempts - self.lease.returns > ATTEMPTS_IN_BATCHES:
             self._one_by_one()
             return self._complete()

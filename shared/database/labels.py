@@ -59,6 +59,7 @@ def votes(connection: Connection, most: int) -> Sequence[Any]:
 
 def newly_labelled(connection: Connection) -> int:
     """Clips labelled, or labelled anew, since the labels of the last trained version were read."""
-    last = select(func.coalesce(func.max(model.c.created_at), 0)).scalar_subquery()
+    retrained = model.c.manifest["base"].as_string().is_not(None)  # others have not read these labels
+    last = select(func.coalesce(func.max(model.c.created_at), 0)).where(retrained).scalar_subquery()
     counted = select(func.count(label.c.clip_id.distinct())).where(label.c.created_at > last)
     return int(connection.execute(counted).scalar_one())

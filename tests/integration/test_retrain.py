@@ -122,7 +122,7 @@ def test_labels_count_as_new_until_a_version_has_seen_them(database: Database) -
     turn = retraining.take(database, DAY_S, 60)
     assert turn is not None
     add_label(database, clips[2], "calm")
-    retraining.register(database, turn, "v1", {}, "")
+    retraining.register(database, turn, "v1", {"base": "seed-v6"}, "")
     assert new() == 1, "the one that came while it trained"
 
 
@@ -207,7 +207,7 @@ def test_labelled_clips_become_a_candidate_that_classifies_and_the_champion_stay
     assert (data.training_clips, data.test_clips, data.unknown_clips, data.left_out) == (19, 5, 8, 0)
     assert manifest.threshold_rule.unknown_clips == 8
     with database.read() as connection:
-        stored = connection.execute(select(model)).one()
+        stored = connection.execute(select(model).where(model.c.version == version)).one()
     assert (stored.version, stored.manifest) == (version, manifest.model_dump(mode="json"))
 
     listed = client.get("/v1/models").json()

@@ -11,8 +11,10 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 from packaging.version import Version
 
+from api.app import create_app
 from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.emotion import provenance, registry
@@ -20,7 +22,7 @@ from shared.emotion.backend import load_keras
 from shared.emotion.classifier import Classifier
 from shared.emotion.registry import MANIFEST, MODEL, sha256
 from shared.errors.models import DamagedModel, ModelReplaced, UnsafeModel
-from shared.settings import REPOSITORY
+from shared.settings import REPOSITORY, Settings
 
 SHIPPED = REPOSITORY / "saved_models"
 VERSION = "seed-v6"
@@ -39,6 +41,15 @@ def database(tmp_path: Path) -> Iterator[Database]:
     upgrade.upgrade(made)
     yield made
     made.close()
+
+
+def others(models: Path) -> Path:
+    """The shipped weights with another hash."""
+    other = models / "other.keras"
+    shutil.copyfile(models / VERSION / MODEL, other)
+    with zipfile.ZipFile(other, "a") as archive:
+        archive.comment = b"another"
+    return other
 
 
 def replace_weights(models: Path, archive: Path) -> None:
@@ -105,14 +116,19 @@ def test_a_version_whose_weights_the_database_knows_otherwise_is_refused(
 ) -> None:
     provenance.confirm(database, registry.verify(models, VERSION))
     provenance.confirm(database, registry.verify(models, VERSION))
-    other = models / "other.keras"
-    shutil.copyfile(models / VERSION / MODEL, other)
-    with zipfile.ZipFile(other, "a") as archive:
-        archive.comment = b"another"
-    replace_weights(models, other)
+    replace_weights(models, others(models))
     changed = registry.verify(models, VERSION)  # the folder alone has nothing to say against it
     with pytest.raises(ModelReplaced, match="seed-v6 has other weights now"):
         provenance.confirm(database, changed)
+
+
+def test_a_job_for_changed_weights_is_refused_with_a_sentence(models: Path, database: Database) -> None:
+    settings = Settings(models_dir=models, database_url=str(database.url))
+    with TestClient(create_app(settings), base_url="http://localhost") as client:
+        assert client.post("/v1/jobs", json={"model": VERSION}).status_code == 201
+        replace_weights(models, others(models))
+        refused = client.post("/v1/jobs", json={"model": VERSION})
+    assert (refused.status_code, refused.json()["code"]) == (409, "model_replaced")
 
 
 def test_no_code_reads_pickles() -> None:
