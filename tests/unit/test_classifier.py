@@ -13,7 +13,7 @@ import pytest
 
 from shared.audio.synthesis import COLOURS, speech_like, wav_bytes
 from shared.emotion.classifier import Classifier, Verdict
-from shared.errors.models import DamagedModel
+from shared.errors.models import DamagedModel, UnsafeModel
 from shared.errors.recordings import ClipError, NotAudio
 from shared.errors.requests import UnknownModel
 from shared.settings import REPOSITORY
@@ -143,7 +143,7 @@ def test_a_version_is_verified_before_it_is_loaded(tmp_path: Path) -> None:
 
 
 def test_a_network_with_code_inside_is_not_loaded(tmp_path: Path) -> None:
-    """Keras' safe mode: a Lambda layer would run what the file holds."""
+    """A Lambda layer would run what the file holds."""
     from shared.emotion.backend import load_keras
     from shared.emotion.registry import sha256
 
@@ -155,5 +155,5 @@ def test_a_network_with_code_inside_is_not_loaded(tmp_path: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["files"]["model.keras"] = sha256(folder / "model.keras")
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(ValueError, match="safe_mode"):
+    with pytest.raises(UnsafeModel, match="Lambda"):
         Classifier.load(tmp_path, "seed-v6")
