@@ -74,6 +74,11 @@ class Settings(BaseSettings):
         description="Host headers, ports included, that are answered where keys are asked for, as in "
         '["voxmood.example"]; unless set, any: the key is what counts',
     )
+    page_password: SecretStr | None = Field(
+        default=None,
+        min_length=12,
+        description="what the page asks visitors for; off loopback it shows nothing without",
+    )
     page_key: SecretStr | None = Field(
         default=None, description="a key to be known from the start: that of the page, made by `voxmood up`"
     )

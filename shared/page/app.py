@@ -17,6 +17,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from shared.client import Client
 from shared.errors.base import VoxmoodError
 from shared.page import job
+from shared.page.password import is_admitted
 from shared.page.words import plain
 from shared.settings import MEBIBYTE
 
@@ -32,6 +33,8 @@ def main() -> None:
     st.set_page_config(page_title="voxmood", page_icon=":material/graphic_eq:")
     st.title("voxmood")
     st.caption("Which emotion is heard in a recording of speech or song?")
+    if not is_admitted():
+        return
     try:
         client = _client()
         _drop(client)

@@ -8,9 +8,14 @@ import re
 import numpy as np
 import pytest
 import soundfile
+import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from shared.page.recording import playable
 from shared.page.words import plain
+from shared.settings import REPOSITORY
+
+PASSWORD = "correct horse battery"
 
 
 def test_a_name_is_shown_as_it_is_and_never_as_markdown() -> None:
@@ -43,6 +48,51 @@ def test_what_a_browser_cannot_play_is_converted(
     samples, rate = soundfile.read(io.BytesIO(content))
     assert (samples.shape[1], rate) == (2, 16_000)
     assert np.abs(samples).max() == pytest.approx(0.5, abs=0.05), "as loud as it was"
+
+
+def is_open(shown: AppTest) -> bool:
+    """Whether recordings can be dropped."""
+    return any("Archives:" in caption.value for caption in shown.caption)
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The page on an address that others reach."""
+    before = st.get_option
+    address = {"server.address": "0.0.0.0"}
+    monkeypatch.setattr(st, "get_option", lambda name: address.get(name) or before(name))
+    monkeypatch.setenv("VOXMOOD_PAGE_PASSWORD", PASSWORD)
+    monkeypatch.setenv("VOXMOOD_URL", "http://127.0.0.1:9")
+    st.cache_resource.clear()
+    return AppTest.from_file(REPOSITORY / "shared" / "page" / "app.py", default_timeout=30)
+
+
+def test_off_loopback_the_page_shows_nothing_without_a_password(
+    elsewhere: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VOXMOOD_PAGE_PASSWORD")
+    shown = elsewhere.run()
+    assert not is_open(shown)
+    assert [error.value for error in shown.error if "VOXMOOD_PAGE_PASSWORD" in error.value]
+
+
+def test_the_page_opens_with_its_password_alone(elsewhere: AppTest) -> None:
+    shown = elsewhere.run()
+    assert not is_open(shown)
+    shown.text_input[0].set_value("wrong").run()
+    assert shown.error[0].value == "This is not the password."
+    assert not is_open(shown)
+    shown.text_input[0].set_value(PASSWORD).run()
+    assert is_open(shown)
+
+
+def test_guessing_the_page_s_password_is_slow(elsewhere: AppTest) -> None:
+    shown = elsewhere.run()
+    for guess in range(10):
+        shown.text_input[0].set_value(f"guess {guess}").run()
+    shown.text_input[0].set_value(PASSWORD).run()
+    assert shown.error[0].value == "Too many wrong passwords; wait a minute."
+    assert not is_open(shown)
 
 
 def test_m4a_is_left_to_the_browser_and_words_are_not_played() -> None:
