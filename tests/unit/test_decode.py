@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import resource
 import struct
 import sys
 from pathlib import Path
@@ -115,6 +116,22 @@ def test_an_m4a_with_names_that_are_no_utf_8_is_read_and_one_without_channels_or
         silent[place] = 0
     with pytest.raises(UnlikelyHeader, match="0 channels"):
         decode_start(bytes(silent))
+
+
+def test_an_m4a_that_claims_packets_by_the_million_takes_no_memory_for_them() -> None:
+    amr = bytearray(encoded(speech_like("sad", 8000, 0.3, seed=1), 8000, "3gp", "libopencore_amrnb"))
+    sizes = amr.find(b"stsz") + 8
+    struct.pack_into(">2L", amr, sizes, 13, 50_000_000)  # so many packets, all of 13 bytes
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    before = peak_bytes()
+    with pytest.raises(NotAudio):
+        decode_start(bytes(amr))
+    assert peak_bytes() - before < 200 * 2**20
+    assert resource.getrlimit(resource.RLIMIT_AS) == limits
+
+
+def peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def test_a_midi_sample_dump_is_no_recording() -> None:
