@@ -280,5 +280,5 @@ def test_the_memory_limit_of_these_tests_is_one() -> None:
     with reading() as read:
         wide = [{"id": lzma.FILTER_LZMA2, "dict_size": 2**26, "mode": lzma.MODE_FAST, "mf": lzma.MF_HC3}]
         assert read(lzma.compress(tar_of({"a.wav": b"1"}), filters=wide))["found"] == [["a.wav", 1]]
-        with pytest.raises(AssertionError, match="(?s)crashed.*MemoryError"):
+        with pytest.raises(AssertionError, match="MemoryError"):  # Python 3.13 lives on to say so itself
             read(b"RIFF" + bytes(MEMORY_BYTES))
