@@ -179,7 +179,7 @@ def test_an_archive_built_to_do_harm_ends_with_a_sentence(reader: Reader, name: 
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("pack", [bytes, lambda tar: gzip.compress(tar, 1)], ids=["tar", "tar.gz"])
+@pytest.mark.parametrize("pack", [bytes, lambda tar: gzip.compress(tar, 0)], ids=["tar", "tar.gz"])
 def test_the_250_001st_member_of_a_tar_ends_it(reader: Reader, pack: Callable[[bytes], bytes]) -> None:
     answer = reader(pack(many_in_a_tar(250_001)))  # 12 s: each has a header of its own to be read
     assert (answer["members"], answer["ended"]) == (250_000, "too_many_members")
