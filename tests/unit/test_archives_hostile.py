@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import lzma
@@ -178,8 +177,14 @@ def test_an_archive_built_to_do_harm_ends_with_a_sentence(reader: Reader, name: 
     assert [tuple(member) for member in answer["found"]] == found
 
 
+def lightly_packed(tar: bytes) -> bytes:
+    """A tar.gz of about a fifth of the size, so that its ratio does not end it first."""
+    machine = zlib.compressobj(wbits=31, strategy=zlib.Z_HUFFMAN_ONLY)
+    return machine.compress(tar) + machine.flush()
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("pack", [bytes, lambda tar: gzip.compress(tar, 0)], ids=["tar", "tar.gz"])
+@pytest.mark.parametrize("pack", [bytes, lightly_packed], ids=["tar", "tar.gz"])
 def test_the_250_001st_member_of_a_tar_ends_it(reader: Reader, pack: Callable[[bytes], bytes]) -> None:
     answer = reader(pack(many_in_a_tar(250_001)))  # 12 s: each has a header of its own to be read
     assert (answer["members"], answer["ended"]) == (250_000, "too_many_members")
