@@ -5,10 +5,12 @@ BIN := $(VENV)/bin
 ARCHIVE ?=
 REPEAT ?= 10
 N ?= 100000
+MINUTES ?= 30
+DATABASE ?= sqlite
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --fork-strategy fewest \
 	--custom-compile-command "make lock" --quiet
 
-.PHONY: help setup run down test test-full faults fuzz check format bench lock clean
+.PHONY: help setup run down test test-full faults fuzz soak check format bench lock clean
 
 help:  ## the targets, a line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,8 +29,9 @@ down: setup  ## stop the stack that `make run` left running
 test: setup  ## the tests, on real servers (unit, integration, acceptance, faults)
 	@sh infra/test.sh $(BIN) -m "not long"
 
-test-full: setup  ## the same with the long forms: 3 GB, three hours, 1 GB resumed; about half an hour
+test-full: setup  ## the same with the long forms (3 GB, three hours, 1 GB resumed), and stacks on PostgreSQL too
 	@sh infra/test.sh $(BIN)
+	@VOXMOOD_TEST_DATABASE=postgresql $(BIN)/python -m pytest tests/acceptance tests/faults
 
 fuzz: setup  ## read N=100000 mutated recordings and archives; findings go to build/fuzz
 	@$(BIN)/python -m tests.fuzz --inputs $(N)
@@ -38,6 +41,9 @@ faults: setup  ## REPEAT=10 runs of the fault ring's short list, each with a new
 
 check: setup  ## format, lint, types, layers, container files
 	@sh infra/check.sh $(BIN)
+
+soak: setup  ## MINUTES=30 of kills under load, DATABASE=sqlite or postgresql; writes docs/reports/soak.md
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --database $(DATABASE)
 
 format: setup  ## let ruff format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
