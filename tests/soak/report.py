@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -80,6 +81,7 @@ class Soak:
         figure = Figure(figsize=(10, 5), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot(xlabel="minutes", ylabel="PSS, MB")
+        axes.set_prop_cycle(color=colormaps["tab20"].resampled(20)(range(20)))  # more parts than colours else
         for part in sorted({name for sample in self.samples for name in sample.pss}):
             known = [(sample.at_s / 60, sample.pss[part]) for sample in self.samples if part in sample.pss]
             axes.plot(*zip(*known, strict=True), label=part, linewidth=1)
