@@ -53,7 +53,8 @@ app.conf.update(
             "options": {"queue": MAINTENANCE, "expires": settings.sweep_every_s},
         },
         NOTIFY: {"task": NOTIFY, "schedule": 5.0, "options": {"queue": MAINTENANCE, "expires": 5.0}},
-        PURGE: {"task": PURGE, "schedule": 60.0, "options": {"queue": MAINTENANCE, "expires": 60.0}},
+        # A deletion waits for leases that are still held: a minute more would be long to wait for it.
+        PURGE: {"task": PURGE, "schedule": 10.0, "options": {"queue": MAINTENANCE, "expires": 10.0}},
         REMOVE_UNREFERENCED: {
             "task": REMOVE_UNREFERENCED,
             "schedule": 3600.0,

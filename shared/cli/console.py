@@ -6,7 +6,10 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -24,6 +27,11 @@ from rich.text import Text
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False)
+
+State = Annotated[
+    Path | None,
+    typer.Option("--state", help="State folder. Default: VOXMOOD_STATE, else ~/.local/state/voxmood."),
+]
 
 
 class RateColumn(ProgressColumn):

@@ -17,8 +17,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from shared.cli.console import out, print_json, say
-from shared.cli.stack import State
+from shared.cli.console import State, out, print_json, say
 from shared.cli.submit import Server
 from shared.errors.base import VoxmoodError
 from shared.errors.models import DamagedModel

@@ -12,8 +12,7 @@ import typer
 from rich.table import Table
 
 from shared import keys
-from shared.cli.console import out, print_json, say
-from shared.cli.stack import State
+from shared.cli.console import State, out, print_json, say
 from shared.errors.access import KeysNeedSchema, NoSuchKey, WrongScope
 from shared.settings import Settings, default_state_dir
 

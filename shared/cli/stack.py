@@ -6,7 +6,6 @@ import logging
 import math
 import time
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shared import logs
-from shared.cli.console import err, out, print_json, say
+from shared.cli.console import State, err, out, print_json, say
 from shared.errors.stack import AlreadyRunning, PartFailed
 from shared.processes import start_time
 from shared.settings import Settings, default_state_dir
@@ -25,11 +24,6 @@ if TYPE_CHECKING:
 
 READY_LIMIT_S = 180.0
 LOOK_EVERY_S = 0.5
-
-State = Annotated[
-    Path | None,
-    typer.Option("--state", help="State folder. Default: VOXMOOD_STATE, else ~/.local/state/voxmood."),
-]
 
 
 def up(
