@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,8 +43,9 @@ class Limits:
             return
         body = _Body(receive, _limit(scope), self._timeout_s)
         body.refuse_announced(scope)
-        # Before the application: drippers take no place of those in which uploads are received.
-        await body.begin()
+        # Before the application; of an upload once it has looked whether there is room: see `begun`.
+        if not _is_upload(scope):
+            await body.begin()
         is_begun = False
 
         async def answer(message: Message) -> None:
@@ -61,9 +63,29 @@ class Limits:
             await refused(scope, receive, send)
 
 
+async def begun(body: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+    """The same body, once it has brought what shows that this is no dripper, or has ended."""
+    held = bytearray()
+    async for chunk in body:
+        held += chunk
+        if len(held) >= LEAST_BYTES:
+            break
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield bytes(held)
+        async for chunk in body:
+            yield chunk
+
+    return whole()
+
+
+def _is_upload(scope: Scope) -> bool:
+    return bool(scope["method"] == "PUT")
+
+
 def _limit(scope: Scope) -> int | None:
     """Bytes that the body may have; None: its route counts."""
-    if scope["method"] == "PUT":
+    if _is_upload(scope):
         return None
     return LABELS_BYTES if scope["path"] == labels.router.prefix else BODY_BYTES
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import insert, select
 from starlette.concurrency import run_in_threadpool
 
-from api import receiving
+from api import limits, receiving
 from api.access import Follower, OwnJob, Submitter
 from api.jobs import document, find, lock_open_job
 from api.parts import Parts, Wired
@@ -84,15 +84,17 @@ async def put_upload(
     """
     if content_range is None:
         await run_in_threadpool(receiving.check_room, parts, name, content_length)
+    body = await limits.begun(request.stream())  # drippers shall take no row, and no place
+    if content_range is None:
         row = await run_in_threadpool(receiving.begin, parts, job_id, name, content_length)
-    else:
-        if not (given := _RANGE.fullmatch(content_range)):
-            raise WrongRange(value=content_range)
+    elif given := _RANGE.fullmatch(content_range):
         row = await run_in_threadpool(receiving.go_on, parts, job_id, name, int(given[1]))
+    else:
+        raise WrongRange(value=content_range)
     receiver = Receiver(parts, row)
     try:
         async with parts.upload_places:
-            return await receiver.receive(request.stream())
+            return await receiver.receive(body)
     except BaseException as error:
         # A refused upload leaves nothing. One that broke off keeps its acknowledged parts.
         refused = isinstance(error, VoxmoodError) and not isinstance(error, StoreUnavailable)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import httpx
 import pytest
@@ -91,6 +91,16 @@ def test_a_body_that_comes_slowly_but_comes_is_waited_for(api: httpx.Client) -> 
             connection.recv(1)
 
 
+def test_a_client_that_waits_to_be_asked_for_its_upload_hears_first_that_it_is_too_large(
+    api: httpx.Client,
+) -> None:
+    job = api.post("/v1/jobs", json={}).json()["id"]
+    head = f"PUT /v1/jobs/{job}/uploads/huge.zip HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+    with _connection(api, f"{head}Content-Length: {2**41}\r\n\r\n".encode()) as connection:
+        connection.settimeout(TIMEOUT_S - 1)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
+
+
 def test_a_reader_that_takes_nothing_is_cut_off(api: httpx.Client) -> None:
     document = api.get("/v1/openapi.json").content
     asked = 50_000_000 // len(document)  # far more than sockets hold
@@ -129,9 +139,11 @@ def _connection(api: httpx.Client, beginning: bytes) -> socket.socket:
 def _drip(connection: socket.socket) -> bytes | None:
     """Send a byte; what the server said when it ended the connection: the status, or nothing at all."""
     try:
-        connection.send(b"x")
-        return connection.recv(4096)[9:12]
+        return connection.recv(4096)[9:12]  # first: once it has ended, sending fails
     except BlockingIOError:
-        return None
+        pass
     except ConnectionError:
         return b""
+    with suppress(BlockingIOError, ConnectionError):
+        connection.send(b"x")
+    return None
