@@ -146,7 +146,7 @@ def application(folder: Path, workers: int, flower_port: int) -> list[Part]:
     flower = (
         f"--address={LOOPBACK}",
         f"--port={flower_port}",
-        "--max_tasks=20000",
+        "--max_tasks=5000",
         "--read_only=True",
         # It hides arguments and results otherwise: they name job and shard, and say what came of it.
         "--tasks_columns=name,args,state,result,received,runtime,worker",
@@ -162,7 +162,7 @@ def application(folder: Path, workers: int, flower_port: int) -> list[Part]:
         # What a training has taken of memory is given back with its process.
         _worker("train", "train", 1, "--max-tasks-per-child=1"),
         Part("beat", _celery("beat", schedule, "--loglevel=INFO")),
-        # Flower's memory grows with the tasks that it remembers.
+        # Flower's memory grows with the tasks that it remembers, under full load by 1 MB a minute.
         Part("flower", _celery("flower", *flower), ends=3),
     ]
 

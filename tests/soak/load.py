@@ -76,6 +76,11 @@ class Load(threading.Thread):
         """Whether the large job is under way."""
         return any(job.large and not job.over for job in self.jobs)
 
+    @property
+    def large_jobs_over(self) -> int:
+        """Large jobs that have ended."""
+        return sum(job.large and job.over for job in self.jobs)
+
     def run(self) -> None:
         try:
             while not self.ended.is_set():

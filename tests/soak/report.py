@@ -53,7 +53,7 @@ class Soak:
         account = self.account
         fates = ", ".join(f"{count} {fate}" for fate, count in sorted(account.jobs.items()))
         kills = ", ".join(f"{count} × {kind}" for kind, count in self.kills.most_common())
-        total = sum(self.slopes.values())
+        slope = f"{sum(self.slopes.values()):+.2f} MB a minute in sum, in the calm after its warm-up"
         return [
             f"clips: {account.clips:,} in {account.jobs.total()} jobs ({fates})",
             f"kills: {self.kills.total()} ({kills})",
@@ -61,7 +61,7 @@ class Soak:
             f"doubled: {account.doubled}",
             f"wrong counts: {len(account.wrong)}",
             f"jobs that did not end: {self.not_ended}",
-            f"memory: {total:+.2f} MB a minute in sum, in the calm after its warm-up",
+            f"memory: {slope if self.slopes else 'not measured, the calm was too short'}",
             f"seed: VOXMOOD_SOAK_SEED={self.seed}, database: {self.database}",
         ]
 
