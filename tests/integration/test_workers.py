@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import redis
 from sqlalchemy import select
 
 from shared.database import upgrade
@@ -42,6 +43,7 @@ def surroundings(
     for name, value in named.items():
         monkeypatch.setenv(name, value)
     settings = Settings()
+    redis.Redis.from_url(valkey).flushall()  # other tests have rung and left
     database = Database(settings.database_url)
     upgrade.upgrade(database)
     yield Parts(settings, database, Storage(settings), Doorbell(celery_app(settings)))
