@@ -15,7 +15,7 @@ from tests.faults.work import Work, clips, sent
 from tests.servers import Stack
 from tests.waiting import wait_for
 
-CLIPS = 400
+CLIPS = 1600  # 8 s of work: time to end the stack before the job ends
 
 
 def test_a_backup_from_the_middle_of_a_job_is_restored_and_every_clip_has_one_outcome(
@@ -25,7 +25,7 @@ def test_a_backup_from_the_middle_of_a_job_is_restored_and_every_clip_has_one_ou
         pytest.skip("the database is not in the state folder")
     work = sent(standing, clips(CLIPS))
     work.start()
-    wait_for(lambda: done(work) >= CLIPS / 8, 60, "no clip was classified")
+    wait_for(lambda: done(work), 60, "no clip was classified")
     standing.down()
     backup = tmp_path / "voxmood-backup.tar"
     subprocess.run(["tar", "-C", standing.state, "-cf", backup, "."], check=True)
