@@ -52,7 +52,8 @@ def fit_temperature(logits: Values, classes: Indices) -> float:
         likelihoods = log_softmax(logits / np.exp(log_temperature), axis=1)
         return float(-np.take_along_axis(likelihoods, classes[:, None], axis=1).mean())
 
-    found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
+    coldest, hottest = TEMPERATURES
+    found = minimize_scalar(loss, bounds=(float(np.log(coldest)), float(np.log(hottest))), method="bounded")
     return float(np.exp(found.x))
 
 

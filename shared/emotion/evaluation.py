@@ -53,12 +53,14 @@ def average_recall(truth: Indices, predicted: Indices) -> float:
         return float(balanced_accuracy_score(truth, predicted))
 
 
-def detection(known: Values, unknown: Values) -> dict[str, float]:
+def detection(known: Values, unknown: Values) -> dict[str, float] | None:
     """How well a score tells known clips from unknown ones, each (n,), higher meaning known.
 
     auroc: how often a known clip scores higher than an unknown one; fpr95: the share of unknown clips
-    let through where 95 % of the known ones are.
+    let through where 95 % of the known ones are. None where either side is empty.
     """
+    if not (len(known) and len(unknown)):
+        return None
     is_known = np.repeat([1, 0], [len(known), len(unknown)])
     scores = np.concatenate([known, unknown])
     let_through, passed, _ = roc_curve(is_known, scores, drop_intermediate=False)

@@ -47,7 +47,7 @@ class Clips:
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One training and its judgement.
+    """One training and its judgement. seed: of the weights and the augmentation.
 
     train: fits the weights, and any statistic; inner: chooses epoch and temperature, and with `tuning`, clips
     of unknown emotions by the same speakers, the threshold; test and unknown: only judge.
@@ -56,6 +56,7 @@ class Fold:
     """
 
     name: str
+    seed: int
     train: Indices
     inner: Indices
     test: Indices
@@ -76,10 +77,10 @@ def seed_fold(clips: Clips, drop: Sequence[str], seed: int, *, select_on_test: b
     is_twin = np.isin(clips.twins[test], clips.twins[side])
     side, test = np.concatenate([side, test[is_twin]]), test[~is_twin]
     if select_on_test:
-        return Fold(f"seed {seed}, chosen on the test part", side, test, test, selects_on_test=True)
+        return Fold(f"seed {seed}, chosen on the test part", seed, side, test, test, selects_on_test=True)
     train, inner = _divided(clips, side, "The training side", seed)
     _check_classes(clips, known, train)
-    return Fold(f"seed {seed}, chosen inside training", train, inner, test)
+    return Fold(f"seed {seed}, chosen inside training", seed, train, inner, test)
 
 
 def speaker_folds(
@@ -100,6 +101,7 @@ def speaker_folds(
         outer, inner = _divided(clips, learns, f"The training side of the fold {name}", seed)
         fold = Fold(
             name,
+            seed,
             train=outer[is_known[outer]],
             inner=inner[is_known[inner]],
             test=np.flatnonzero(judges & is_known),
@@ -108,6 +110,9 @@ def speaker_folds(
             holds_speakers_out=True,
         )
         _check_classes(clips, np.flatnonzero(is_known), fold.train)
+        for part, indices in {"choose": fold.inner, "judge": fold.test}.items():
+            if not len(indices):
+                raise TooFewRecordings(emotion=f"Who is to {part} in {name}", clips=0, minimum=1)
         folds.append(fold)
     return folds
 
@@ -142,17 +147,16 @@ def read_folds(file: Path, clips: Clips) -> list[list[str]]:
 
     2 means speaker 02 too. Raises WrongFolds with the line.
     """
-    there = set(clips.speakers.tolist())
+    there: set[str] = set(clips.speakers.tolist())
     numbers = {int(speaker): speaker for speaker in there if speaker.isdecimal()}
     groups, seen = [], set[str]()
     for line, words in _lines(file):
-        group = [word if word in there or not word.isdecimal() else numbers.get(int(word)) for word in words]
-        present = [speaker for speaker in group if speaker in there]
-        if twice := seen & set(present):
+        group = {numbers.get(int(word), word) if word.isdecimal() else word for word in words} & there
+        if twice := seen & group:
             raise WrongFolds(file=file, line=line, reason=f"speaker {min(twice)} is in a fold already")
-        seen.update(present)
-        if present:
-            groups.append(sorted(set(present)))
+        seen |= group
+        if group:
+            groups.append(sorted(group))
     if not groups:
         raise WrongFolds(file=file, line=1, reason="no speaker of any fold is in these recordings")
     return groups

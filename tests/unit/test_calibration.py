@@ -56,10 +56,15 @@ def test_detection_equals_the_worked_example_and_scikit_learn() -> None:
     known, unknown = np.arange(1, 21) / 20, np.array([0.01, 0.07, 0.5, 1.5])
     # 19 of the 20 known clips are at 0.10 or above, and there 2 of the 4 unknown ones.
     figures = detection(known, unknown)
+    assert figures is not None
     assert figures["fpr95"] == 0.5
     truth, scores = [1] * 20 + [0] * 4, [*known, *unknown]
     assert figures["auroc"] == roc_auc_score(truth, scores)
     assert figures["auroc"] == pytest.approx((20 + 19 + 10.5 + 0) / 80)
+
+
+def test_nothing_is_detected_where_there_is_nothing_unknown() -> None:
+    assert detection(np.arange(3.0), np.empty(0)) is None
 
 
 def test_the_average_recall_is_over_the_classes_that_there_are() -> None:
