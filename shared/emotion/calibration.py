@@ -27,19 +27,25 @@ SCORES: dict[str, Callable[[Values, float], Values]] = {
 }
 
 
-def logits_of(network: Any, inputs: NDArray[np.float32]) -> Values:
-    """What a network gives before its softmax: (n, classes), also for n = 0, which Keras refuses.
+class Logits:
+    """What a network gives before its softmax; its last layer has to be Dense, as in every one of the table.
 
-    The last layer has to be Dense with softmax, as in every network of the table.
+    Made once a network, since Keras traces each model anew (a second, where a clip takes a millisecond).
     """
-    import keras
 
-    head = network.layers[-1]
-    kernel, bias = (np.asarray(values, np.float64) for values in head.get_weights())
-    if not len(inputs):
-        return np.empty((0, kernel.shape[1]))
-    body = keras.Model(network.inputs, head.input)
-    return np.asarray(body.predict(inputs, batch_size=BATCH_CLIPS, verbose=0), np.float64) @ kernel + bias
+    def __init__(self, network: Any) -> None:
+        import keras
+
+        head = network.layers[-1]
+        self._kernel, self._bias = (np.asarray(values, np.float64) for values in head.get_weights())
+        self._body = keras.Model(network.inputs, head.input)
+
+    def __call__(self, inputs: NDArray[np.float32]) -> Values:
+        """(n, classes) of features (n, …), also for n = 0, which Keras refuses."""
+        if not len(inputs):
+            return np.empty((0, self._kernel.shape[1]))
+        hidden = np.asarray(self._body.predict(inputs, batch_size=BATCH_CLIPS, verbose=0), np.float64)
+        return hidden @ self._kernel + self._bias
 
 
 def fit_temperature(logits: Values, classes: Indices) -> float:

@@ -21,7 +21,7 @@ from shared.audio.features import features, fixed_length
 from shared.audio.spec import FeatureSpec
 from shared.audio.synthesis import NON_SPEECH, non_speech
 from shared.emotion.backend import load_keras
-from shared.emotion.calibration import SCORES, Values, fit_temperature, logits_of
+from shared.emotion.calibration import SCORES, Logits, Values, fit_temperature
 from shared.emotion.datasets import AudioData, Example, Recordings, channel, load_audio_data
 from shared.emotion.folds import Clips, Fold, Indices, Words, check, read_folds, seed_fold, speaker_folds
 from shared.emotion.networks import spec_of
@@ -40,7 +40,7 @@ NON_SPEECH_CLIPS = 20  # of each kind
 class Learnt:
     """All that a fold learns or chooses. digest: SHA-256 of weights, temperature and thresholds."""
 
-    network: Any
+    logits: Logits
     temperature: float
     thresholds: list[Threshold]
     epochs: int
@@ -122,7 +122,8 @@ def learn(parts: Parts, unknown_emotions: Words, recipe: Recipe, report: Report)
     load_keras().backend.clear_session()
     with TemporaryDirectory() as folder:
         trained = fit(parts, recipe, Path(folder) / "best.keras", report)
-    inner, unknown = (logits_of(trained.network, inputs) for inputs in (parts.test, parts.unknown))
+    logits = Logits(trained.network)
+    inner, unknown = logits(parts.test), logits(parts.unknown)
     temperature = fit_temperature(inner, parts.test_classes)
     is_right = inner.argmax(axis=1) == parts.test_classes
     thresholds = [
@@ -136,9 +137,9 @@ def learn(parts: Parts, unknown_emotions: Words, recipe: Recipe, report: Report)
     for weights in trained.network.get_weights():
         digest.update(np.ascontiguousarray(weights).tobytes())
     digest.update(repr((trained.best_epoch, temperature, thresholds)).encode())
-    predicted = logits_of(trained.network, parts.train).argmax(axis=1)
+    predicted = logits(parts.train).argmax(axis=1)
     return Learnt(
-        trained.network,
+        logits,
         temperature,
         thresholds,
         epochs=len(trained.history["loss"]),
@@ -172,7 +173,7 @@ def _judge(
     def heard(of: AudioData, indices: Indices) -> Heard:
         examples = [of.examples[index] for index in indices]
         return Heard(
-            logits=logits_of(learnt.network, of.features[indices]),
+            logits=learnt.logits(of.features[indices]),
             paths=np.array([example.path for example in examples], np.str_),
             emotions=np.array([example.emotion for example in examples], np.str_),
             channels=np.array([channel(example) or "" for example in examples], np.str_),

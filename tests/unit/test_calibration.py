@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn.metrics import log_loss, roc_auc_score
 
-from shared.emotion.calibration import SCORES, Reliability, fit_temperature
+from shared.emotion.calibration import SCORES, Logits, Reliability, fit_temperature
 from shared.emotion.evaluation import average_recall, detection
+from shared.emotion.networks import build_classifier
+
+
+def test_the_softmax_of_the_logits_is_what_the_network_says() -> None:
+    network = build_classifier((32, 94, 2), 3)
+    clips = np.random.default_rng(0).normal(0, 1, (5, 32, 94, 2)).astype(np.float32)
+    logits = Logits(network)(clips)
+    assert softmax(logits, axis=1) == pytest.approx(network.predict(clips, verbose=0), abs=1e-6)
+    assert Logits(network)(clips[:0]).shape == (0, 3)
 
 
 def test_the_calibration_error_equals_the_worked_example() -> None:
