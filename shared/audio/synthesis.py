@@ -128,6 +128,32 @@ def speech_like(
     return np.clip(voice + room, -1, 1).astype(np.float32)
 
 
+NON_SPEECH = "silence", "noise", "tones"
+
+
+def non_speech(kind: str, sampling_rate: int = 16000, duration_s: float = 3.0, seed: int = 0) -> Samples:
+    """What nobody says: float32 in [-1, 1], shape (round(duration_s * sampling_rate),); the same for a seed.
+
+    kind: `silence`, a room at -60 to -50 dB of full scale, just above what counts as silent; `noise`, steady,
+    its spectrum falling as 1/f^0 to 1/f^2; `tones`, one to four held ones of 80 to 2000 Hz with overtones.
+    """
+    rng = np.random.default_rng(seed)
+    n = round(duration_s * sampling_rate)
+    time = np.arange(n) / sampling_rate
+    if kind == "tones":
+        sound = np.zeros(n)
+        for hz in np.exp(rng.uniform(np.log(80), np.log(2000), rng.integers(1, 5))):
+            for overtone in range(1, int(rng.integers(2, 6))):
+                sound += np.sin(2 * np.pi * hz * overtone * time + rng.uniform(0, 2 * np.pi)) / overtone
+    else:
+        spectrum = np.fft.rfft(rng.normal(0, 1, n))
+        slope = rng.uniform(0, 1)  # of the amplitude: half that of the power
+        spectrum /= np.maximum(np.fft.rfftfreq(n, 1 / sampling_rate), 20) ** slope  # flat below hearing
+        sound = np.fft.irfft(spectrum, n)
+    decibels = rng.uniform(-60, -50) if kind == "silence" else rng.uniform(-30, 0)
+    return np.asarray(sound / np.abs(sound).max() * 10 ** (decibels / 20), np.float32)
+
+
 def wav_bytes(samples: NDArray[np.floating], sampling_rate: int, subtype: str = "PCM_16") -> bytes:
     """A WAV file of samples shaped (n,) or (n, channels); subtype as soundfile names it."""
     if subtype == "FLOAT":  # libsndfile would write the time of day into a PEAK chunk

@@ -15,6 +15,7 @@ from shared.cli import (
     dataset,
     demo,
     doctor,
+    evaluate,
     jobs,
     keys,
     label,
@@ -51,6 +52,7 @@ app.command(name="results")(results.show_results)
 app.command()(report.report)
 app.command(name="classify")(classify.classify_files)
 app.command()(training.train)
+app.command()(evaluate.evaluate)
 app.command()(models.retrain)
 app.add_typer(label.app, name="label")
 app.add_typer(models.app, name="models")

@@ -37,8 +37,8 @@ def train(
     recipe = Recipe(
         version=version or f"{network}-{datetime.now():%Y%m%d-%H%M%S}",
         network=network,
-        drop=_words(drop),
-        reserve=_words(reserve),
+        drop=words(drop),
+        reserve=words(reserve),
         seed=seed,
     )
     dataset = read_dataset(data, labels)
@@ -62,5 +62,6 @@ def train(
     say(f"Saved: {settings.models_dir / manifest.version}")
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
+    """The words of a list separated by commas."""
     return [word.strip() for word in text.split(",") if word.strip()]

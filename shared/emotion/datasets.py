@@ -25,7 +25,7 @@ AUDIO_SUFFIXES = {".wav", ".flac", ".aiff", ".aif", ".ogg", ".mp3"}
 BATCH_CLIPS = 32
 
 # modality-channel-emotion-intensity-statement-repetition-actor
-RAVDESS_NAME = re.compile(r"\d\d-\d\d-(?P<emotion>\d\d)-\d\d-\d\d-\d\d-(?P<actor>\d\d)")
+RAVDESS_NAME = re.compile(r"\d\d-(?P<channel>\d\d)-(?P<emotion>\d\d)-\d\d-\d\d-\d\d-(?P<actor>\d\d)")
 RAVDESS_EMOTIONS = {
     "01": "neutral",
     "02": "calm",
@@ -36,6 +36,7 @@ RAVDESS_EMOTIONS = {
     "07": "disgust",
     "08": "surprised",
 }
+RAVDESS_CHANNELS = {"01": "speech", "02": "song"}
 RAVDESS_ACTORS = 24
 RAVDESS_LICENCE = "CC BY-NC-SA 4.0"
 RAVDESS_CREDIT = (
@@ -176,6 +177,12 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise WrongLabels(file=file, line=1, reason="the file does not exist") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise WrongLabels(file=file, line=1, reason=f"not a CSV file in UTF-8 ({error})") from error
+
+
+def channel(example: Example) -> str | None:
+    """Whether a recording is speech or song, where its name says so."""
+    name = RAVDESS_NAME.fullmatch(PurePosixPath(example.path).stem)
+    return RAVDESS_CHANNELS.get(name["channel"]) if name else None
 
 
 def fingerprint(recordings: Recordings, examples: Sequence[Example]) -> str:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import (
     accuracy_score,
+    balanced_accuracy_score,
     classification_report,
     confusion_matrix,
     f1_score,
     fbeta_score,
     precision_score,
     recall_score,
+    roc_auc_score,
+    roc_curve,
 )
 
 from shared.emotion.registry import Manifest
 
 Indices = NDArray[np.int64]
+Values = NDArray[np.float64]
+
+TPR = 0.95
 
 
 def scores(truth: Indices, predicted: Indices, labels: Sequence[str]) -> dict[str, object]:
@@ -37,6 +44,30 @@ def scores(truth: Indices, predicted: Indices, labels: Sequence[str]) -> dict[st
         figures[f"precision_{average}"] = float(precision_score(truth, predicted, **common))
         figures[f"recall_{average}"] = float(recall_score(truth, predicted, **common))
     return figures
+
+
+def average_recall(truth: Indices, predicted: Indices) -> float:
+    """UAR: the mean of the recalls of those classes that `truth` has."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # scikit-learn's, of a class that is only predicted
+        return float(balanced_accuracy_score(truth, predicted))
+
+
+def detection(known: Values, unknown: Values) -> dict[str, float] | None:
+    """How well a score tells known clips from unknown ones, each (n,), higher meaning known.
+
+    auroc: how often a known clip scores higher than an unknown one; fpr95: the share of unknown clips
+    let through where 95 % of the known ones are. None where either side is empty.
+    """
+    if not (len(known) and len(unknown)):
+        return None
+    is_known = np.repeat([1, 0], [len(known), len(unknown)])
+    scores = np.concatenate([known, unknown])
+    let_through, passed, _ = roc_curve(is_known, scores, drop_intermediate=False)
+    return {
+        "auroc": float(roc_auc_score(is_known, scores)),
+        "fpr95": float(let_through[np.argmax(passed >= TPR)]),
+    }
 
 
 def summary(manifest: Manifest) -> str:

@@ -1,10 +1,11 @@
-"""The networks that can be trained, by name."""
+"""The networks that can be trained, by name, and what each is fed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from shared.audio.spec import SEED_V6, FeatureSpec
 from shared.emotion.backend import load_keras
 from shared.errors.models import UnknownNetwork
 
@@ -40,11 +41,20 @@ def build_classifier(input_shape: tuple[int, int, int], n_classes: int) -> Any:
     )
 
 
-NETWORKS: dict[str, Builder] = {"seed": build_classifier}
+NETWORKS: dict[str, tuple[Builder, FeatureSpec]] = {"seed": (build_classifier, SEED_V6)}
 
 
 def builder(network: str) -> Builder:
     """The builder of a network; raises UnknownNetwork."""
+    return _entry(network)[0]
+
+
+def spec_of(network: str) -> FeatureSpec:
+    """The features that a network is fed; raises UnknownNetwork."""
+    return _entry(network)[1]
+
+
+def _entry(network: str) -> tuple[Builder, FeatureSpec]:
     if network not in NETWORKS:
         raise UnknownNetwork(network=network, known=", ".join(NETWORKS))
     return NETWORKS[network]

@@ -1,15 +1,20 @@
-"""The pictures beside a version: confusion matrix and training curves."""
+"""The pictures beside a version and in the report of a protocol."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from shared.emotion.calibration import Reliability
+from shared.emotion.rejection import RiskCoverage
+
 INK = "#1f4e79"
 WARM = "#c8553d"
+SOFT = "#8fb8a8"
 
 
 def plot_confusion_matrix(matrix: Sequence[Sequence[int]], labels: Sequence[str], file: Path) -> None:
@@ -42,4 +47,62 @@ def plot_training_curves(history: Mapping[str, Sequence[float]], best_epoch: int
         axes.set_xlabel("epoch")
         axes.set_title(name)
     panels[0].legend(frameon=False, loc="lower right")
+    figure.savefig(file, dpi=110)
+
+
+def plot_reliability(reliability: Reliability, file: Path) -> None:
+    """Accuracy against confidence in each bin that has clips, and how many these are."""
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+    has_clips = reliability.counts > 0
+    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as it should be")
+    axes.plot(reliability.confidence[has_clips], reliability.accuracy[has_clips], "o-", color=INK)
+    axes.set_ylabel("share of right answers")
+    axes.set_ylim(0, 1)
+    axes.set_title(f"Test clips, calibration error {reliability.error:.3f}")
+    axes.legend(frameon=False)
+    bins = len(reliability.counts)
+    below.bar((np.arange(bins) + 0.5) / bins, reliability.counts, width=0.9 / bins, color=INK)
+    below.set_xlabel("confidence")
+    below.set_ylabel("clips")
+    below.set_xlim(0, 1)
+    figure.savefig(file, dpi=110)
+
+
+def plot_risk_coverage(curves: Mapping[str, RiskCoverage], file: Path) -> None:
+    """The share of wrong answers among those that are given, against how many are given."""
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    for colour, (name, curve) in zip((INK, WARM), curves.items(), strict=False):
+        axes.plot(curve.coverage, curve.risk, color=colour, label=f"{name}: AURC {curve.area:.3f}")
+    for risk in (0.05, 0.10):
+        axes.axhline(risk, color="grey", linestyle=":")
+    axes.set_xlabel("coverage: share of clips that are answered")
+    axes.set_ylabel("risk: share of wrong answers")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, None)
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    figure.savefig(file, dpi=110)
+
+
+def plot_class_bars(parts: Mapping[str, Mapping[str, Any]], labels: Sequence[str], file: Path) -> None:
+    """Each class's recall, mean and standard deviation over folds, side by side for all, speech and song."""
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / len(parts)
+    for place, ((name, recalls), colour) in enumerate(zip(parts.items(), (INK, WARM, SOFT), strict=False)):
+        found = [(x, recalls[label]) for x, label in enumerate(labels) if recalls[label] is not None]
+        axes.bar(
+            [x + (place - (len(parts) - 1) / 2) * width for x, _ in found],
+            [recall["mean"] for _, recall in found],
+            yerr=[recall["sd"] or 0 for _, recall in found],
+            width=width,
+            color=colour,
+            ecolor="grey",
+            label=name,
+        )
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_ylabel("recall")
+    axes.set_ylim(0, 1)
+    axes.legend(frameon=False, ncols=len(parts), loc="lower center", bbox_to_anchor=(0.5, 1.0))
     figure.savefig(file, dpi=110)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 CLASSIFIED, REJECTED, NO_VOICE, FAILED = "classified", "rejected", "no_voice", "failed"
 
@@ -13,6 +14,11 @@ SEED_PERCENTILE = 95
 SEED_MARGIN = 0.05
 SEED_BOUNDS = 0.60, 0.85
 SEED_WITHOUT_UNKNOWNS = 0.70
+
+RISK_TARGET = 0.10
+RISK_MIN_COVERAGE = 0.20  # below it, the few clips that are left say little about a risk
+
+Values = NDArray[np.float64]
 
 
 def seed_threshold(unknown_confidences: ArrayLike) -> tuple[float, float | None]:
@@ -26,6 +32,53 @@ def seed_threshold(unknown_confidences: ArrayLike) -> tuple[float, float | None]
         return SEED_WITHOUT_UNKNOWNS, None
     unclipped = float(np.percentile(confidences, SEED_PERCENTILE)) + SEED_MARGIN
     return float(np.clip(unclipped, *SEED_BOUNDS)), unclipped
+
+
+@dataclass(frozen=True, slots=True)
+class RiskCoverage:
+    """What each threshold that the data can tell apart accepts, from the strictest.
+
+    thresholds: distinct confidences, falling; coverage: the share of all clips at or above each; risk: the
+    share of wrong ones among those. All (k,). El-Yaniv & Wiener 2010, JMLR 11.
+    """
+
+    thresholds: Values
+    coverage: Values
+    risk: Values
+
+    @classmethod
+    def of(cls, confidences: ArrayLike, is_right: ArrayLike) -> RiskCoverage:
+        """From clips' confidences and whether each answer was right, both (n,), n > 0; ties stay together."""
+        scores, right = np.asarray(confidences, np.float64), np.asarray(is_right, bool)
+        order = np.argsort(-scores, kind="stable")
+        scores, wrong = scores[order], np.cumsum(~right[order])
+        last = np.flatnonzero(np.append(np.diff(scores) != 0, True))
+        return cls(scores[last], (last + 1) / len(scores), wrong[last] / (last + 1))
+
+    @property
+    def area(self) -> float:
+        """AURC: the mean risk over all coverages; without ties the mean of the risks."""
+        return float(np.sum(self.risk * np.diff(self.coverage, prepend=0.0)))
+
+    def coverage_at(self, risk: float) -> float:
+        """The largest coverage at which no more than this share is wrong; 0 if there is none."""
+        return float(self.coverage[self.risk <= risk].max(initial=0.0))
+
+
+def risk_threshold(
+    confidences: ArrayLike, is_right: ArrayLike, target: float = RISK_TARGET
+) -> tuple[float, bool]:
+    """The threshold that accepts most with at most `target` of it wrong, and whether there is one.
+
+    Without one it is that of the lowest risk at a coverage of 0.2 or more. An unknown emotion's clip is
+    never right. Both arguments are (n,), n > 0.
+    """
+    curve = RiskCoverage.of(confidences, is_right)
+    reaches = np.flatnonzero(curve.risk <= target)
+    if len(reaches):
+        return float(curve.thresholds[reaches[-1]]), True
+    covers = np.flatnonzero(curve.coverage >= RISK_MIN_COVERAGE)
+    return float(curve.thresholds[covers[np.argmin(curve.risk[covers])]]), False
 
 
 def message(

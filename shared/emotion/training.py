@@ -68,11 +68,14 @@ class Trained:
     best_epoch: int
 
 
-def split(data: AudioData, recipe: Recipe) -> Parts:
-    """Stratified 80/20 over the known emotions; raises TooFewRecordings."""
-    emotions = np.array([example.emotion for example in data.examples])
-    speakers = np.array([example.speaker for example in data.examples])
-    is_known = ~np.isin(emotions, list(recipe.drop))
+def known_classes(
+    emotions: NDArray[np.str_], drop: Sequence[str]
+) -> tuple[NDArray[np.bool_], list[str], Indices]:
+    """Which clips (n,) are of emotions to learn, the names of these, and the class of each such clip.
+
+    Raises TooFewRecordings.
+    """
+    is_known = ~np.isin(emotions, list(drop))
     labels, classes, counts = np.unique(emotions[is_known], return_inverse=True, return_counts=True)
     if len(labels) < 2 or counts.min() < FEWEST_CLIPS:
         fewest = int(np.argmin(counts)) if len(labels) else None
@@ -81,13 +84,27 @@ def split(data: AudioData, recipe: Recipe) -> Parts:
             clips=0 if fewest is None else counts[fewest],
             minimum=FEWEST_CLIPS,
         )
-    known = data.features[is_known]
+    return is_known, labels.tolist(), classes
+
+
+def stratified(classes: Indices, seed: int) -> tuple[Indices, Indices]:
+    """The seed's split of clips 0 to n: four fifths to train and one to test, of each class alike."""
     train, test = train_test_split(
-        np.arange(len(known)), test_size=TEST_SHARE, random_state=recipe.seed, stratify=classes
+        np.arange(len(classes)), test_size=TEST_SHARE, random_state=seed, stratify=classes
     )
+    return train, test
+
+
+def split(data: AudioData, recipe: Recipe) -> Parts:
+    """Stratified 80/20 over the known emotions; raises TooFewRecordings."""
+    emotions = np.array([example.emotion for example in data.examples])
+    speakers = np.array([example.speaker for example in data.examples])
+    is_known, labels, classes = known_classes(emotions, recipe.drop)
+    known = data.features[is_known]
+    train, test = stratified(classes, recipe.seed)
     heard = speakers[is_known]
     return Parts(
-        labels=labels.tolist(),
+        labels=labels,
         train=known[train],
         train_classes=classes[train],
         test=known[test],

@@ -68,6 +68,25 @@ class TooFewRecordings(VoxmoodError):
     emotions. Add recordings, or leave it out with --drop."""
 
 
+class TooFewSpeakers(VoxmoodError):
+    """{part} has {speakers} speaker(s), and it takes at least {minimum}: some learn, others choose or judge.
+    Add recordings of other people."""
+
+
+class TooFewUnknowns(VoxmoodError):
+    """The open-set protocol takes at least two emotions to leave out: the threshold is set on one and judged
+    by the other. Name them, as in --drop sad,surprised."""
+
+
+class WrongFolds(VoxmoodError):
+    """{file}, line {line}: {reason}. A line is a fold: its speakers, separated by commas."""
+
+
+class Leak(VoxmoodError):
+    """The fold {fold} is not run: {what} is both in its part {first} and in its part {second}, so that its
+    figures would flatter. Divide the recordings otherwise."""
+
+
 class WrongLabels(VoxmoodError):
     """{file}, line {line}: {reason}."""
 

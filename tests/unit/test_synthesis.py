@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from shared.audio.decode import SILENT_PEAK
 from shared.audio.synthesis import (
     COLOURS,
     LITTER,
+    NON_SPEECH,
     demonstration_archive,
     flac_bytes,
+    non_speech,
     speech_like,
     unique_clip,
     wav_bytes,
@@ -105,3 +108,22 @@ def test_the_demonstration_archive_mixes_rates_channels_and_file_types():
     assert {header.channels for header in headers} == {1, 2, 4}
     assert {header.subtype for header in headers} == {"PCM_16", "PCM_24", "FLOAT"}
     assert {header.format for header in headers} == {"WAV", "FLAC"}
+
+
+@pytest.mark.parametrize("kind", NON_SPEECH)
+def test_sounds_without_a_voice_follow_from_their_seed_and_are_no_digital_silence(kind: str) -> None:
+    one, again, other = (non_speech(kind, seed=seed) for seed in (3, 3, 4))
+    assert one.shape == (48000,)
+    assert one.dtype == np.float32
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+    peak = float(np.abs(one).max())
+    assert SILENT_PEAK < peak <= 1
+    assert (peak < 0.004) == (kind == "silence")
+
+
+def test_tones_stand_still_and_noise_does_not_repeat() -> None:
+    for kind, is_tonal in (("tones", True), ("noise", False)):
+        power = np.abs(np.fft.rfft(non_speech(kind, seed=5) * np.hanning(48000))) ** 2
+        strongest = np.sort(power)[::-1]
+        assert (strongest[:150].sum() > 0.99 * power.sum()) == is_tonal

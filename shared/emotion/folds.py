@@ -1,0 +1,195 @@
+"""Who learns, who chooses and who judges: the splits of the protocols, and the guard they all pass.
+
+A split sees emotions, speakers and which clips are twins, never features. Indices are those of `Clips`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import GroupKFold, GroupShuffleSplit
+
+from shared.emotion.datasets import AudioData
+from shared.emotion.training import FEWEST_CLIPS, known_classes, stratified
+from shared.errors.models import Leak, TooFewRecordings, TooFewSpeakers, WrongFolds
+
+Indices = NDArray[np.int64]
+Words = NDArray[np.str_]
+
+FOLDS = 5
+INNER_SHARE = 0.15  # of the speakers who learn: 3 of 16, and 3 of 20
+
+
+@dataclass(frozen=True, slots=True)
+class Clips:
+    """What a split may look at, an entry a clip. twins: the same for recordings that are one and the same."""
+
+    emotions: Words
+    speakers: Words
+    twins: Words
+
+    @classmethod
+    def of(cls, data: AudioData) -> Self:
+        """Twins are clips with the same features, bit by bit, as equal samples give them."""
+        return cls(
+            np.array([example.emotion for example in data.examples], dtype=np.str_),
+            np.array([example.speaker for example in data.examples], dtype=np.str_),
+            np.array([hashlib.sha256(clip.tobytes()).hexdigest() for clip in data.features], dtype=np.str_),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One training and its judgement. seed: of the weights and the augmentation.
+
+    train: fits the weights, and any statistic; inner: chooses epoch and temperature, and with `tuning`, clips
+    of unknown emotions by the same speakers, the threshold; test and unknown: only judge.
+    holds_speakers_out: no judging speaker is heard before; selects_on_test: the seed's habit, where `inner`
+    is the test part itself.
+    """
+
+    name: str
+    seed: int
+    train: Indices
+    inner: Indices
+    test: Indices
+    tuning: Indices = field(default_factory=lambda: np.empty(0, np.int64))
+    unknown: Indices = field(default_factory=lambda: np.empty(0, np.int64))
+    holds_speakers_out: bool = False
+    selects_on_test: bool = False
+
+
+def seed_fold(clips: Clips, drop: Sequence[str], seed: int, *, select_on_test: bool = False) -> Fold:
+    """The seed's stratified 80/20; a test clip whose twin is on the training side joins it there.
+
+    Raises TooFewRecordings or TooFewSpeakers.
+    """
+    is_known, _, classes = known_classes(clips.emotions, drop)
+    known = np.flatnonzero(is_known)
+    side, test = (known[places] for places in stratified(classes, seed))
+    is_twin = np.isin(clips.twins[test], clips.twins[side])
+    side, test = np.concatenate([side, test[is_twin]]), test[~is_twin]
+    if select_on_test:
+        return Fold(f"seed {seed}, chosen on the test part", seed, side, test, test, selects_on_test=True)
+    train, inner = _divided(clips, side, "The training side", seed)
+    _check_classes(clips, known, train)
+    return Fold(f"seed {seed}, chosen inside training", seed, train, inner, test)
+
+
+def speaker_folds(
+    clips: Clips, drop: Sequence[str], seed: int, groups: Sequence[Sequence[str]] | None = None
+) -> list[Fold]:
+    """A fold for each group of speakers, who judge what the others' recordings teach.
+
+    groups: as `read_folds` gives them; else five of about as many clips, drawn by the seed. A speaker in
+    no group always learns. A clip whose twin judges is left out of learning.
+    Raises TooFewRecordings or TooFewSpeakers.
+    """
+    is_known, _, _ = known_classes(clips.emotions, drop)
+    folds = []
+    for speakers in groups or _drawn_groups(clips, seed):
+        judges = np.isin(clips.speakers, list(speakers))
+        learns = np.flatnonzero(~judges & ~np.isin(clips.twins, clips.twins[judges]))
+        name = f"seed {seed}, speakers {' '.join(speakers)}"
+        outer, inner = _divided(clips, learns, f"The training side of the fold {name}", seed)
+        fold = Fold(
+            name,
+            seed,
+            train=outer[is_known[outer]],
+            inner=inner[is_known[inner]],
+            test=np.flatnonzero(judges & is_known),
+            tuning=inner[~is_known[inner]],
+            unknown=np.flatnonzero(judges & ~is_known),
+            holds_speakers_out=True,
+        )
+        _check_classes(clips, np.flatnonzero(is_known), fold.train)
+        for part, indices in {"choose": fold.inner, "judge": fold.test}.items():
+            if not len(indices):
+                raise TooFewRecordings(emotion=f"Who is to {part} in {name}", clips=0, minimum=1)
+        folds.append(fold)
+    return folds
+
+
+def _drawn_groups(clips: Clips, seed: int) -> list[list[str]]:
+    speakers = len(set(clips.speakers))
+    if speakers < 3:
+        raise TooFewSpeakers(part="The folder", speakers=speakers, minimum=3)
+    splits = GroupKFold(min(FOLDS, speakers), shuffle=True, random_state=seed)
+    sides = splits.split(clips.emotions, groups=clips.speakers)
+    return [sorted(set(clips.speakers[held_out].tolist())) for _, held_out in sides]
+
+
+def _divided(clips: Clips, side: Indices, part: str, seed: int) -> tuple[Indices, Indices]:
+    """Those of a side who fit, and the speakers who choose; twins of the latter fit nothing."""
+    speakers = len(set(clips.speakers[side]))
+    if speakers < 2:
+        raise TooFewSpeakers(part=part, speakers=speakers, minimum=2)
+    splits = GroupShuffleSplit(1, test_size=INNER_SHARE, random_state=seed)
+    outer, inner = (side[places] for places in next(splits.split(side, groups=clips.speakers[side])))
+    return outer[~np.isin(clips.twins[outer], clips.twins[inner])], inner
+
+
+def _check_classes(clips: Clips, known: Indices, train: Indices) -> None:
+    for emotion in np.unique(clips.emotions[known]):
+        if not np.any(clips.emotions[train] == emotion):
+            raise TooFewRecordings(emotion=emotion, clips=0, minimum=FEWEST_CLIPS)
+
+
+def read_folds(file: Path, clips: Clips) -> list[list[str]]:
+    """The groups of speakers that a file names, a line each; those who are not there are left out.
+
+    2 means speaker 02 too. Raises WrongFolds with the line.
+    """
+    there: set[str] = set(clips.speakers.tolist())
+    numbers = {int(speaker): speaker for speaker in there if speaker.isdecimal()}
+    groups, seen = [], set[str]()
+    for line, words in _lines(file):
+        group = {numbers.get(int(word), word) if word.isdecimal() else word for word in words} & there
+        if twice := seen & group:
+            raise WrongFolds(file=file, line=line, reason=f"speaker {min(twice)} is in a fold already")
+        seen |= group
+        if group:
+            groups.append(sorted(group))
+    if not groups:
+        raise WrongFolds(file=file, line=1, reason="no speaker of any fold is in these recordings")
+    return groups
+
+
+def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongFolds(file=file, line=1, reason=f"it cannot be read ({error})") from error
+    for number, line in enumerate(text.splitlines(), start=1):
+        if words := [word.strip() for word in line.split(",") if word.strip()]:
+            yield number, words
+
+
+def check(clips: Clips, fold: Fold) -> None:
+    """Raise Leak if anything of what judges takes part in what is learnt or chosen, or fits what chooses.
+
+    Between what learns and what judges no twin is allowed, and no speaker where the fold holds speakers out;
+    between what fits and what chooses neither. The seed's habit is excused for `inner` alone.
+    """
+    chooses = () if fold.selects_on_test else ("inner", "tuning")
+    for first, second in product(("train", *chooses), ("test", "unknown")):
+        _check_apart(clips, fold, first, second, speakers=fold.holds_speakers_out)
+    for second in chooses:
+        _check_apart(clips, fold, "train", second, speakers=True)
+
+
+def _check_apart(clips: Clips, fold: Fold, first: str, second: str, *, speakers: bool) -> None:
+    one, two = getattr(fold, first), getattr(fold, second)
+    if len(shared := np.intersect1d(clips.twins[one], clips.twins[two])):
+        example = one[clips.twins[one] == shared[0]][0]
+        what = f"a recording of {clips.speakers[example]} ({clips.emotions[example]})"
+        raise Leak(fold=fold.name, what=what, first=first, second=second)
+    if speakers and len(shared := np.intersect1d(clips.speakers[one], clips.speakers[two])):
+        raise Leak(fold=fold.name, what=f"speaker {shared[0]}", first=first, second=second)

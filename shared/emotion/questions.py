@@ -1,0 +1,29 @@
+"""What `voxmood evaluate` is asked, as a value; apart from the answer, which takes long to import."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class Protocol(StrEnum):
+    SEED = "seed"
+    SPEAKER = "speaker"
+    OPEN_SET = "open-set"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to evaluate. drop: emotions left out of learning, the unknowns of open-set; folds: a file for
+    `read_folds`, of the protocols that hold speakers out; select_on_test: the seed's habit too, beside the
+    honest choice; seeds: how many, from 42 on, each with splits and weights of its own."""
+
+    protocol: Protocol
+    network: str = "seed"
+    drop: Sequence[str] = ()
+    folds: Path | None = None
+    select_on_test: bool = False
+    seeds: int = 1
+    epochs: int = 50

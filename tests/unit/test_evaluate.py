@@ -1,0 +1,251 @@
+"""The protocols on a few synthesised clips: trained, judged, stored, resumed, and blind to what judges."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from shared.audio.decode import DecodeLimits
+from shared.audio.spec import SEED_V6
+from shared.audio.synthesis import speech_like, wav_bytes
+from shared.cli.main import app
+from shared.emotion.datasets import AudioData, Dataset, load_audio_data, read_dataset
+from shared.emotion.folds import Clips, Fold, check
+from shared.emotion.outcomes import Outcome
+from shared.emotion.protocols import evaluate, folds_of, learn, learning_part
+from shared.emotion.questions import Protocol, Question
+from shared.emotion.reports import write_report
+from shared.emotion.training import Recipe
+from shared.errors.models import Leak, TooFewUnknowns, UnknownNetwork
+from shared.settings import Settings
+
+LIMITS = DecodeLimits.of(Settings())
+CODES = {"02": "calm", "04": "sad", "05": "angry", "08": "surprised"}
+DROP = ["sad", "surprised"]
+PICTURES = {"confusion_matrix.png", "reliability.png", "risk_coverage.png", "class_recall.png"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Speech and song of four actors in four emotions, and one recording twice under two names."""
+    folder = tmp_path_factory.mktemp("recordings")
+    for actor in range(1, 5):
+        for code, emotion in CODES.items():
+            for channel in (1, 2):
+                samples = speech_like(emotion, duration_s=1.0, seed=10 * actor + channel)
+                name = f"03-{channel:02}-{code}-01-01-01-{actor:02}.wav"
+                (folder / name).write_bytes(wav_bytes(samples, 16000))
+    twin = folder / "03-01-05-01-01-02-01.wav"
+    twin.write_bytes((folder / "03-01-05-01-01-01-01.wav").read_bytes())
+    (folder / "folds.txt").write_text("1,2,14\n3,4\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dataset(folder: Path) -> Dataset:
+    return read_dataset(folder)
+
+
+@pytest.fixture(scope="module")
+def data(dataset: Dataset) -> AudioData:
+    return load_audio_data(dataset, dataset.examples, SEED_V6, LIMITS)
+
+
+@pytest.fixture(scope="module")
+def speaker(folder: Path) -> Question:
+    return Question(Protocol.SPEAKER, drop=DROP, folds=folder / "folds.txt", epochs=2)
+
+
+@pytest.fixture(scope="module")
+def open_set(speaker: Question) -> Question:
+    return replace(speaker, protocol=Protocol.OPEN_SET)
+
+
+def run(dataset: Dataset, question: Question, output: Path) -> tuple[list[Outcome], list[str]]:
+    stages: list[str] = []
+    outcomes, _ = evaluate(dataset, question, output, LIMITS, lambda stage, *_: stages.append(stage))
+    return outcomes, stages
+
+
+@pytest.fixture(scope="module")
+def answered(
+    dataset: Dataset, open_set: Question, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[Outcome], Path]:
+    output = tmp_path_factory.mktemp("open-set")
+    outcomes, stages = run(dataset, open_set, output)
+    assert "training" in stages
+    return outcomes, output
+
+
+def test_the_seed_protocol_puts_the_honest_choice_beside_the_seeds_habit(
+    folder: Path, tmp_path: Path
+) -> None:
+    options = ["--drop", "sad,surprised", "--select-on-test", "--epochs", "2", "--json"]
+    done = CliRunner().invoke(
+        app, ["evaluate", "--data", str(folder), "--protocol", "seed", "--output", str(tmp_path), *options]
+    )
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    assert list(report["results"]) == ["chosen inside training", "chosen on the test part"]
+    honest, habit = (report["results"][name]["all"] for name in report["results"])
+    assert honest["clips"] == habit["clips"] <= 4  # a fifth of 17 clips, but for twins
+    assert [fold["selects_on_test"] for fold in report["folds"]] == [False, True]
+    assert report["folds"][0]["train_clips"] < report["folds"][1]["train_clips"]
+    assert report["labels"] == ["angry", "calm"]
+    assert report == json.loads((tmp_path / "report.json").read_text())
+    text = (tmp_path / "report.md").read_text()
+    assert "epoch chosen inside training" in text
+    assert "epoch chosen on the test part" in text
+
+
+def test_the_open_set_protocol_judges_by_the_emotion_that_set_no_threshold(
+    dataset: Dataset, data: AudioData, open_set: Question, answered: tuple[list[Outcome], Path]
+) -> None:
+    outcomes, output = answered
+    report = write_report(open_set, dataset, data, outcomes, output)
+    figures = report["open_set"]
+    assert set(figures["scores"]) == {"top probability", "max logit", "energy"}
+    for score in figures["scores"].values():
+        assert set(score["by_emotion"]) == set(DROP)
+        assert set(score["by_kind"]) == {"silence", "noise", "tones"}
+        assert 0 <= score["unknown"]["auroc"] <= 1
+    sides = {(rule["set_on"], *rule["judged_on"]) for rule in figures["thresholds"]}
+    assert sides == {("sad", "surprised"), ("surprised", "sad")}
+    assert {(rule["rule"], rule["score"]) for rule in figures["thresholds"]} == {
+        ("seed", "top probability"), ("risk", "top probability"), ("risk", "max logit"), ("risk", "energy"),
+    }  # fmt: skip
+    assert set(report["results"]["chosen inside training"]) == {"all", "speech", "song"}
+    clips = {name: part["clips"] for name, part in report["results"]["chosen inside training"].items()}
+    assert clips == {"all": 17, "speech": 9, "song": 8}
+    pictures = {file.name: file.stat().st_size for file in output.glob("*.png")}
+    assert set(pictures) == PICTURES
+    assert max(pictures.values()) < 500_000
+    assert all(f"]({name})" in (output / "report.md").read_text() for name in PICTURES)
+
+
+def test_finished_folds_are_taken_over_and_a_lost_one_comes_back_bit_by_bit(
+    dataset: Dataset, open_set: Question, answered: tuple[list[Outcome], Path]
+) -> None:
+    before, output = answered
+    (output / "folds" / f"{before[1].finding.identity[:16]}.json").unlink()
+    again, stages = run(dataset, open_set, output)
+    assert stages.count("folds") == 3
+    assert stages.count("training") == 2  # of one fold: an epoch is one batch
+    for one, two in zip(before, again, strict=True):
+        assert one.finding == two.finding
+        for part, heard in one.parts.items():
+            assert np.array_equal(heard.logits, two.parts[part].logits)
+    _, stages = run(dataset, open_set, output)
+    assert "training" not in stages
+
+
+def test_the_speaker_protocol_pools_over_folds_and_tells_speech_from_song(
+    dataset: Dataset, data: AudioData, speaker: Question, tmp_path: Path
+) -> None:
+    outcomes, _ = run(dataset, speaker, tmp_path)
+    report = write_report(speaker, dataset, data, outcomes, tmp_path)
+    assert [fold["name"] for fold in report["folds"]] == [
+        "seed 42, speakers 01 02",
+        "seed 42, speakers 03 04",
+    ]
+    figures = report["results"]["chosen inside training"]["all"]
+    right = [fold["accuracy"] * fold["test_clips"] for fold in report["folds"]]
+    assert figures["pooled"]["accuracy"] == pytest.approx(sum(right) / 17)
+    assert figures["folds"]["accuracy"]["mean"] == np.mean([fold["accuracy"] for fold in report["folds"]])
+    assert sum(map(sum, figures["pooled"]["confusion_matrix"])) == 17
+    assert "open_set" not in report
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--protocol", "speaker", "--select-on-test"], "habit of the protocol seed"),
+        (["--protocol", "seed", "--folds", "folds.txt"], "draws clips, not speakers"),
+        (["--protocol", "random"], "random"),
+    ],
+)
+def test_wrong_usage_is_said_before_any_work(folder: Path, options: list[str], words: str) -> None:
+    done = CliRunner().invoke(app, ["evaluate", "--data", str(folder), *options])
+    assert done.exit_code == 2
+    assert words in " ".join(done.output.split())
+
+
+def test_a_question_that_cannot_be_asked_is_refused_before_any_work(
+    dataset: Dataset, open_set: Question, tmp_path: Path
+) -> None:
+    with pytest.raises(TooFewUnknowns):
+        run(dataset, replace(open_set, drop=["sad"]), tmp_path)
+    with pytest.raises(UnknownNetwork):
+        run(dataset, replace(open_set, network="larger"), tmp_path)
+
+
+# --- what judges does not touch what is learnt ---------------------------------------------------
+@pytest.fixture
+def fold(data: AudioData, open_set: Question) -> Fold:
+    return folds_of(open_set, Clips.of(data))[0]
+
+
+def judged_by_others(data: AudioData, fold: Fold) -> AudioData:
+    """The same data, but that all that judges is noise."""
+    features = data.features.copy()
+    judges = np.concatenate([fold.test, fold.unknown])
+    features[judges] = np.random.default_rng(1).normal(3, 5, features[judges].shape)
+    return replace(data, features=features)
+
+
+def seen(data: AudioData, fold: Fold) -> list[bytes]:
+    """All that `learn` gets to see of a fold's features."""
+    parts = learning_part(data, Clips.of(data), fold)
+    return [parts.train.tobytes(), parts.test.tobytes(), parts.unknown.tobytes()]
+
+
+def test_other_judging_clips_leave_weights_epoch_temperature_and_thresholds_bit_by_bit(
+    data: AudioData, fold: Fold, answered: tuple[list[Outcome], Path]
+) -> None:
+    other = judged_by_others(data, fold)
+    clips = Clips.of(other)
+    parts = learning_part(other, clips, fold)
+    learnt = learn(parts, clips.emotions[fold.tuning], Recipe("", epochs=2), lambda *_: None)
+    finding = answered[0][0].finding
+    assert (learnt.digest, learnt.temperature) == (finding.digest, finding.temperature)
+    assert learnt.thresholds == finding.thresholds
+    assert learnt.best_epoch == finding.best_epoch
+
+
+def test_a_statistic_over_all_clips_is_caught(data: AudioData, fold: Fold) -> None:
+    def normalised(data: AudioData) -> AudioData:
+        return replace(data, features=(data.features - data.features.mean()) / data.features.std())
+
+    other = judged_by_others(data, fold)
+    assert seen(data, fold) == seen(other, fold)
+    assert seen(normalised(data), fold) != seen(normalised(other), fold)
+
+
+@pytest.mark.parametrize(
+    ("leak", "judges"), [("inner", "test"), ("tuning", "unknown")], ids=["early stopping", "threshold"]
+)
+def test_early_stopping_or_a_threshold_by_judging_clips_is_caught(
+    data: AudioData, fold: Fold, leak: str, judges: str
+) -> None:
+    leaky = replace(fold, **{leak: getattr(fold, judges)})
+    assert seen(data, leaky) != seen(judged_by_others(data, leaky), leaky)
+    with pytest.raises(Leak, match=f"is both in its part {leak} and"):
+        check(Clips.of(data), leaky)
+
+
+def test_no_fold_is_trained_when_one_of_them_leaks(
+    dataset: Dataset, speaker: Question, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leaky(question: Question, clips: Clips) -> list[Fold]:
+        folds = folds_of(question, clips)
+        return [folds[0], replace(folds[1], train=np.append(folds[1].train, folds[1].test[0]))]
+
+    monkeypatch.setattr("shared.emotion.protocols.folds_of", leaky)
+    with pytest.raises(Leak, match="fold seed 42, speakers 03 04"):
+        run(dataset, speaker, tmp_path)
+    assert not list(tmp_path.iterdir())
