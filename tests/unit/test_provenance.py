@@ -142,7 +142,7 @@ def test_no_code_reads_pickles() -> None:
                 elif isinstance(node, ast.ImportFrom):
                     names = [node.module or ""]
                 elif isinstance(node, ast.keyword):
-                    assert node.arg != "allow_pickle", file
+                    assert node.arg != "allow_pickle" or ast.unparse(node.value) == "False", file
                 elif isinstance(node, ast.Attribute) and file.name == "publication.py":
                     assert ast.unparse(node) not in {"pickle.load", "pickle.loads", "pickle.Unpickler"}
                 if UNSAFE & {name.partition(".")[0] for name in names}:
