@@ -120,7 +120,7 @@ def sentence(document: dict[str, Any]) -> str:
     """What has become of a job, in a line or a few."""
     counts = document["counts"]
     parts = [
-        f"{counts[key]:,} {key.replace('_', ' ')}"
+        f"{counts[key]:,} {key.replace('_', ' ').removesuffix('s')}"  # "1 duplicate" as "1 rejected"
         for key in ("classified", "rejected", "no_voice", "failed", "duplicates")
         if counts[key]
     ]

@@ -40,7 +40,8 @@ class KeyExpired(VoxmoodError):
 
 
 class MissingScope(VoxmoodError):
-    """This takes a key with the scope {needed}; yours has {scopes}."""
+    """This takes a key with the scope {needed}; yours has {scopes}. On the server
+    `voxmood keys create --scopes` makes one that has it."""
 
     status = 403
 
@@ -53,7 +54,8 @@ class ForeignHost(VoxmoodError):
 
 
 class HostNotAllowed(VoxmoodError):
-    """This server is not {host} (VOXMOOD_ALLOWED_HOSTS)."""
+    """This server is not {host}. Use a name that it answers to, or have it answer to this one
+    (VOXMOOD_ALLOWED_HOSTS)."""
 
     status = 403
 

@@ -72,8 +72,8 @@ class CrashesDecoder(ClipError):
 
 
 class TakesTooMuchMemory(ClipError):
-    """{path} took over {limit_bytes} bytes of memory to read (VOXMOOD_TASK_MEMORY_BYTES); it is not tried
-    again."""
+    """{path} took over {limit_bytes} bytes of memory to read (VOXMOOD_TASK_MEMORY_BYTES). Raise that and
+    `voxmood retry` the job, or cut it into pieces."""
 
 
 class LostInStore(ClipError):

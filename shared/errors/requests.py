@@ -118,7 +118,8 @@ class WrongFilter(VoxmoodError):
 
 
 class BodyTooLarge(VoxmoodError):
-    """This request's body has over {limit_bytes} bytes, the most that is read of it."""
+    """This request's body has over {limit_bytes} bytes, the most that is read of it. Send it as several
+    requests."""
 
     status = 413
 
