@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, null, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, null, or_, select, update
 
 from shared.database.sessions import Database
 from shared.database.tables import alias, model, retraining
@@ -21,6 +21,7 @@ from shared.doorbell import RETRAIN, Bell, Doorbell
 from shared.leases import LeaseLost
 
 CANDIDATE = "candidate"
+TICK_S = 0.001  # SQLite's clock
 BELL = Bell(RETRAIN, 1, small=False, text="the labels so far")
 
 
@@ -35,8 +36,14 @@ class Turn:
 
 def ask(database: Database) -> None:
     """Have the next turn train, however few labels are new."""
+    # A clock of milliseconds shows a turn and a question after it the same time: the question counts.
+    after = func.coalesce(retraining.c.taken_at, 0) + TICK_S
     with database.write() as connection:
-        connection.execute(update(retraining).values(asked_at=database.clock))
+        connection.execute(update(retraining).values(asked_at=_later(database.clock, after)))
+
+
+def _later(one: ColumnElement[float], other: ColumnElement[float]) -> ColumnElement[float]:
+    return case((one > other, one), else_=other)
 
 
 def ring_if_due(database: Database, doorbell: Doorbell, every_s: float) -> bool:
@@ -58,10 +65,11 @@ def _due(database: Database, every_s: float) -> tuple[ColumnElement[bool], Colum
 def take(database: Database, every_s: float, lease_s: float) -> Turn | None:
     """Lease the turn for `lease_s` seconds; None where another has it or it is not due."""
     now, row = database.clock, retraining.c
+    asked_at = func.coalesce(row.asked_at, 0)
     statement = (
         update(retraining)
         .where(*_due(database, every_s))
-        .values(attempts=row.attempts + 1, lease_until=now + lease_s, taken_at=now)
+        .values(attempts=row.attempts + 1, lease_until=now + lease_s, taken_at=_later(now, asked_at))
         .returning(row.attempts, row.asked_at, row.taken_at)
     )
     with database.write() as connection:

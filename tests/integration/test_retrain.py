@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import select
+from sqlalchemy import literal, select
 
 from api.app import create_app
 from shared import retraining
@@ -76,6 +76,23 @@ def test_who_asks_gets_a_turn_at_once_and_who_asks_meanwhile_another(database: D
     assert second.asked
     retraining.end(database, second, "")
     assert retraining.take(database, DAY_S, 60) is None
+
+
+def test_questions_and_turns_of_one_moment_are_told_apart(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Database, "clock", property(lambda _: literal(1_000_000.0)))
+    for _ in range(3):
+        retraining.ask(database)
+        first = retraining.take(database, DAY_S, 60)
+        assert first is not None
+        retraining.ask(database)
+        retraining.end(database, first, "")
+        second = retraining.take(database, DAY_S, 60)
+        assert second is not None
+        assert second.asked
+        retraining.end(database, second, "")
+        assert retraining.take(database, DAY_S, 60) is None
 
 
 def test_an_expired_turn_goes_to_the_next_and_its_holder_registers_nothing(database: Database) -> None:
