@@ -59,7 +59,9 @@ def seeds_way(settings: Settings, clips: Clips) -> dict[str, float]:
     """librosa from each file, then `predict` on the one clip; with and without loading the model for it."""
     import librosa
 
-    from shared.audio.features import fixed_length, get_audio_features
+    from shared.audio.features import fixed_length
+    from shared.audio.seed_features import get_audio_features
+    from shared.audio.spec import SEED_V6
     from shared.emotion.backend import load_keras
     from shared.emotion.registry import MODEL
 
@@ -71,7 +73,7 @@ def seeds_way(settings: Settings, clips: Clips) -> dict[str, float]:
         for _, content in clips:
             network = keras.models.load_model(model_file) if reload else model
             samples, _ = librosa.load(BytesIO(content), sr=16000, duration=3.0)
-            network.predict(get_audio_features(fixed_length(samples))[None], verbose=0)
+            network.predict(get_audio_features(fixed_length(samples, SEED_V6))[None], verbose=0)
 
     return {
         "seed_with_model_load": milliseconds(lambda: classify(reload=True), len(clips)),

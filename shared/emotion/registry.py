@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Discriminator, Tag, ValidationError
 
-from shared.audio.spec import FeatureSpec
+from shared.audio.spec import LogMelSpec, SeedSpec
 from shared.errors.models import DamagedModel, ModelExists, WrongVersionName
 from shared.errors.requests import UnknownModel
 
@@ -24,6 +25,16 @@ MANIFEST = "manifest.json"
 MODEL = "model.keras"
 Folders = Path | Sequence[Path]
 VERSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def _kind(value: Any) -> str:
+    """Manifests from before there were two kinds of features name none."""
+    return str(value.get("kind", "seed") if isinstance(value, dict) else value.kind)
+
+
+AnyFeatureSpec = Annotated[
+    Annotated[SeedSpec, Tag("seed")] | Annotated[LogMelSpec, Tag("log-mel")], Discriminator(_kind)
+]
 
 
 class ThresholdRule(BaseModel):
@@ -92,7 +103,7 @@ class Manifest(BaseModel):
     base: str | None = None
     labels: list[str]
     unknown_labels: list[str]
-    feature_spec: FeatureSpec
+    feature_spec: AnyFeatureSpec
     network: str
     threshold: float
     threshold_rule: ThresholdRule

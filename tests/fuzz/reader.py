@@ -103,7 +103,7 @@ class Reader:
             raise Broken(f"{len(found.samples)} samples, more than asked for")
         if not np.isfinite([found.duration_s, found.peak]).all() or found.duration_s <= 0:
             raise Broken(f"duration {found.duration_s}, peak {found.peak}")
-        if not np.isfinite(features(fixed_length(found.samples)[None])).all():
+        if not np.isfinite(features(fixed_length(found.samples, SEED_V6)[None], SEED_V6)).all():
             raise Broken("features that are no numbers")
         return "silent" if found.is_silent else "decoded"
 

@@ -148,7 +148,7 @@ def test_recordings_that_cannot_be_read_are_left_out_with_their_sentence(tmp_pat
     examples = [Example(name, "happy", "anna") for name in names]
     data = load_audio_data(Dataset(tmp_path, ()), examples, SEED_V6, LIMITS, done.append)
     assert [example.path for example in data.examples] == list(voices)
-    expected = features(np.stack([fixed_length(samples) for samples in voices.values()]))
+    expected = features(np.stack([fixed_length(samples, SEED_V6) for samples in voices.values()]), SEED_V6)
     assert np.array_equal(data.features, expected)
     assert [sentence.split(" is ")[0] for sentence in data.left_out] == ["text.wav", "silent.wav"]
     assert "all but silent" in data.left_out[1]

@@ -9,15 +9,9 @@ import numpy as np
 import pytest
 
 from shared.audio.decode import DecodeLimits, decode
-from shared.audio.features import (
-    estimate_tuning,
-    features,
-    fixed_length,
-    get_audio_features,
-    normalize_features,
-    resize_array,
-)
-from shared.audio.spec import SEED_V6
+from shared.audio.features import features, fixed_length
+from shared.audio.seed_features import estimate_tuning, get_audio_features, normalize_features, resize_array
+from shared.audio.spec import LOG_MEL_V7, SEED_V6, FeatureSpec
 from shared.audio.synthesis import COLOURS, speech_like
 from shared.settings import Settings
 from tests.recordings import RAVDESS
@@ -49,8 +43,8 @@ def synthesised() -> dict[str, np.ndarray]:
 @pytest.mark.filterwarnings("ignore:Trying to estimate tuning from empty frequency set")
 @pytest.mark.parametrize("name", synthesised())
 def test_features_of_synthesised_clips_equal_librosas(name: str) -> None:
-    clip = fixed_length(synthesised()[name])
-    own = features(clip[np.newaxis])[0]
+    clip = fixed_length(synthesised()[name], SEED_V6)
+    own = features(clip[np.newaxis], SEED_V6)[0]
     assert own.shape == SEED_V6.shape == (32, 94, 2)
     assert own.dtype == np.float32
     assert np.abs(own - get_audio_features(clip)).max() < TOLERANCE
@@ -62,23 +56,51 @@ def test_features_of_200_real_clips_equal_librosas() -> None:
         pytest.skip("the recordings of shared/data/ravdess are not beside the clone")
     contents = ((file.read_bytes(), file.name) for file in files)
     recordings = [decode(*content, sampling_rate=16000, seconds=3.0, limits=LIMITS) for content in contents]
-    clips = np.stack([fixed_length(recording.samples) for recording in recordings])
-    own = features(clips)
+    clips = np.stack([fixed_length(recording.samples, SEED_V6) for recording in recordings])
+    own = features(clips, SEED_V6)
     worst = max(np.abs(mine - get_audio_features(clip)).max() for mine, clip in zip(own, clips, strict=True))
     assert worst < TOLERANCE
 
 
-def test_a_clips_features_do_not_depend_on_its_neighbours() -> None:
-    clips = np.stack([fixed_length(clip) for clip in synthesised().values()])
-    together = features(clips)
-    alone = np.concatenate([features(clip[np.newaxis]) for clip in clips])
-    backwards = features(clips[::-1])[::-1]
+def librosas_log_mel(clip: np.ndarray) -> np.ndarray:
+    spec = LOG_MEL_V7
+    power = librosa.feature.melspectrogram(
+        y=clip, sr=16000, n_fft=spec.n_fft, hop_length=spec.hop_length, n_mels=spec.n_mels,
+        fmin=spec.fmin, fmax=spec.fmax, pad_mode="constant",
+    )  # fmt: skip
+    power = power[:, : spec.frames]
+    energies = 10 * np.log10(power.sum(axis=0) + 1e-14)
+    loud = max(np.percentile(energies, 95), energies.max() - 20)
+    return np.maximum(10 * np.log10(power + 1e-14) - loud, spec.floor_db).T[..., np.newaxis]
+
+
+@pytest.mark.parametrize("name", sorted(synthesised().keys() - {"silence", "constant"}))
+def test_the_log_mel_of_synthesised_clips_equals_librosas(name: str) -> None:
+    clip = fixed_length(synthesised()[name], LOG_MEL_V7)
+    own = features(clip[np.newaxis], LOG_MEL_V7)[0]
+    assert own.shape == LOG_MEL_V7.shape == (192, 64, 1)
+    assert own.dtype == np.float32
+    assert np.abs(own - librosas_log_mel(clip)).max() < 0.02  # dB, at 80 below the loud level
+
+
+def test_the_log_mel_does_not_know_how_loud_a_recording_is() -> None:
+    clip = fixed_length(speech_like("angry"), LOG_MEL_V7)
+    loud, quiet = features(np.stack([clip, clip / 100]), LOG_MEL_V7)
+    assert np.abs(loud - quiet).max() < 0.01
+
+
+@pytest.mark.parametrize("spec", [SEED_V6, LOG_MEL_V7], ids=["seed", "log-mel"])
+def test_a_clips_features_do_not_depend_on_its_neighbours(spec: FeatureSpec) -> None:
+    clips = np.stack([fixed_length(clip, spec) for clip in synthesised().values()])
+    together = features(clips, spec)
+    alone = np.concatenate([features(clip[np.newaxis], spec) for clip in clips])
+    backwards = features(clips[::-1], spec)[::-1]
     assert np.array_equal(together, alone)
     assert np.array_equal(together, backwards)
 
 
 def test_each_channel_is_normalised() -> None:
-    own = features(fixed_length(speech_like("angry"))[np.newaxis])[0]
+    own = features(fixed_length(speech_like("angry"), SEED_V6)[np.newaxis], SEED_V6)[0]
     assert own.mean(axis=(0, 1)) == pytest.approx(0, abs=1e-5)
     assert own.std(axis=(0, 1)) == pytest.approx(1, abs=1e-5)
 
@@ -92,8 +114,8 @@ def test_the_tuning_equals_librosas_on_the_same_spectrogram(cents: int) -> None:
 
 def test_a_clip_is_cut_or_padded_at_its_end() -> None:
     clip = speech_like("happy", duration_s=4.0)
-    assert np.array_equal(fixed_length(clip), clip[:48000])
-    padded = fixed_length(clip[:100])
+    assert np.array_equal(fixed_length(clip, SEED_V6), clip[:48000])
+    padded = fixed_length(clip[:100], SEED_V6)
     assert np.array_equal(padded[:100], clip[:100])
     assert padded.shape == (48000,)
     assert not padded[100:].any()
