@@ -144,7 +144,9 @@ class Settings(BaseSettings):
         ge=10,
         description="labels used, the newest; features take 24 kB each, thrice while training: 1.4 GB",
     )
-    retrain_epochs: int = Field(default=50, ge=1, description="epochs at most; the seed's")
+    retrain_epochs: int | None = Field(
+        default=None, ge=1, description="epochs at most; unset: the network's own"
+    )
     retrain_lease_s: float = Field(
         default=1800.0,
         gt=0,

@@ -29,7 +29,9 @@ def evaluate(
         bool, typer.Option("--select-on-test", help="Also the seed's habit: epoch chosen on the test.")
     ] = False,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 42 on.")] = 1,
-    epochs: Annotated[int, typer.Option(min=1, help="Of each training, at most.")] = 50,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of each training, at most. Default: the network's own.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     output: Annotated[
         Path | None,

@@ -18,12 +18,15 @@ ECE_BINS = 15
 TEMPERATURES = 0.05, 20.0
 BATCH_CLIPS = 256
 
-# Higher means surer. The last two after Hendrycks et al. 2022 (arXiv:1911.11132) and Liu et al. 2020
-# (arXiv:2010.03759, at temperature 1); a threshold is set on them as they are, so they need no calibration.
-SCORES: dict[str, Callable[[Values, float], Values]] = {
-    "top probability": lambda logits, temperature: softmax(logits / temperature, axis=1).max(axis=1),
-    "max logit": lambda logits, _temperature: logits.max(axis=1),
-    "energy": lambda logits, _temperature: np.asarray(logsumexp(logits, axis=1)),
+# Of logits (m, outputs), a temperature, and how many outputs are emotions, the first n; higher means surer.
+# The last two after Hendrycks et al. 2022 (arXiv:1911.11132) and Liu et al. 2020 (arXiv:2010.03759, at
+# temperature 1); a threshold is set on them as they are, so they need no calibration.
+SCORES: dict[str, Callable[[Values, float, int], Values]] = {
+    "top probability": lambda logits, temperature, n: softmax(logits / temperature, axis=1)[:, :n].max(
+        axis=1
+    ),
+    "max logit": lambda logits, _temperature, n: logits[:, :n].max(axis=1),
+    "energy": lambda logits, _temperature, n: np.asarray(logsumexp(logits[:, :n], axis=1)),
 }
 
 

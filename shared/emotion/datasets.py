@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
 import numpy as np
+import soxr
 
 from shared.audio.decode import DecodeLimits, decode
 from shared.audio.features import Floats, features, fixed_length
@@ -106,9 +107,15 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class AudioData:
-    """features: (n, rows, frames, channels) of `examples`; left_out: a sentence for each other one."""
+    """What is learnt from and judged by.
 
+    features: (n, *spec.shape) of `examples`; copies: (speeds, n, *spec.shape), of the same recordings played
+    slower or faster, pitch and all; left_out: a sentence for each recording that is no example.
+    """
+
+    spec: FeatureSpec
     features: Floats
+    copies: Floats
     examples: tuple[Example, ...]
     left_out: tuple[str, ...]
 
@@ -200,10 +207,12 @@ def load_audio_data(
     spec: FeatureSpec,
     limits: DecodeLimits,
     advance: Callable[[int], None] = lambda _clips: None,
+    speeds: Sequence[float] = (),
 ) -> AudioData:
     """The features of examples; recordings that cannot be read, or are all but silent, are left out.
 
-    `advance(clips)` is called as clips are done.
+    Of each, the first window. speeds: of the copies (speed perturbation: Ko et al. 2015, doi
+    10.21437/Interspeech.2015-711). `advance(clips)` is called as clips are done.
     """
     blocks: list[Floats] = []
     kept: list[Example] = []
@@ -219,10 +228,19 @@ def load_audio_data(
             else:
                 kept.append(example)
         if clips:
-            blocks.append(features(np.stack(clips), spec))
+            blocks.append(_at_all_speeds(clips, spec, speeds))
         advance(len(batch))
-    together = np.concatenate(blocks) if blocks else np.empty((0, *spec.shape), np.float32)
-    return AudioData(together, tuple(kept), tuple(left_out))
+    nothing = np.empty((1 + len(speeds), 0, *spec.shape), np.float32)
+    together = np.concatenate([nothing, *blocks], axis=1)
+    return AudioData(spec, together[0], together[1:], tuple(kept), tuple(left_out))
+
+
+def _at_all_speeds(clips: Sequence[Floats], spec: FeatureSpec, speeds: Sequence[float]) -> Floats:
+    """(1 + speeds, clips, *spec.shape), the recordings' own speed first."""
+    rate = spec.sampling_rate
+    played = [clips, *([soxr.resample(clip, rate * speed, rate) for clip in clips] for speed in speeds)]
+    windows = np.stack([fixed_length(clip, spec) for copies in played for clip in copies])
+    return features(windows, spec).reshape(len(played), len(clips), *spec.shape)
 
 
 def _samples(recordings: Recordings, example: Example, spec: FeatureSpec, limits: DecodeLimits) -> Floats:
@@ -232,4 +250,4 @@ def _samples(recordings: Recordings, example: Example, spec: FeatureSpec, limits
         )
     if recording.is_silent:
         raise AllButSilent(path=example.path, peak=recording.peak)
-    return fixed_length(recording.samples, spec)
+    return recording.samples

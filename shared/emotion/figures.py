@@ -51,8 +51,11 @@ def _classified(outcomes: Sequence[Outcome]) -> Figures:
         "pooled": {
             **classification(truth, guess, labels),
             "uar": average_recall(truth, guess),
+            "no_voice": float((guess == len(labels)).mean()),
             "ece": Reliability.of(confidences, is_right).error,
-            "ece_uncalibrated": Reliability.of(SCORES[TOP](np.concatenate(plain), 1.0), is_right).error,
+            "ece_uncalibrated": Reliability.of(
+                SCORES[TOP](np.concatenate(plain), 1.0, len(labels)), is_right
+            ).error,
             "aurc": curve.area,
             **{f"coverage_at_{risk:.0%}_risk": curve.coverage_at(risk) for risk in RISKS},
         },

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Self
@@ -24,7 +24,9 @@ Indices = NDArray[np.int64]
 Words = NDArray[np.str_]
 
 FOLDS = 5
+CROSSED = 4  # each fits with three quarters of the speakers, and every learning clip chooses once
 INNER_SHARE = 0.15  # of the speakers who learn: 3 of 16, and 3 of 20
+_NOBODY: Indices = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,9 @@ class Fold:
     """One training and its judgement. seed: of the weights and the augmentation.
 
     train: fits the weights, and any statistic; inner: chooses epoch and temperature, and with `tuning`, clips
-    of unknown emotions by the same speakers, the threshold; test and unknown: only judge.
+    of unknown emotions by the same speakers, the threshold; test and unknown: only judge. crossed: where all
+    who learn fit, and `inner` is nobody, the learning side once more in parts: each part's speakers choose by
+    what the others' recordings taught.
     holds_speakers_out: no judging speaker is heard before; selects_on_test: the seed's habit, where `inner`
     is the test part itself.
     """
@@ -60,15 +64,19 @@ class Fold:
     train: Indices
     inner: Indices
     test: Indices
-    tuning: Indices = field(default_factory=lambda: np.empty(0, np.int64))
-    unknown: Indices = field(default_factory=lambda: np.empty(0, np.int64))
+    tuning: Indices = field(default_factory=lambda: _NOBODY)
+    unknown: Indices = field(default_factory=lambda: _NOBODY)
+    crossed: tuple[Fold, ...] = ()
     holds_speakers_out: bool = False
     selects_on_test: bool = False
 
 
-def seed_fold(clips: Clips, drop: Sequence[str], seed: int, *, select_on_test: bool = False) -> Fold:
+def seed_fold(
+    clips: Clips, drop: Sequence[str], seed: int, *, select_on_test: bool = False, cross: bool = False
+) -> Fold:
     """The seed's stratified 80/20; a test clip whose twin is on the training side joins it there.
 
+    cross: everything on the training side fits, and chooses crosswise; else some of its speakers choose.
     Raises TooFewRecordings or TooFewSpeakers.
     """
     is_known, _, classes = known_classes(clips.emotions, drop)
@@ -78,18 +86,24 @@ def seed_fold(clips: Clips, drop: Sequence[str], seed: int, *, select_on_test: b
     side, test = np.concatenate([side, test[is_twin]]), test[~is_twin]
     if select_on_test:
         return Fold(f"seed {seed}, chosen on the test part", seed, side, test, test, selects_on_test=True)
-    train, inner = _divided(clips, side, "The training side", seed)
-    _check_classes(clips, known, train)
-    return Fold(f"seed {seed}, chosen inside training", seed, train, inner, test)
+    fold = _learning(clips, Fold(f"seed {seed}, chosen inside training", seed, side, _NOBODY, test),
+                     side, is_known, "The training side", cross=cross)  # fmt: skip
+    _check_classes(clips, known, fold.train)
+    return fold
 
 
 def speaker_folds(
-    clips: Clips, drop: Sequence[str], seed: int, groups: Sequence[Sequence[str]] | None = None
+    clips: Clips,
+    drop: Sequence[str],
+    seed: int,
+    groups: Sequence[Sequence[str]] | None = None,
+    *,
+    cross: bool = False,
 ) -> list[Fold]:
     """A fold for each group of speakers, who judge what the others' recordings teach.
 
     groups: as `read_folds` gives them; else five of about as many clips, drawn by the seed. A speaker in
-    no group always learns. A clip whose twin judges is left out of learning.
+    no group always learns. A clip whose twin judges is left out of learning. cross: as for `seed_fold`.
     Raises TooFewRecordings or TooFewSpeakers.
     """
     is_known, _, _ = known_classes(clips.emotions, drop)
@@ -98,23 +112,57 @@ def speaker_folds(
         judges = np.isin(clips.speakers, list(speakers))
         learns = np.flatnonzero(~judges & ~np.isin(clips.twins, clips.twins[judges]))
         name = f"seed {seed}, speakers {' '.join(speakers)}"
-        outer, inner = _divided(clips, learns, f"The training side of the fold {name}", seed)
-        fold = Fold(
+        judging = Fold(
             name,
             seed,
-            train=outer[is_known[outer]],
-            inner=inner[is_known[inner]],
+            train=learns[is_known[learns]],
+            inner=_NOBODY,
             test=np.flatnonzero(judges & is_known),
-            tuning=inner[~is_known[inner]],
             unknown=np.flatnonzero(judges & ~is_known),
             holds_speakers_out=True,
         )
+        fold = _learning(
+            clips, judging, learns, is_known, f"The training side of the fold {name}", cross=cross
+        )
+        folds.append(fold)
         _check_classes(clips, np.flatnonzero(is_known), fold.train)
-        for part, indices in {"choose": fold.inner, "judge": fold.test}.items():
+        chooses = np.concatenate([part.inner for part in fold.crossed or [fold]])
+        for part, indices in {"choose": chooses, "judge": fold.test}.items():
             if not len(indices):
                 raise TooFewRecordings(emotion=f"Who is to {part} in {name}", clips=0, minimum=1)
-        folds.append(fold)
     return folds
+
+
+def learning_fold(clips: Clips, drop: Sequence[str], seed: int) -> Fold:
+    """All clips learn, crosswise, and nobody judges: for a version that is to be served.
+
+    Raises TooFewRecordings or TooFewSpeakers.
+    """
+    is_known, _, _ = known_classes(clips.emotions, drop)
+    everyone = np.arange(len(is_known))
+    fold = Fold("all", seed, train=everyone[is_known], inner=_NOBODY, test=_NOBODY)
+    return _learning(clips, fold, everyone, is_known, "The folder", cross=True)
+
+
+def _learning(
+    clips: Clips, fold: Fold, side: Indices, is_known: NDArray[np.bool_], part: str, *, cross: bool
+) -> Fold:
+    """The fold with its learning side divided: some speakers choose, or all of them in turn."""
+    speakers = len(set(clips.speakers[side]))
+    if speakers < 2:
+        raise TooFewSpeakers(part=part, speakers=speakers, minimum=2)
+    splits: GroupKFold | GroupShuffleSplit
+    if cross:
+        splits = GroupKFold(min(CROSSED, speakers), shuffle=True, random_state=fold.seed)
+    else:
+        splits = GroupShuffleSplit(1, test_size=INNER_SHARE, random_state=fold.seed)
+    parts = []
+    for fits, chooses in splits.split(side, groups=clips.speakers[side]):
+        outer, inner = side[fits], side[chooses]
+        outer = outer[~np.isin(clips.twins[outer], clips.twins[inner])]
+        train, known, unknown = outer[is_known[outer]], inner[is_known[inner]], inner[~is_known[inner]]
+        parts.append(replace(fold, train=train, inner=known, tuning=unknown))
+    return replace(fold, crossed=tuple(parts)) if cross else parts[0]
 
 
 def _drawn_groups(clips: Clips, seed: int) -> list[list[str]]:
@@ -124,16 +172,6 @@ def _drawn_groups(clips: Clips, seed: int) -> list[list[str]]:
     splits = GroupKFold(min(FOLDS, speakers), shuffle=True, random_state=seed)
     sides = splits.split(clips.emotions, groups=clips.speakers)
     return [sorted(set(clips.speakers[held_out].tolist())) for _, held_out in sides]
-
-
-def _divided(clips: Clips, side: Indices, part: str, seed: int) -> tuple[Indices, Indices]:
-    """Those of a side who fit, and the speakers who choose; twins of the latter fit nothing."""
-    speakers = len(set(clips.speakers[side]))
-    if speakers < 2:
-        raise TooFewSpeakers(part=part, speakers=speakers, minimum=2)
-    splits = GroupShuffleSplit(1, test_size=INNER_SHARE, random_state=seed)
-    outer, inner = (side[places] for places in next(splits.split(side, groups=clips.speakers[side])))
-    return outer[~np.isin(clips.twins[outer], clips.twins[inner])], inner
 
 
 def _check_classes(clips: Clips, known: Indices, train: Indices) -> None:
@@ -183,6 +221,8 @@ def check(clips: Clips, fold: Fold) -> None:
         _check_apart(clips, fold, first, second, speakers=fold.holds_speakers_out)
     for second in chooses:
         _check_apart(clips, fold, "train", second, speakers=True)
+    for part in fold.crossed:
+        check(clips, part)
 
 
 def _check_apart(clips: Clips, fold: Fold, first: str, second: str, *, speakers: bool) -> None:

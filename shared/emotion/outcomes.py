@@ -65,7 +65,7 @@ class Outcome:
 
     def scores(self, part: str, score: str) -> Values:
         """One of `calibration.SCORES` of each clip of a part, (n,)."""
-        return SCORES[score](self.parts[part].logits, self.finding.temperature)
+        return SCORES[score](self.parts[part].logits, self.finding.temperature, len(self.finding.labels))
 
     def classes(self, part: str) -> Indices:
         """The true classes of the clips of a known part, (n,), indices of the labels."""

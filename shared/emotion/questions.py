@@ -18,7 +18,8 @@ class Protocol(StrEnum):
 class Question:
     """What to evaluate. drop: emotions left out of learning, the unknowns of open-set; folds: a file for
     `read_folds`, of the protocols that hold speakers out; select_on_test: the seed's habit too, beside the
-    honest choice; seeds: how many, from 42 on, each with splits and weights of its own."""
+    honest choice; seeds: how many, from 42 on, each with splits and weights of its own; epochs: of each
+    training, at most (None: as the network's method has it)."""
 
     protocol: Protocol
     network: str = "seed"
@@ -26,4 +27,4 @@ class Question:
     folds: Path | None = None
     select_on_test: bool = False
     seeds: int = 1
-    epochs: int = 50
+    epochs: int | None = None

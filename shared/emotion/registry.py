@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Discriminator, Tag, ValidationError
 
-from shared.audio.spec import LogMelSpec, SeedSpec
+from shared.audio.spec import FunctionalsSpec, SeedSpec
 from shared.errors.models import DamagedModel, ModelExists, WrongVersionName
 from shared.errors.requests import UnknownModel
 
@@ -33,21 +33,24 @@ def _kind(value: Any) -> str:
 
 
 AnyFeatureSpec = Annotated[
-    Annotated[SeedSpec, Tag("seed")] | Annotated[LogMelSpec, Tag("log-mel")], Discriminator(_kind)
+    Annotated[SeedSpec, Tag("seed")] | Annotated[FunctionalsSpec, Tag("functionals")], Discriminator(_kind)
 ]
 
 
 class ThresholdRule(BaseModel):
-    """Where a threshold comes from. unclipped: what the rule gave before its bounds."""
+    """Where a threshold comes from. unclipped: what the rule gave before its bounds; curve: thresholds with
+    the coverage and the risk of each, on the clips that chose."""
 
     name: str
     text: str
     unknown_clips: int
     unclipped: float | None
+    curve: list[tuple[float, float, float]] = []
 
 
 class Metrics(BaseModel):
-    """How good a version was at the end of its training; all but train_accuracy on the test part.
+    """How good a version was at the end of its training; all but train_accuracy on clips of the test part,
+    or on those of the training speakers, each judged by what the others taught (its caveats say which).
 
     confusion_matrix: rows true, columns predicted, in the order of the labels. rejected and
     unknown_rejected: shares of test clips and of clips of unknown emotions below the threshold.
@@ -95,16 +98,19 @@ class Data(BaseModel):
 class Manifest(BaseModel):
     """All that is to be known of a model version. unknown_labels: emotions left out of training.
 
-    base: the version that it was trained to follow, if any; files: SHA-256 of each file of the version;
-    caveats: what its figures do not show.
+    hears_no_voice: the network's last output, after those of the labels, is "no voice"; temperature: what its
+    logits have been divided by; base: the version that it was trained to follow, if any; files: SHA-256 of
+    each file of the version; caveats: what its figures do not show.
     """
 
     version: str
     base: str | None = None
     labels: list[str]
     unknown_labels: list[str]
+    hears_no_voice: bool = False
     feature_spec: AnyFeatureSpec
     network: str
+    temperature: float = 1.0
     threshold: float
     threshold_rule: ThresholdRule
     class_weights: dict[str, float]

@@ -60,6 +60,12 @@ class RiskCoverage:
         """AURC: the mean risk over all coverages; without ties the mean of the risks."""
         return float(np.sum(self.risk * np.diff(self.coverage, prepend=0.0)))
 
+    def points(self, most: int = 100) -> list[tuple[float, float, float]]:
+        """Threshold, coverage and risk of at most so many points, evenly spread over the coverage."""
+        places = np.unique(np.linspace(0, len(self.thresholds) - 1, most).round().astype(int))
+        columns = (self.thresholds[places], self.coverage[places], self.risk[places])
+        return [(float(t), float(c), float(r)) for t, c, r in zip(*columns, strict=True)]
+
     def coverage_at(self, risk: float) -> float:
         """The largest coverage at which no more than this share is wrong; 0 if there is none."""
         return float(self.coverage[self.risk <= risk].max(initial=0.0))

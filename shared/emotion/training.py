@@ -16,13 +16,14 @@ from shared.audio.augmentation import augment_dataset
 from shared.audio.features import Floats
 from shared.emotion.backend import load_keras
 from shared.emotion.datasets import AudioData
-from shared.emotion.networks import builder
+from shared.emotion.networks import build_classifier
 from shared.emotion.registry import Speakers
 from shared.errors.models import TooFewRecordings
 
 Indices = NDArray[np.int64]
 Report = Callable[[str, int, int], None]
 
+EPOCHS = 50
 BATCH_CLIPS = 32
 TEST_SHARE = 0.2
 FEWEST_CLIPS = 5  # of an emotion: one of them is for the test part
@@ -38,13 +39,13 @@ class Recipe:
     drop: Sequence[str] = ()
     reserve: Sequence[str] = ()
     seed: int = 42
-    epochs: int = 50
+    epochs: int | None = None
     base: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Features (n, rows, frames, channels) of both sides of the split, and of the unknown emotions.
+    """Features (n, rows, frames, channels) of both sides of the split.
 
     train_classes, test_classes: (n,), indices of labels.
     """
@@ -54,12 +55,11 @@ class Parts:
     train_classes: Indices
     test: Floats
     test_classes: Indices
-    unknown: Floats
     speakers: Speakers
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class Fitted:
     """A fitted network with its course; class_weights: by index; best_epoch: its weights', from 1."""
 
     network: Any
@@ -109,7 +109,6 @@ def split(data: AudioData, recipe: Recipe) -> Parts:
         train_classes=classes[train],
         test=known[test],
         test_classes=classes[test],
-        unknown=data.features[~is_known],
         speakers=Speakers(
             training=sorted(set(heard[train])), test=sorted(set(heard[test])), reserve=sorted(recipe.reserve)
         ),
@@ -123,7 +122,7 @@ def compute_class_weights(classes: Indices) -> dict[int, float]:
     return dict(enumerate(np.where(ratios > 2, ratios**1.5, ratios).tolist()))
 
 
-def fit(parts: Parts, recipe: Recipe, best: Path, report: Report) -> Trained:
+def fit(parts: Parts, recipe: Recipe, best: Path, report: Report) -> Fitted:
     """Augment the training side and fit; the checkpoint of the best epoch goes to `best`.
 
     The same seed gives the same weights on the same machine.
@@ -135,12 +134,13 @@ def fit(parts: Parts, recipe: Recipe, best: Path, report: Report) -> Trained:
     tf.config.experimental.enable_op_determinism()
     weights = compute_class_weights(parts.train_classes)
     inputs, classes = augment_dataset(parts.train, parts.train_classes, np.random.default_rng(recipe.seed))
-    network = builder(recipe.network)(inputs.shape[1:], len(parts.labels))
+    network = build_classifier(inputs.shape[1:], len(parts.labels))
     network.compile(keras.optimizers.Adam(1e-3), loss="categorical_crossentropy", metrics=["accuracy"])
     targets = keras.utils.to_categorical
     callbacks = keras.callbacks
     done = count(BATCH_CLIPS, BATCH_CLIPS)
-    total = recipe.epochs * -(-len(inputs) // BATCH_CLIPS) * BATCH_CLIPS
+    epochs = recipe.epochs or EPOCHS
+    total = epochs * -(-len(inputs) // BATCH_CLIPS) * BATCH_CLIPS
     stopping = callbacks.EarlyStopping(
         monitor="val_accuracy", patience=10, min_delta=0.001, restore_best_weights=True
     )
@@ -149,7 +149,7 @@ def fit(parts: Parts, recipe: Recipe, best: Path, report: Report) -> Trained:
         targets(classes, len(parts.labels)),
         validation_data=(parts.test, targets(parts.test_classes, len(parts.labels))),
         batch_size=BATCH_CLIPS,
-        epochs=recipe.epochs,
+        epochs=epochs,
         class_weight=weights,
         verbose=0,
         callbacks=[
@@ -161,4 +161,4 @@ def fit(parts: Parts, recipe: Recipe, best: Path, report: Report) -> Trained:
             ),
         ],
     )
-    return Trained(network, weights, history.history, stopping.best_epoch + 1)
+    return Fitted(network, weights, history.history, stopping.best_epoch + 1)

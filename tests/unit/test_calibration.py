@@ -56,10 +56,10 @@ def test_no_other_temperature_has_a_lower_loss() -> None:
 
 def test_the_scores_equal_the_worked_example() -> None:
     logits = np.log([[1.0, 2.0, 5.0]])
-    assert SCORES["top probability"](logits, 1.0) == pytest.approx(5 / 8)
-    assert SCORES["top probability"](logits, 0.5) == pytest.approx(25 / 30)
-    assert SCORES["max logit"](logits, 0.5) == pytest.approx(np.log(5))
-    assert SCORES["energy"](logits, 0.5) == pytest.approx(np.log(8))
+    assert SCORES["top probability"](logits, 1.0, 3) == pytest.approx(5 / 8)
+    assert SCORES["top probability"](logits, 0.5, 3) == pytest.approx(25 / 30)
+    assert SCORES["max logit"](logits, 0.5, 3) == pytest.approx(np.log(5))
+    assert SCORES["energy"](logits, 0.5, 3) == pytest.approx(np.log(8))
 
 
 def test_detection_equals_the_worked_example_and_scikit_learn() -> None:

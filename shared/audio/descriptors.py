@@ -1,0 +1,143 @@
+"""How a recording sounds from frame to frame: bands, spectral shape, harmonics, and candidates for the pitch.
+
+Descriptors after eGeMAPS (Eyben et al. 2016, doi 10.1109/TAFFC.2015.2457417), frames as librosa's with
+center=True and pad_mode="constant". Only frames of the sounding part are kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import scipy.fft
+import scipy.signal
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from shared.audio import pitch
+from shared.audio.spec import FunctionalsSpec
+
+Floats = NDArray[np.float32]
+
+LOUD_PERCENTILE = 95
+SOUNDING_DB = 35.0  # below the loud level: where a recording begins and ends
+TINY = np.float32(1e-12)
+HARMONICS = 10
+SLOPES = (50, 500), (500, 1500), (1500, 5000)  # Hz
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptors:
+    """Of the sounding part of a window, frame by frame.
+
+    energy: dB above the loud level, (frames,); mel: likewise, (frames, n_mels); shape: of the spectrum,
+    (frames, SHAPES); power: (frames, 1 + n_fft), of windows padded to twice their length;
+    semitones, strengths, correlations: candidates for the pitch, (frames, pitch.CANDIDATES).
+    """
+
+    energy: Floats
+    mel: Floats
+    shape: Floats
+    power: Floats
+    semitones: Floats
+    strengths: Floats
+    correlations: Floats
+
+
+SHAPES = 13
+
+
+def describe(window: Floats, spec: FunctionalsSpec) -> Descriptors:
+    """The descriptors of a window of samples (spec.n_samples,); zeros at its end are no part of it."""
+    power = _power(window, spec)
+    energy = _decibels(power[:, ::2].sum(axis=1))
+    loud = np.percentile(energy, LOUD_PERCENTILE)
+    sounding = np.flatnonzero(energy > loud - SOUNDING_DB)
+    part = slice(sounding[0], sounding[-1] + 1)
+    power, energy = power[part], np.asarray(energy[part] - loud, np.float32)
+    narrow = power[:, ::2]
+    mel = _decibels(narrow @ _mel_filters(spec)) - np.float32(loud)
+    return Descriptors(energy, mel, _shape(narrow, spec), power, *pitch.candidates(power, spec))
+
+
+def harmonics(power: Floats, semitones: Floats, spec: FunctionalsSpec) -> Floats:
+    """Levels in dB of the first ten harmonics of each frame's pitch, (frames, 10), each of three bins."""
+    hz_per_bin = spec.sampling_rate / (2 * spec.n_fft)
+    hz = 2 ** (semitones[:, np.newaxis] / 12) * np.arange(1, HARMONICS + 1)
+    places = np.clip(hz / hz_per_bin, 1, spec.n_fft - 2).round().astype(np.int64)
+    around = [np.take_along_axis(power, places + step, axis=1) for step in (-1, 0, 1)]
+    return _decibels(np.maximum.reduce(around))
+
+
+def _power(window: Floats, spec: FunctionalsSpec) -> Floats:
+    sounds = np.flatnonzero(window)
+    length = max(spec.n_fft, int(sounds[-1]) + 1 if len(sounds) else 0)
+    padded = np.pad(window[:length], spec.n_fft // 2)
+    frames = sliding_window_view(padded, spec.n_fft)[:: spec.hop_length] * _hann(spec)
+    spectrum = scipy.fft.rfft(frames, 2 * spec.n_fft, axis=1)
+    return np.asarray(spectrum.real**2 + spectrum.imag**2)
+
+
+def _shape(power: Floats, spec: FunctionalsSpec) -> Floats:
+    """Centroid, spread and roll-offs in octaves; flatness of all, low and high bins; alpha ratio; Hammarberg
+    index; three slopes in dB/kHz; flux: (frames, SHAPES)."""
+    hz = _hz(spec)
+    total = power.sum(axis=1) + TINY
+    centroid = power @ hz / total
+    spread = np.sqrt(np.maximum(power @ hz**2 / total - centroid**2, 1))
+    running = np.cumsum(power, axis=1)
+    low_rolloff, rolloff = (
+        hz[np.argmax(running >= share * running[:, -1:], axis=1)] for share in (0.5, 0.85)
+    )
+    logs = np.log(power + TINY)
+    quarter = power.shape[1] // 4
+    flatness = (
+        logs[:, bins].mean(axis=1) - np.log(power[:, bins].mean(axis=1) + TINY)
+        for bins in (slice(None), slice(quarter), slice(quarter, None))
+    )
+    decibels = logs * np.float32(10 / np.log(10))
+    low, high = _bins(spec, 50, 1000), _bins(spec, 1000, 5000)
+    alpha = _decibels(power[:, low].sum(axis=1)) - _decibels(power[:, high].sum(axis=1))
+    low_peak, high_peak = (decibels[:, _bins(spec, *hz)].max(axis=1) for hz in ((0, 2000), (2000, 5000)))
+    slopes = (_slope(decibels, spec, *bounds) for bounds in SLOPES)
+    amplitude = np.sqrt(power / total[:, np.newaxis])
+    flux = np.linalg.norm(np.diff(amplitude, axis=0, prepend=amplitude[:1]), axis=1)
+    octaves = (np.log2(value + 50) for value in (centroid, spread, low_rolloff, rolloff))
+    columns = (*octaves, *flatness, alpha, low_peak - high_peak, *slopes, flux)
+    return np.asarray(np.stack(columns, axis=1), np.float32)
+
+
+def _slope(decibels: Floats, spec: FunctionalsSpec, low: int, high: int) -> Floats:
+    bins = _bins(spec, low, high)
+    khz = _hz(spec)[bins] / 1000
+    khz = khz - khz.mean()
+    return np.asarray(decibels[:, bins] @ khz / (khz @ khz))
+
+
+def _decibels(power: Floats) -> Floats:
+    return np.asarray(10 * np.log10(power + TINY), np.float32)
+
+
+@lru_cache
+def _hz(spec: FunctionalsSpec) -> Floats:
+    return np.asarray(np.fft.rfftfreq(spec.n_fft, 1 / spec.sampling_rate), np.float32)
+
+
+@lru_cache
+def _bins(spec: FunctionalsSpec, low: int, high: int) -> slice:
+    return slice(*np.searchsorted(_hz(spec), (low, high)).tolist())
+
+
+@lru_cache
+def _hann(spec: FunctionalsSpec) -> Floats:
+    return np.asarray(scipy.signal.get_window("hann", spec.n_fft), np.float32)
+
+
+@lru_cache
+def _mel_filters(spec: FunctionalsSpec) -> Floats:
+    """(1 + n_fft/2, n_mels): librosa's, from the right."""
+    from librosa.filters import mel  # brings numba, which only what computes features should pay for
+
+    weights = mel(sr=spec.sampling_rate, n_fft=spec.n_fft, n_mels=spec.n_mels, fmin=spec.fmin, fmax=spec.fmax)
+    return np.ascontiguousarray(weights.T)

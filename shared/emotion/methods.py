@@ -1,0 +1,73 @@
+"""The ways to train, by the network's name: what it is fed, and how it learns from a fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from shared.audio.spec import FUNCTIONALS_V7, SEED_V6, FeatureSpec
+from shared.emotion.backend import load_keras
+from shared.emotion.calibration import Logits
+from shared.emotion.committee import learn_committee
+from shared.emotion.learning import Chosen, Learnt, Lesson, learnt
+from shared.emotion.registry import Speakers
+from shared.emotion.training import Parts, Recipe, Report, fit
+from shared.errors.models import UnknownNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """spec: what the network is fed; learn: from a fold's lesson; speeds: of the copies of each recording
+    that it learns from too; cross: whether everybody on the learning side fits, and chooses crosswise, or
+    some speakers choose."""
+
+    spec: FeatureSpec
+    learn: Callable[[Lesson, Recipe, Report], Learnt]
+    speeds: tuple[float, ...] = ()
+    cross: bool = False
+
+
+def learn_seed(lesson: Lesson, recipe: Recipe, report: Report) -> Learnt:
+    """The seed's recipe; those who choose choose its epoch too."""
+    load_keras().backend.clear_session()
+    fold, features = lesson.fold, lesson.features
+    parts = Parts(
+        labels=lesson.labels,
+        train=features[fold.train],
+        train_classes=lesson.classes(fold.train),
+        test=features[fold.inner],
+        test_classes=lesson.classes(fold.inner),
+        speakers=Speakers(
+            training=np.unique(lesson.clips.speakers[fold.train]).tolist(),
+            test=np.unique(lesson.clips.speakers[fold.inner]).tolist(),
+            reserve=[],
+        ),
+    )
+    with TemporaryDirectory() as folder:
+        trained = fit(parts, recipe, Path(folder) / "best.keras", report)
+    logits = Logits(trained.network)
+    chosen = Chosen(
+        known=logits(parts.test),
+        classes=parts.test_classes,
+        places=fold.inner,
+        unknown=logits(features[fold.tuning]),
+        unknown_emotions=lesson.clips.emotions[fold.tuning],
+    )
+    return learnt(lesson, trained.network, chosen, trained.history, trained.best_epoch)
+
+
+METHODS = {
+    "seed": Method(SEED_V6, learn_seed),
+    "v7": Method(FUNCTIONALS_V7, learn_committee, speeds=(0.9, 0.95, 1.05, 1.1), cross=True),
+}
+
+
+def method(network: str) -> Method:
+    """The method of a network; raises UnknownNetwork."""
+    if network not in METHODS:
+        raise UnknownNetwork(network=network, known=", ".join(METHODS))
+    return METHODS[network]
