@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MEBIBYTE = 2**20
 REPOSITORY = Path(__file__).resolve().parent.parent
+Runtime = Literal["onnx", "tensorflow"]
 
 
 def default_state_dir() -> Path:
@@ -110,6 +111,10 @@ class Settings(BaseSettings):
         description="folder for the versions that retraining makes; shared by API and workers",
     )
     champion: str = Field(default="seed-v6", description="the version that a job without --model gets")
+    runtime: Runtime = Field(
+        default="onnx",
+        description="what runs the networks: onnx or tensorflow; a version without model.onnx: tensorflow",
+    )
 
     # --- sizes ---------------------------------------------------------------------------------
     part_bytes: int = Field(

@@ -20,6 +20,7 @@ from shared.emotion.backend import load_keras
 from shared.emotion.card import card
 from shared.emotion.datasets import AudioData, Recordings, fingerprint, load_audio_data
 from shared.emotion.evaluation import scores
+from shared.emotion.export import export
 from shared.emotion.networks import builder
 from shared.emotion.plots import plot_confusion_matrix, plot_training_curves
 from shared.emotion.registry import (
@@ -157,6 +158,7 @@ def _write(folder: Path, manifest: Manifest, trained: Trained, network: Any) -> 
     """All files of the version. The checkpoint that lies there already is no part of it."""
     checkpoints = set(folder.iterdir())
     network.save(folder / MODEL)
+    export(network, manifest, folder)
     _write_json(folder / "labels.json", manifest.labels)
     _write_json(folder / "class_weights.json", manifest.class_weights)
     (folder / "labels.pkl").write_bytes(pickle.dumps(LabelEncoder().fit(manifest.labels)))
