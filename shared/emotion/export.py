@@ -62,7 +62,8 @@ def _write_graph(network: Any, spec: FeatureSpec, file: Path) -> None:
 
     signature = tf.TensorSpec((None, *spec.shape), tf.float32, name="features")
     called = tf.function(lambda batch: network(batch, training=False)).get_concrete_function(signature)
-    frozen = convert_variables_to_constants_v2(called)
+    # Lowered, the loop of a recurrent layer is nothing that tf2onnx knows.
+    frozen = convert_variables_to_constants_v2(called, lower_control_flow=False)
     tf2onnx.convert.from_function(tf.function(frozen), [signature], output_path=str(file))
 
 
@@ -78,9 +79,12 @@ def probe_inputs(spec: FeatureSpec) -> Floats:
 def complete(models: Folders, version: str) -> None:
     """Give a version the ONNX form and the probe that it lacks; its weights stay as they are, bit by bit.
 
+    What a version has already stays too: databases know it by its hash, and no two exports are the same.
     Raises UnknownModel, DamagedModel, UnsafeModel or NotExported.
     """
     manifest, folder = verify(models, version), folder_of(models, version)
+    if ONNX in manifest.files:
+        return
     check_archive(folder / MODEL)
     network = load_keras().models.load_model(folder / MODEL, compile=False, safe_mode=True)
     export(network, manifest, folder)

@@ -200,11 +200,14 @@ def test_a_version_without_an_onnx_form_is_run_by_tensorflow_until_it_gets_one(
     assert np.abs(table(new.classify(clips)) - expected).max() <= TOLERANCE
     assert registry.verify(models, VERSION).runtimes == ["onnx", "tensorflow"]
     assert (models / VERSION / MODEL).read_bytes() == (SHIPPED / VERSION / MODEL).read_bytes()
+    made = (models / VERSION / ONNX).read_bytes()
+    complete(models, VERSION)
+    assert (models / VERSION / ONNX).read_bytes() == made
 
 
 def residual_network() -> Any:
     """What networks to come are made of: normalised log mels, dilated and depthwise convolutions, residual
-    sums, and statistics pooling weighed by attention over time. Weights as they are drawn."""
+    sums, statistics pooling weighed by attention over time, and recurrence. Weights as they are drawn."""
     keras = load_keras()
     keras.utils.set_random_seed(1)
     layers, ops = keras.layers, keras.ops
@@ -220,7 +223,8 @@ def residual_network() -> Any:
     weights = layers.Softmax(axis=1)(layers.Dense(1)(layers.Dense(8, activation="tanh")(x)))
     centre = ops.sum(weights * x, axis=1)
     spread = ops.sqrt(ops.sum(weights * ops.square(x), axis=1) - ops.square(centre) + 1e-3)
-    pooled = layers.Concatenate()([centre, spread, ops.mean(x, axis=1), ops.std(x, axis=1)])
+    heard = layers.GRU(4)(layers.AveragePooling1D(16)(x))
+    pooled = layers.Concatenate()([centre, spread, ops.mean(x, axis=1), ops.std(x, axis=1), heard])
     return keras.Model(inputs, layers.Dense(8, activation="softmax")(layers.Dropout(0.3)(pooled)))
 
 
