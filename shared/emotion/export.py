@@ -28,6 +28,7 @@ from shared.emotion.registry import (
     verify,
 )
 from shared.emotion.runtimes import TOLERANCE, distance, onnx_network
+from shared.errors.base import VoxmoodError
 from shared.errors.models import DoesNotRun, NotExported
 from shared.settings import Settings
 
@@ -95,4 +96,7 @@ def complete(models: Folders, version: str) -> None:
 
 
 if __name__ == "__main__":
-    complete(Settings().model_folders, sys.argv[1])
+    try:
+        complete(Settings().model_folders, sys.argv[1])
+    except VoxmoodError as error:
+        sys.exit(f"voxmood: {error}")

@@ -112,11 +112,13 @@ def confirm(database: Database, manifest: Manifest) -> None:
         with database.write() as connection:
             connection.execute(database.insert(model).values(values).on_conflict_do_nothing())
             before = connection.execute(known).scalar_one()
-    weights = {name: digest for name, digest in manifest.files.items() if name in (MODEL, ONNX, PROBE)}
-    if any(before["files"].get(name, digest) != digest for name, digest in weights.items()):
+    derived = {name: manifest.files[name] for name in (ONNX, PROBE) if name in manifest.files}
+    if manifest.files.get(MODEL) != before["files"][MODEL] or any(
+        before["files"].get(name, digest) != digest for name, digest in derived.items()
+    ):
         raise ModelReplaced(version=manifest.version)
-    if not weights.keys() <= before["files"].keys():
-        grown = {**before, "files": {**before["files"], **weights}}
+    if not derived.keys() <= before["files"].keys():
+        grown = {**before, "files": {**before["files"], **derived}}
         with database.write() as connection:
             statement = update(model).where(model.c.version == manifest.version)
             connection.execute(statement.values(manifest=grown))

@@ -142,6 +142,15 @@ def test_an_onnx_form_or_probe_that_the_database_knows_otherwise_is_refused(
         provenance.confirm(database, registry.verify(models, VERSION))
 
 
+def test_weights_that_the_manifest_names_no_more_are_refused(models: Path, database: Database) -> None:
+    """No hash would be held against them."""
+    provenance.confirm(database, registry.verify(models, VERSION))
+    manifest = registry.verify(models, VERSION)
+    del manifest.files[MODEL]
+    with pytest.raises(ModelReplaced):
+        provenance.confirm(database, manifest)
+
+
 def test_an_onnx_form_that_came_later_is_known_from_then_on(models: Path, database: Database) -> None:
     graph, folder = (models / VERSION / ONNX).read_bytes(), models / VERSION
     (folder / ONNX).unlink()
