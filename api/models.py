@@ -31,6 +31,9 @@ class ModelDocument(BaseModel):
     threshold: float
     accuracy: float = Field(description="on the test part of its own training")
     training_clips: int
+    runtimes: list[str] = Field(
+        description="what can run it; versions without an ONNX form: tensorflow alone"
+    )
     created: datetime
 
 
@@ -85,6 +88,7 @@ def _document(manifest: Manifest, names: dict[str, str]) -> ModelDocument:
         aliases=sorted(name for name, version in names.items() if version == manifest.version),
         accuracy=manifest.metrics.accuracy,
         training_clips=manifest.data.training_clips,
+        runtimes=manifest.runtimes,
     )
 
 

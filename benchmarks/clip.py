@@ -97,10 +97,11 @@ def our_stages(settings: Settings, clips: Clips) -> dict[str, float]:
     from shared.audio.decode import DecodeLimits, decode
     from shared.audio.features import features, fixed_length
     from shared.audio.synthesis import wav_bytes
-    from shared.emotion.backend import load_keras
-    from shared.emotion.registry import MODEL, read_manifest
+    from shared.emotion.registry import folder_of, verify
+    from shared.emotion.runtimes import load_network
 
-    spec = read_manifest(settings.models_dir, settings.champion).feature_spec
+    manifest = verify(settings.models_dir, settings.champion)
+    spec = manifest.feature_spec
     rate, limits = spec.sampling_rate, DecodeLimits.of(settings)
 
     def decoded(clips: Clips, sampling_rate: int) -> list[np.ndarray]:
@@ -114,16 +115,15 @@ def our_stages(settings: Settings, clips: Clips) -> dict[str, float]:
     high_clips = [(path, wav_bytes(clip, 48000)) for (path, _), clip in zip(clips, high, strict=True)]
     fixed = np.stack([fixed_length(clip, spec) for clip in samples])
     inputs = features(fixed, spec)
-    network = load_keras(threads=1).models.load_model(
-        settings.models_dir / settings.champion / MODEL, compile=False
-    )
+    folder = folder_of(settings.models_dir, settings.champion)
+    network = load_network(folder, manifest, settings.runtime, threads=1)
     batches = [inputs[i : i + settings.batch_clips] for i in range(0, len(inputs), settings.batch_clips)]
     stages: dict[str, Callable[[], object]] = {
         "decode_flac_16_khz": lambda: decoded(clips, rate),
         "decode_wav_48_khz": lambda: decoded(high_clips, 48000),
         "resample_48_to_16_khz": lambda: [soxr.resample(clip, 48000, rate, quality="HQ") for clip in high],
         "features": lambda: features(fixed, spec),
-        "network": lambda: [network.predict_on_batch(batch) for batch in batches],
+        "network": lambda: [network(batch) for batch in batches],
     }
     return {name: milliseconds(stage, len(clips)) for name, stage in stages.items()}
 

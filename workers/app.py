@@ -2,8 +2,8 @@
 
 Start: `celery -A workers.app worker -Q classify,classify.small`. Tasks are thin: the work is in
 `workers.unpack`, `workers.classify`, `workers.retrain` and `workers.sweep`. TensorFlow is imported only in
-the children of a worker that classifies or trains: a parent that has run it leaves children that hang for
-ever. The one that trains has the lowest priority: nobody waits for it.
+the children of a worker that trains, or classifies by it (VOXMOOD_RUNTIME): a parent that has run it leaves
+children that hang for ever. The one that trains has the lowest priority: nobody waits for it.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
 SHOWN_PACKAGES = (
-    "tensorflow-cpu", "keras", "numpy", "librosa", "celery", "sqlalchemy", "boto3", "fastapi", "streamlit",
+    "onnxruntime", "tensorflow-cpu", "keras", "numpy", "librosa", "celery", "sqlalchemy", "boto3", "fastapi",
+    "streamlit",
 )  # fmt: skip
 GIGABYTE = 10**9
 LITTLE_DISK_BYTES = 5 * GIGABYTE

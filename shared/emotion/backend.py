@@ -1,4 +1,4 @@
-"""Keras on TensorFlow, imported only by those who train or classify, and quiet."""
+"""Keras on TensorFlow, imported only by those who train, or run a network by it, and quiet."""
 
 from __future__ import annotations
 

@@ -43,9 +43,11 @@ The threshold rejects {rejected:.1%} of the test clips{unknown_rejected}.
 
 ## Use
 
-`voxmood classify FILE --model {version}`. The files: `model.keras` (the network), `labels.json` (its outputs
-in order), `manifest.json` (everything about it, and the SHA-256 of each file), `class_weights.json`, and
-`labels.pkl`, a scikit-learn LabelEncoder for programs that expect one; voxmood never opens it.
+`voxmood classify FILE --model {version}`. The files: `model.keras` (the network), `model.onnx` (the same
+for ONNX Runtime), `probe.npz` (what it answers to a few inputs: it is asked again whenever it is loaded),
+`labels.json` (its outputs in order), `manifest.json` (everything about it, and the SHA-256 of each file),
+`class_weights.json`, and `labels.pkl`, a scikit-learn LabelEncoder for programs that expect one; voxmood
+never opens it.
 
 Emotions acted by a few speakers are not the emotions of people at large. Do not decide about people by this.
 The EU AI Act, Art. 5(1)(f), forbids inferring emotions at work and in education.

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
 
 import numpy as np
 
 from shared.audio.decode import DecodeLimits, Recording, decode
 from shared.audio.features import Floats, features, fixed_length
-from shared.emotion.backend import load_keras
-from shared.emotion.provenance import check_archive
-from shared.emotion.registry import MODEL, Folders, Manifest, folder_of, verify
+from shared.emotion.registry import Folders, Manifest, folder_of, verify
 from shared.emotion.rejection import CLASSIFIED, FAILED, NO_VOICE, REJECTED, message
+from shared.emotion.runtimes import Network, load_network
 from shared.errors.recordings import ClipError
-from shared.settings import Settings
+from shared.settings import Runtime, Settings
 
 BATCH_CLIPS = 32
 
@@ -64,26 +63,31 @@ class Classifier:
     of 16 kHz FLAC), 2.1 ms for the features and 0.8 ms in the network, one thread.
     """
 
-    def __init__(self, manifest: Manifest, network: Any, limits: DecodeLimits) -> None:
+    def __init__(self, manifest: Manifest, network: Network, limits: DecodeLimits) -> None:
         self.manifest = manifest
         self._network = network
         self._limits = limits
 
     @classmethod
     def load(
-        cls, models: Folders, version: str, *, threads: int = 1, limits: DecodeLimits | None = None
+        cls,
+        models: Folders,
+        version: str,
+        *,
+        runtime: Runtime | None = None,
+        threads: int = 1,
+        limits: DecodeLimits | None = None,
     ) -> Self:
-        """Verify a version's files and load its network; the first load in a process imports TensorFlow.
+        """Verify a version's files and load its network.
 
-        threads: for TensorFlow, see load_keras; limits: those of the settings unless given.
-        Raises UnknownModel, DamagedModel or UnsafeModel.
+        threads: of the runtime; runtime and limits: those of the settings unless given.
+        Raises UnknownModel, DamagedModel, UnsafeModel or DoesNotRun.
         """
+        settings = Settings()
         manifest = verify(models, version)
-        file = folder_of(models, version) / MODEL
-        check_archive(file)
-        keras = load_keras(threads)
-        network = keras.models.load_model(file, compile=False, safe_mode=True)
-        return cls(manifest, network, limits or DecodeLimits.of(Settings()))
+        folder = folder_of(models, version)
+        network = load_network(folder, manifest, runtime or settings.runtime, threads)
+        return cls(manifest, network, limits or DecodeLimits.of(settings))
 
     def warm(self, batch_clips: int = BATCH_CLIPS) -> None:
         """Run everything once, so that the first clip is as fast as the others."""
@@ -128,8 +132,7 @@ class Classifier:
     def _probabilities(self, recordings: Sequence[Recording], batch_clips: int) -> Floats:
         """(n, labels) for n <= batch_clips recordings.
 
-        predict_on_batch traces once a shape; at 32 it takes 0.7 ms a clip, as a tf.function or XLA do
-        (`predict` on one clip: 100 ms).
+        One shape for all calls: Keras traces each shape anew.
         """
         spec = self.manifest.feature_spec
         if not recordings:
@@ -137,7 +140,7 @@ class Classifier:
         samples = np.stack([fixed_length(recording.samples, spec) for recording in recordings])
         batch = np.zeros((batch_clips, *spec.shape), np.float32)
         batch[: len(recordings)] = features(samples, spec)
-        return np.asarray(self._network.predict_on_batch(batch))[: len(recordings)]
+        return self._network(batch)[: len(recordings)]
 
     def _judge(self, path: str, recording: Recording, row: Floats, threshold: float) -> Verdict:
         probabilities = dict(zip(self.manifest.labels, row.tolist(), strict=True))

@@ -1,8 +1,10 @@
 """Whether the weights of a version are those that it is known by, and nothing but weights.
 
 A `.keras` archive is a program: Keras builds it from its config.json, importing what is named there. So it is
-read before Keras reads it, and only the layers of Keras itself pass. The rest is hashes: each file's in the
-manifest (`registry.verify`), and the manifest's in the database, which a changed folder cannot reach.
+read before Keras reads it, and only the layers of Keras itself pass. An `.onnx` graph may name other files
+and operators of other makers: only the operators of ONNX itself pass, with their weights inside. The rest is
+hashes: each file's in the manifest (`registry.verify`), and the manifest's in the database, which a changed
+folder cannot reach.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from google.protobuf.message import DecodeError, Message
+from sqlalchemy import select, update
 
 from shared.database.sessions import Database
 from shared.database.tables import model
-from shared.emotion.registry import MODEL, Manifest
+from shared.emotion.registry import MODEL, ONNX, PROBE, Manifest
 from shared.errors.models import ModelReplaced, UnsafeModel
 
 MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
@@ -27,6 +30,9 @@ MODULES = {"keras", "keras.initializers", "keras.layers", "keras.constraints", "
            "keras.losses", "keras.metrics", "keras.optimizers", "keras.src.models.functional"}  # fmt: skip
 # Of these modules, what runs code that the archive brings, or loads another file.
 REFUSED = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "function"}
+
+GRAPH_BYTES = 2**28  # seed-v6's has 0.5 MB
+OPERATORS = {"", "ai.onnx"}  # two names of the same set
 
 
 def check_archive(file: Path) -> None:
@@ -59,8 +65,41 @@ def _named(config: Any) -> Iterator[dict[str, Any]]:
             left.extend(value)
 
 
+def read_graph(file: Path) -> bytes:
+    """The content of an .onnx file; UnsafeModel unless it is itself alone, of the operators of ONNX."""
+    import onnx
+
+    if file.stat().st_size > GRAPH_BYTES:
+        raise UnsafeModel(file=file, what=f"weights of over {GRAPH_BYTES} bytes")
+    content = file.read_bytes()
+    try:
+        graph = onnx.load_model_from_string(content)
+    except DecodeError as error:
+        raise UnsafeModel(file=file, what=f"no readable graph ({error})") from error
+    for part in _messages(graph):
+        if isinstance(part, onnx.TensorProto) and part.data_location == onnx.TensorProto.EXTERNAL:
+            raise UnsafeModel(file=file, what=f"weights in another file ({part.name})")
+        if isinstance(part, onnx.NodeProto) and part.domain not in OPERATORS:
+            raise UnsafeModel(file=file, what=f"{part.domain}.{part.op_type}")
+    return content
+
+
+def _messages(message: Message) -> Iterator[Message]:
+    """This message and all that lie inside it."""
+    left = [message]
+    while left:
+        part = left.pop()
+        yield part
+        for field, value in part.ListFields():
+            if field.message_type is not None:
+                left.extend([value] if isinstance(value, Message) else value)
+
+
 def confirm(database: Database, manifest: Manifest) -> None:
-    """Have the database know this version by its weights; ModelReplaced where it knows it by others."""
+    """Have the database know this version by its weights; ModelReplaced where it knows it by others.
+
+    An ONNX form that came later (`shared.emotion.export.complete`) is known from when it is first met.
+    """
     known = select(model.c.manifest).where(model.c.version == manifest.version)
     with database.read() as connection:
         before = connection.execute(known).scalar_one_or_none()
@@ -73,5 +112,13 @@ def confirm(database: Database, manifest: Manifest) -> None:
         with database.write() as connection:
             connection.execute(database.insert(model).values(values).on_conflict_do_nothing())
             before = connection.execute(known).scalar_one()
-    if before["files"][MODEL] != manifest.files[MODEL]:
+    derived = {name: manifest.files[name] for name in (ONNX, PROBE) if name in manifest.files}
+    if manifest.files.get(MODEL) != before["files"][MODEL] or any(
+        before["files"].get(name, digest) != digest for name, digest in derived.items()
+    ):
         raise ModelReplaced(version=manifest.version)
+    if not derived.keys() <= before["files"].keys():
+        grown = {**before, "files": {**before["files"], **derived}}
+        with database.write() as connection:
+            statement = update(model).where(model.c.version == manifest.version)
+            connection.execute(statement.values(manifest=grown))

@@ -22,6 +22,7 @@ from shared.emotion.calibration import SCORES
 from shared.emotion.card import card
 from shared.emotion.datasets import AudioData, Recordings, fingerprint, load_audio_data
 from shared.emotion.evaluation import scores
+from shared.emotion.export import export
 from shared.emotion.folds import Clips, Indices, check, learning_fold
 from shared.emotion.learning import TOP, Lesson
 from shared.emotion.methods import METHODS, Method, method
@@ -279,6 +280,7 @@ def _write(folder: Path, manifest: Manifest, trained: Trained) -> None:
     """All files of the version. The checkpoint that lies there already is no part of it."""
     checkpoints = set(folder.iterdir())
     trained.network.save(folder / MODEL)
+    export(trained.network, manifest, folder)
     _write_json(folder / "labels.json", manifest.labels)
     _write_json(folder / "class_weights.json", manifest.class_weights)
     (folder / "labels.pkl").write_bytes(pickle.dumps(LabelEncoder().fit(manifest.labels)))

@@ -20,9 +20,12 @@ from pydantic import BaseModel, Discriminator, Tag, ValidationError
 from shared.audio.spec import FunctionalsSpec, SeedSpec
 from shared.errors.models import DamagedModel, ModelExists, WrongVersionName
 from shared.errors.requests import UnknownModel
+from shared.settings import Runtime
 
 MANIFEST = "manifest.json"
 MODEL = "model.keras"
+ONNX = "model.onnx"
+PROBE = "probe.npz"
 Folders = Path | Sequence[Path]
 VERSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -122,6 +125,11 @@ class Manifest(BaseModel):
     commit: str | None
     created: datetime
     files: dict[str, str]
+
+    @property
+    def runtimes(self) -> list[Runtime]:
+        """What can run it: every version has its Keras network, older ones have no model.onnx."""
+        return ["onnx", "tensorflow"] if ONNX in self.files else ["tensorflow"]
 
 
 def versions(models: Folders) -> list[str]:

@@ -26,7 +26,17 @@ class DamagedModel(VoxmoodError):
 
 class UnsafeModel(VoxmoodError):
     """{file} is not loaded: it names {what}, and a model may name nothing but layers that Keras itself brings
-    and that run no code of the file's own. Train the version anew, or take it from where it came."""
+    and operators of ONNX: no code of the file's own, and no other file. Train the version anew, or take it
+    from where it came."""
+
+
+class DoesNotRun(VoxmoodError):
+    """{file} does not run on ONNX Runtime: {reason}. With VOXMOOD_RUNTIME=tensorflow it is not needed."""
+
+
+class NotExported(VoxmoodError):
+    """Model version {version} is not made, since ONNX Runtime does not run its network alike: {reason}.
+    Train a network of other layers, or with a release of tf2onnx that knows these."""
 
 
 class ModelReplaced(VoxmoodError):

@@ -156,4 +156,4 @@ def test_a_network_with_code_inside_is_not_loaded(tmp_path: Path) -> None:
     manifest["files"]["model.keras"] = sha256(folder / "model.keras")
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UnsafeModel, match="Lambda"):
-        Classifier.load(tmp_path, "seed-v6")
+        Classifier.load(tmp_path, "seed-v6", runtime="tensorflow")

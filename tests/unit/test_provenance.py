@@ -20,7 +20,7 @@ from shared.database.sessions import Database
 from shared.emotion import provenance, registry
 from shared.emotion.backend import load_keras
 from shared.emotion.classifier import Classifier
-from shared.emotion.registry import MANIFEST, MODEL, sha256
+from shared.emotion.registry import MANIFEST, MODEL, ONNX, PROBE, sha256
 from shared.errors.models import DamagedModel, ModelReplaced, UnsafeModel
 from shared.settings import REPOSITORY, Settings
 
@@ -54,16 +54,24 @@ def others(models: Path) -> Path:
 
 def replace_weights(models: Path, archive: Path) -> None:
     """As one does who may write into the folder: the manifest says what the files are."""
+    shutil.copyfile(archive, models / VERSION / MODEL)
+    accept(models, MODEL)
+
+
+def accept(models: Path, name: str) -> None:
+    """Have the manifest say what this file is now, or that it is not there."""
     folder = models / VERSION
-    shutil.copyfile(archive, folder / MODEL)
     manifest = json.loads((folder / MANIFEST).read_text())
-    manifest["files"][MODEL] = sha256(folder / MODEL)
+    manifest["files"].pop(name, None)
+    if (folder / name).exists():
+        manifest["files"][name] = sha256(folder / name)
     (folder / MANIFEST).write_text(json.dumps(manifest))
 
 
-def test_what_ships_names_only_layers_of_keras() -> None:
+def test_what_ships_names_only_layers_of_keras_and_operators_of_onnx() -> None:
     for version in registry.versions(SHIPPED):
         provenance.check_archive(SHIPPED / version / MODEL)
+        assert provenance.read_graph(SHIPPED / version / ONNX)
 
 
 def test_a_model_with_a_lambda_is_refused_before_keras_reads_it(models: Path, tmp_path: Path) -> None:
@@ -74,7 +82,7 @@ def test_a_model_with_a_lambda_is_refused_before_keras_reads_it(models: Path, tm
         provenance.check_archive(tmp_path / "lambda.keras")
     replace_weights(models, tmp_path / "lambda.keras")
     with pytest.raises(UnsafeModel, match="model.keras is not loaded: it names"):
-        Classifier.load(models, VERSION)
+        Classifier.load(models, VERSION, runtime="tensorflow")
 
 
 @pytest.mark.parametrize(
@@ -120,6 +128,42 @@ def test_a_version_whose_weights_the_database_knows_otherwise_is_refused(
     changed = registry.verify(models, VERSION)  # the folder alone has nothing to say against it
     with pytest.raises(ModelReplaced, match="seed-v6 has other weights now"):
         provenance.confirm(database, changed)
+
+
+@pytest.mark.parametrize("name", [ONNX, PROBE])
+def test_an_onnx_form_or_probe_that_the_database_knows_otherwise_is_refused(
+    models: Path, database: Database, name: str
+) -> None:
+    provenance.confirm(database, registry.verify(models, VERSION))
+    with (models / VERSION / name).open("ab") as file:
+        file.write(b"another")
+    accept(models, name)
+    with pytest.raises(ModelReplaced, match="seed-v6 has other weights now"):
+        provenance.confirm(database, registry.verify(models, VERSION))
+
+
+def test_weights_that_the_manifest_names_no_more_are_refused(models: Path, database: Database) -> None:
+    """No hash would be held against them."""
+    provenance.confirm(database, registry.verify(models, VERSION))
+    manifest = registry.verify(models, VERSION)
+    del manifest.files[MODEL]
+    with pytest.raises(ModelReplaced):
+        provenance.confirm(database, manifest)
+
+
+def test_an_onnx_form_that_came_later_is_known_from_then_on(models: Path, database: Database) -> None:
+    graph, folder = (models / VERSION / ONNX).read_bytes(), models / VERSION
+    (folder / ONNX).unlink()
+    accept(models, ONNX)
+    provenance.confirm(database, registry.verify(models, VERSION))
+    for content in (graph, None, graph):  # taken away again, TensorFlow runs the same weights
+        (folder / ONNX).write_bytes(content) if content else (folder / ONNX).unlink()
+        accept(models, ONNX)
+        provenance.confirm(database, registry.verify(models, VERSION))
+    (folder / ONNX).write_bytes(graph + b"another")
+    accept(models, ONNX)
+    with pytest.raises(ModelReplaced):
+        provenance.confirm(database, registry.verify(models, VERSION))
 
 
 def test_a_job_for_changed_weights_is_refused_with_a_sentence(models: Path, database: Database) -> None:

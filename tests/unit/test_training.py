@@ -6,6 +6,7 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,14 +15,21 @@ from shared.audio.augmentation import augment_dataset
 from shared.audio.decode import DecodeLimits
 from shared.audio.spec import SEED_V6
 from shared.audio.synthesis import speech_like, wav_bytes
+from shared.emotion.backend import load_keras
 from shared.emotion.classifier import Classifier
 from shared.emotion.datasets import AudioData, Example, read_dataset
 from shared.emotion.evaluation import summary
-from shared.emotion.networks import build_classifier
+from shared.emotion.networks import NETWORKS, build_classifier
 from shared.emotion.publication import train_version
 from shared.emotion.registry import Manifest, verify, versions
 from shared.emotion.training import Recipe, compute_class_weights, split
-from shared.errors.models import ModelExists, TooFewRecordings, UnknownNetwork, WrongVersionName
+from shared.errors.models import (
+    ModelExists,
+    NotExported,
+    TooFewRecordings,
+    UnknownNetwork,
+    WrongVersionName,
+)
 from shared.settings import Settings
 
 LIMITS = DecodeLimits.of(Settings())
@@ -162,9 +170,11 @@ def test_a_version_says_who_was_heard_and_what_was_left_out(manifest: Manifest) 
     assert any("test part" in caveat for caveat in manifest.caveats)
 
 
-def test_a_versions_files_are_those_of_the_seed(models: Path, manifest: Manifest) -> None:
+def test_a_versions_files_are_those_of_the_seed_and_its_onnx_form(models: Path, manifest: Manifest) -> None:
     assert set(manifest.files) == {
         "model.keras",
+        "model.onnx",
+        "probe.npz",
         "labels.json",
         "labels.pkl",
         "class_weights.json",
@@ -175,6 +185,38 @@ def test_a_versions_files_are_those_of_the_seed(models: Path, manifest: Manifest
     assert (models / "tiny" / "tiny_best.keras").is_file()
     weights = json.loads((models / "tiny" / "class_weights.json").read_text())
     assert weights == pytest.approx({"angry": 8 / 9, "calm": 8 / 5, "happy": 1.0})  # of 9, 5 and 8 clips
+
+
+def test_a_trained_version_answers_alike_on_both_runtimes(recordings: Path, models: Path) -> None:
+    clips = [(file.name, file.read_bytes()) for file in sorted(recordings.glob("*[0-9].wav"))]
+    one, other = (
+        Classifier.load(models, "tiny", runtime=runtime).classify(clips) for runtime in ("onnx", "tensorflow")
+    )
+    assert [verdict.probabilities for verdict in one] == [
+        pytest.approx(verdict.probabilities, abs=1e-5) for verdict in other
+    ]
+
+
+def test_a_network_that_has_no_onnx_form_leaves_no_version(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(input_shape: tuple[int, int, int], n_classes: int) -> Any:
+        keras = load_keras()
+        layers = keras.layers
+        return keras.Sequential(
+            [
+                keras.Input(input_shape),
+                layers.GlobalAveragePooling2D(),
+                layers.Dense(4, activation="gelu"),
+                layers.Dense(n_classes, activation="softmax"),
+            ]
+        )
+
+    monkeypatch.setitem(NETWORKS, "smooth", (build, SEED_V6))
+    recipe = Recipe("smooth", network="smooth", drop=["sad"], epochs=1)
+    with pytest.raises(NotExported, match="Model version smooth is not made"):
+        train_version(read_dataset(recordings), recipe, tmp_path / "models", LIMITS, ignore)
+    assert list((tmp_path / "models").iterdir()) == []
 
 
 def test_the_card_and_the_summary_tell_the_same_figures(models: Path, manifest: Manifest) -> None:
