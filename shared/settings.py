@@ -211,8 +211,8 @@ class Settings(BaseSettings):
     max_windows: int = Field(
         default=50_000,
         ge=1,
-        description="windows heard of a recording, over all channels: 20 hours, one every 1.5 s; so many take "
-        "3 minutes of a core, and 30 MB",
+        description="windows heard of a recording, over all channels: 20 hours, one every 1.5 s; so many "
+        "take 3 minutes of a core, and 30 MB",
     )
 
     # --- the lease protocol (shared/leases.py) ---------------------------------------------------
