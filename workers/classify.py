@@ -245,6 +245,7 @@ class Classifying:
             connection.execute(statement, some)
 
     def _segments(self, verdicts: list[tuple[Any, Verdict]]) -> Iterator[dict[str, Any]]:
+        """Their rows, made as they are taken: of a unit there may be many."""
         for row, verdict in verdicts:
             for number, one in enumerate(verdict.segments):
                 yield {

@@ -36,9 +36,9 @@ from shared.settings import Settings
 SILENT_PEAK = 1e-4  # real quiet speakers peak at 0.006
 LOUDEST_PEAK = 2.0**31  # integers of 32 bits written as floats; far above, float32 features overflow
 BLOCK_SAMPLES = 2**18  # over all channels: 1 MiB of float32, also for 64 channels
-# Of a stream: of what is damaged on the way, the block in which it shows is lost. In seconds too, since a
-# header may claim 1 Hz, and a frame then becomes 16,000.
-STREAM_SAMPLES, STREAM_BLOCK_S = 2**16, 4
+# Of a stream: of what is damaged on the way, the block in which it shows is lost, 4 s of 16 kHz mono.
+STREAM_SAMPLES = 2**16
+LOWEST_RATE = 1000  # Hz; below it no voice is left, and the resampler takes 195 MB for 1 Hz
 # MIDI's sample dumps hold no speech; of a damaged one of 173 bytes libsndfile printed 11,000 lines.
 SAMPLE_DUMP = "SDS"
 # libsndfile's words for these two mislead ("File does not exist … (possibly a pipe?)" for a cut MP3).
@@ -137,7 +137,7 @@ class Stream:
                 file.samplerate, self.sampling_rate, file.channels, dtype="float32", quality="HQ"
             )
             frames = None if self._seconds is None else int(self._seconds * file.samplerate)
-            block_frames = min(STREAM_SAMPLES // file.channels, STREAM_BLOCK_S * file.samplerate)
+            block_frames = STREAM_SAMPLES // file.channels
             done = 0
             try:
                 for block, _ in _blocks(file, self._path, frames, block_frames):
@@ -183,7 +183,7 @@ def _opened(source: _WatchedSource, path: str) -> soundfile.SoundFile | FfmpegFi
 
 
 def _checked_duration(file: soundfile.SoundFile | FfmpegFile, path: str, limits: DecodeLimits) -> float:
-    if not 0 < file.samplerate <= limits.max_sampling_rate:
+    if not LOWEST_RATE <= file.samplerate <= limits.max_sampling_rate:
         raise UnlikelyHeader(path=path, claim=f"{file.samplerate:,} Hz")
     if not 0 < file.channels <= limits.max_channels:
         raise UnlikelyHeader(path=path, claim=f"{file.channels:,} channels")
