@@ -13,23 +13,23 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from sqlalchemy import RowMapping
 
-from shared.database.results import RESULT_COLUMNS
+from shared.database.results import RESULT_COLUMNS, Pages
 from shared.emotion.registry import Manifest
 from shared.emotion.rejection import message
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Pages = Iterator[Sequence[RowMapping]]
+Columns = Sequence[str]  # of a row, in their order; p_<emotion> for each label follow
 # A cell that begins so is a formula to a spreadsheet, and a path may be anything.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 # Of a Parquet file; a group of them takes about 15 MB while it is gathered.
 ROW_GROUP_ROWS = 65_536
 
 
-def result(row: RowMapping, manifest: Manifest) -> dict[str, Any]:
+def result(row: RowMapping, manifest: Manifest, names: Columns = RESULT_COLUMNS) -> dict[str, Any]:
     """One row as the contract has it, with its sentence."""
-    columns = {column: row[column] for column in RESULT_COLUMNS}
+    columns = {name: row[name] for name in names}
     probabilities = row["probabilities"] or {}
     columns |= {f"p_{label}": probabilities.get(label) for label in manifest.labels}
     columns["message"] = message(
@@ -43,15 +43,16 @@ def result(row: RowMapping, manifest: Manifest) -> dict[str, Any]:
     return columns
 
 
-def csv_stream(pages: Pages, manifest: Manifest) -> Iterator[str]:
+def csv_stream(pages: Pages, manifest: Manifest, names: Columns = RESULT_COLUMNS) -> Iterator[str]:
     """A header, then a line a row. A text that a spreadsheet would take for a formula gets a leading '."""
-    names = [*RESULT_COLUMNS, *(f"p_{label}" for label in manifest.labels)]
     text = io.StringIO()
-    writer = csv.DictWriter(text, names, extrasaction="ignore")
+    writer = csv.DictWriter(
+        text, [*names, *(f"p_{label}" for label in manifest.labels)], extrasaction="ignore"
+    )
     writer.writeheader()
     for rows in pages:
         for row in rows:
-            writer.writerow({name: _cell(value) for name, value in result(row, manifest).items()})
+            writer.writerow({name: _cell(value) for name, value in result(row, manifest, names).items()})
         yield text.getvalue()
         text.seek(0)
         text.truncate()
@@ -62,38 +63,39 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
-def jsonl_stream(pages: Pages, manifest: Manifest) -> Iterator[str]:
+def jsonl_stream(pages: Pages, manifest: Manifest, names: Columns = RESULT_COLUMNS) -> Iterator[str]:
     """A JSON object a line."""
     for rows in pages:
-        yield "".join(json.dumps(result(row, manifest), ensure_ascii=False) + "\n" for row in rows)
+        yield "".join(json.dumps(result(row, manifest, names), ensure_ascii=False) + "\n" for row in rows)
 
 
-def parquet_schema(manifest: Manifest) -> pa.Schema:
+def parquet_schema(manifest: Manifest, names: Columns) -> pa.Schema:
     """Every column with its type: what repeats is a dictionary, what is measured a double."""
     import pyarrow as pa
 
     repeated = pa.dictionary(pa.int32(), pa.string())
-    kinds: dict[str, pa.DataType] = dict.fromkeys(RESULT_COLUMNS, repeated) | {
+    kinds: dict[str, pa.DataType] = dict.fromkeys(names, repeated) | {
         "path": pa.string(),
         "error": pa.string(),
     }
-    kinds |= dict.fromkeys(("confidence", "threshold", "duration_s"), pa.float64())
+    measured = ("confidence", "threshold", "duration_s", "start_s", "end_s")
+    kinds |= dict.fromkeys((name for name in names if name in measured), pa.float64())
     kinds |= {"clip_id": pa.int64()} | {f"p_{label}": pa.float64() for label in manifest.labels}
     return pa.schema(list(kinds.items()))
 
 
-def parquet_stream(pages: Pages, manifest: Manifest) -> Iterator[bytes]:
+def parquet_stream(pages: Pages, manifest: Manifest, names: Columns = RESULT_COLUMNS) -> Iterator[bytes]:
     """Row groups as they fill, then the footer."""
     # It takes 60 MB of memory: only an API that is asked for Parquet pays for it.
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 
-    schema = parquet_schema(manifest)
+    schema = parquet_schema(manifest, names)
     outlet = _Outlet()
     with ParquetWriter(cast("IO[bytes]", outlet), schema, compression="zstd") as writer:
         held: list[pa.RecordBatch] = []
         for rows in pages:
-            held.append(pa.RecordBatch.from_pylist([result(row, manifest) for row in rows], schema))
+            held.append(pa.RecordBatch.from_pylist([result(row, manifest, names) for row in rows], schema))
             if sum(batch.num_rows for batch in held) + len(rows) > ROW_GROUP_ROWS:
                 writer.write_table(pa.Table.from_batches(held))
                 held = []
@@ -128,7 +130,7 @@ class _Outlet(io.RawIOBase):
         return held
 
 
-FORMATS: dict[str, tuple[Callable[[Pages, Manifest], Iterator[str] | Iterator[bytes]], str]] = {
+FORMATS: dict[str, tuple[Callable[[Pages, Manifest, Columns], Iterator[str] | Iterator[bytes]], str]] = {
     "csv": (csv_stream, "text/csv; charset=utf-8"),
     "jsonl": (jsonl_stream, "application/jsonl"),
     "parquet": (parquet_stream, "application/vnd.apache.parquet"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import uuid4
 
 from fastapi import APIRouter, Header, Query
@@ -14,6 +14,7 @@ from api.access import Caller, Follower, OwnJob, Reader, Submitter
 from api.models import CHAMPION, aliases
 from api.parts import Parts, Wired
 from shared import leases, webhooks
+from shared.audio.windows import MINIMUM_S, Windows
 from shared.database import keys, queries
 from shared.database.tables import job, upload, webhook
 from shared.doorbell import UNPACK, Bell
@@ -36,6 +37,25 @@ class JobRequest(BaseModel):
     )
     threshold: float | None = Field(
         default=None, ge=0, le=1, description="confidence below which a clip is rejected; else the version's"
+    )
+    windows: Literal["clip", "sliding"] = Field(
+        default="clip",
+        description="sliding: each window's outcome is kept as a segment, the clip's is their mean",
+    )
+    win_s: float | None = Field(
+        default=None,
+        ge=MINIMUM_S,
+        allow_inf_nan=False,
+        description="seconds of a sliding window; else as long as the version hears at once, the longest",
+    )
+    hop_s: float | None = Field(
+        default=None,
+        ge=MINIMUM_S,
+        allow_inf_nan=False,
+        description="seconds from one sliding window's beginning to the next one's; else half of a window",
+    )
+    channels: Literal["mix", "separate"] = Field(
+        default="mix", description="separate: segments for each channel, the clip's outcome over all of them"
     )
     webhook: str | None = Field(
         default=None,
@@ -63,7 +83,10 @@ def create_job(
     The same Idempotency-Key with the same body answers with the job that the first request made.
     """
     version = aliases(parts).get(request.model, request.model)
-    provenance.confirm(parts.database, registry.read_manifest(parts.settings.model_folders, version))
+    manifest = registry.read_manifest(parts.settings.model_folders, version)
+    provenance.confirm(parts.database, manifest)
+    windows = Windows(request.windows, request.win_s, request.hop_s, request.channels)
+    windows.check(manifest.feature_spec, version)
     private = parts.settings.webhooks_reach_private
     if request.webhook is not None:
         webhooks.check(request.webhook, private)
@@ -74,6 +97,10 @@ def create_job(
         "state": "open",
         "model_version": version,
         "threshold": request.threshold,
+        "windows": request.windows,
+        "win_s": request.win_s,
+        "hop_s": request.hop_s,
+        "channels": request.channels,
         "key_id": caller.key_id,
         "idempotency_key": idempotency_key,
         "idempotency_digest": digest if idempotency_key else None,

@@ -9,10 +9,11 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select
 
 from api.access import OwnJob, Submitter
-from api.jobs import check_room_for_job, document
+from api.jobs import check_room_for_job, document, find
 from api.models import aliases
 from api.parts import Parts, Wired
 from shared import lifecycle
+from shared.database import queries
 from shared.database.tables import upload
 from shared.emotion import provenance, registry
 from shared.status import JobDocument
@@ -49,7 +50,11 @@ def reclassify_job(
 ) -> JobDocument:
     """Classify an ended job's clips under another version too; the job's own version never moves."""
     version = aliases(parts).get(request.model, request.model)
-    provenance.confirm(parts.database, registry.read_manifest(parts.settings.model_folders, version))
+    manifest = registry.read_manifest(parts.settings.model_folders, version)
+    provenance.confirm(parts.database, manifest)
+    with parts.database.read() as connection:
+        windows = queries.windows_of(find(connection, job_id))
+    windows.check(manifest.feature_spec, version)
     check_room_for_job(parts, caller)
     parts.ring(lifecycle.reclassify(parts.database, job_id, version))
     return document(parts, job_id)

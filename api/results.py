@@ -15,19 +15,24 @@ from api.access import OwnJob, Reader
 from api.exports import FORMATS, result
 from api.jobs import find
 from api.parts import Wired
-from shared.database import results
+from shared.database import queries, results, segments
 from shared.database.filters import Filters
-from shared.database.results import Cursor
+from shared.database.results import RESULT_COLUMNS, Cursor
+from shared.database.segments import SEGMENT_COLUMNS
 from shared.database.tables import OUTCOMES
 from shared.emotion import registry
 from shared.emotion.registry import Manifest
-from shared.errors.requests import WrongCursor, WrongFilter
+from shared.errors.requests import NoSegments, WrongCursor, WrongFilter
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
 
 
 class ResultPage(BaseModel):
-    """Result rows in archive order: the columns of the contract, `p_<emotion>` each, and `message`."""
+    """Result rows in archive order: the columns of the contract, `p_<emotion>` each, and `message`.
+
+    Segments: by channel, then time, within a clip, with `channel` (empty where they are mixed), `start_s` and
+    `end_s` behind `clip_id`.
+    """
 
     results: list[dict[str, Any]]
     next: str | None = Field(description="give as `cursor` for the next page; null: no further row yet")
@@ -35,11 +40,16 @@ class ResultPage(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which rows of which job are wanted, under which version."""
+    """Which rows of which job are wanted, under which version; segments: those of windows, not of clips."""
 
     job_id: int
     manifest: Manifest
     filters: Filters
+    segments: bool
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return SEGMENT_COLUMNS if self.segments else RESULT_COLUMNS
 
 
 def _question(
@@ -55,15 +65,20 @@ def _question(
     path_prefix: Annotated[
         str, Query(max_length=4000, pattern=r"^[^\x00]*$", description="how the path begins; case matters")
     ] = "",
+    segments: Annotated[
+        bool, Query(description="the rows of windows, of jobs with sliding windows or separate channels")
+    ] = False,
 ) -> Question:
     with parts.database.read() as connection:
         row = find(connection, job_id)
+    if segments and not queries.windows_of(row).keep_segments:
+        raise NoSegments(job=job_id)
     manifest = registry.read_manifest(parts.settings.model_folders, model or row["model_version"])
     _check("outcome", outcome, OUTCOMES)
     _check(f"emotion of {manifest.version}", emotion, manifest.labels)
     lowest, highest = _confidence_range(confidence)
     filters = Filters(frozenset(outcome), frozenset(emotion), lowest, highest, path_prefix)
-    return Question(job_id, manifest, filters)
+    return Question(job_id, manifest, filters, segments)
 
 
 Asked = Annotated[Question, Depends(_question)]
@@ -98,12 +113,17 @@ def page_results(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> ResultPage:
     """Rows of the clips that have an outcome so far, by pages; filters are joined by *and*."""
-    after = None if cursor is None else _decode(cursor)
+    page, cursor_of = (
+        (segments.segments_page, segments.cursor_of)
+        if question.segments
+        else (results.results_page, results.cursor_of)
+    )
+    after = None if cursor is None else _decode(cursor, numbers=3 if question.segments else 2)
     manifest, filters = question.manifest, question.filters
     with parts.database.read() as connection:
-        rows = results.results_page(connection, question.job_id, manifest.version, after, limit, filters)
-    more = _encode(results.cursor_of(rows[-1])) if len(rows) == limit else None
-    return ResultPage(results=[result(row, manifest) for row in rows], next=more)
+        rows = page(connection, question.job_id, manifest.version, after, limit, filters)
+    more = _encode(cursor_of(rows[-1])) if len(rows) == limit else None
+    return ResultPage(results=[result(row, manifest, question.columns) for row in rows], next=more)
 
 
 @router.get(
@@ -117,21 +137,22 @@ def export_results(
     """All rows so far, streamed; filters are joined by *and*."""
     write, media_type = FORMATS[format]
     manifest = question.manifest
-    pages = results.all_results(parts.database, question.job_id, manifest.version, question.filters)
-    name = f"voxmood-job-{question.job_id}.{format}"
+    every = segments.all_segments if question.segments else results.all_results
+    pages = every(parts.database, question.job_id, manifest.version, question.filters)
+    name = f"voxmood-job-{question.job_id}{'-segments' if question.segments else ''}.{format}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(write(pages, manifest), media_type=media_type, headers=headers)
+    return StreamingResponse(write(pages, manifest, question.columns), media_type=media_type, headers=headers)
 
 
 def _encode(cursor: Cursor) -> str:
-    return base64.urlsafe_b64encode(f"{cursor[0]}:{cursor[1]}".encode()).decode()
+    return base64.urlsafe_b64encode(":".join(map(str, cursor)).encode()).decode()
 
 
-def _decode(cursor: str) -> Cursor:
+def _decode(cursor: str, numbers: int) -> Cursor:
     try:
-        upload_id, member = map(int, base64.urlsafe_b64decode(cursor).decode("ascii").split(":"))
+        after = tuple(map(int, base64.urlsafe_b64decode(cursor).decode("ascii").split(":")))
     except (ValueError, binascii.Error) as error:
         raise WrongCursor(cursor=cursor) from error
-    if not (0 <= upload_id < 2**31 and 0 <= member < 2**31):
+    if len(after) != numbers or not all(0 <= number < 2**31 for number in after):
         raise WrongCursor(cursor=cursor)
-    return upload_id, member
+    return after

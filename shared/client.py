@@ -18,7 +18,8 @@ from shared.keys import is_key
 from shared.packing import Sendable
 from shared.settings import default_state_dir
 
-# outcome, emotion: any of these; confidence: LO:HI; path_prefix. The query parameters of the API.
+# outcome, emotion: any of these; confidence: LO:HI; path_prefix; segments: "true". The query parameters of
+# the API.
 Filters = Mapping[str, str | list[str] | None]
 
 
@@ -59,16 +60,9 @@ class Client:
     ) -> None:
         self._http.close()
 
-    def create_job(
-        self,
-        name: str | None,
-        model: str | None = None,
-        threshold: float | None = None,
-        webhook: str | None = None,
-    ) -> dict[str, Any]:
-        """A new open job."""
-        wanted = {"name": name, "model": model, "threshold": threshold, "webhook": webhook}
-        body = {key: value for key, value in wanted.items() if value is not None}
+    def create_job(self, name: str | None, **options: object) -> dict[str, Any]:
+        """A new open job; options: what else `POST /v1/jobs` takes, None what it decides itself."""
+        body = {key: value for key, value in {"name": name, **options}.items() if value is not None}
         return self.request("POST", "/v1/jobs", json=body)
 
     def put_upload(

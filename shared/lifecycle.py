@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, delete, or_, select, tuple_, update
 
 from shared import leases, webhooks
 from shared.database.sessions import Database
@@ -19,6 +19,7 @@ from shared.database.tables import (
     job,
     label,
     prediction,
+    segment,
     shard,
     tombstone,
     unit,
@@ -134,23 +135,25 @@ def erase(database: Database, job_id: int, prefix: str, sweep_after_s: float) ->
     clips = select(clip.c.id).where(of_job)
     units = select(unit.c.id).where(unit.c.job_id == job_id)
     uploads = select(upload.c.id).where(upload.c.job_id == job_id)
-    for table, key, chosen in (
-        (label, label.c.id, label.c.clip_id.in_(clips)),
-        (prediction, prediction.c.clip_id, prediction.c.unit_id.in_(units)),
-        (clip_try, clip_try.c.clip_id, clip_try.c.unit_id.in_(units)),
-        (clip, clip.c.id, of_job & clip.c.duplicate_of.is_not(None)),  # before the originals
-        (clip, clip.c.id, of_job),
-        (unit, unit.c.id, unit.c.job_id == job_id),
-        (shard, shard.c.id, shard.c.job_id == job_id),
-        (upload_part, upload_part.c.upload_id, upload_part.c.upload_id.in_(uploads)),
-        (upload, upload.c.id, upload.c.job_id == job_id),
-        (webhook, webhook.c.job_id, webhook.c.job_id == job_id),
+    for table, chosen in (
+        (label, label.c.clip_id.in_(clips)),
+        (segment, segment.c.clip_id.in_(clips)),
+        (prediction, prediction.c.unit_id.in_(units)),
+        (clip_try, clip_try.c.unit_id.in_(units)),
+        (clip, of_job & clip.c.duplicate_of.is_not(None)),  # before the originals
+        (clip, of_job),
+        (unit, unit.c.job_id == job_id),
+        (shard, shard.c.job_id == job_id),
+        (upload_part, upload_part.c.upload_id.in_(uploads)),
+        (upload, upload.c.job_id == job_id),
+        (webhook, webhook.c.job_id == job_id),
     ):
-        batch = delete(table).where(key.in_(select(key).where(chosen).limit(ERASE_ROWS)))
+        key = table.primary_key.columns
+        some = select(*key).where(chosen).limit(ERASE_ROWS)
         removed = 1
         while removed:
             with database.write() as connection:
-                removed = connection.execute(batch.where(chosen)).rowcount
+                removed = connection.execute(delete(table).where(tuple_(*key).in_(some))).rowcount
     with database.write() as connection:
         values = {"prefix": prefix, "sweep_after": database.clock + sweep_after_s}
         connection.execute(database.insert(tombstone).values(values).on_conflict_do_nothing())

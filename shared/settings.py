@@ -216,6 +216,12 @@ class Settings(BaseSettings):
     )
     max_sampling_rate: int = Field(default=768_000, ge=8_000, description="Hz; above it a header lies")
     max_channels: int = Field(default=64, ge=1, description="channels; above it a header lies")
+    max_windows: int = Field(
+        default=50_000,
+        ge=1,
+        description="windows heard of a recording, over all channels: 20 hours, one every 1.5 s; so many "
+        "take 3 minutes of a core, and 30 MB",
+    )
 
     # --- the lease protocol (shared/leases.py) ---------------------------------------------------
     lease_s: float = Field(

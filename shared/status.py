@@ -65,6 +65,10 @@ class JobDocument(BaseModel):
     state: Literal["open", "running", "done", "failed", "cancelled", "deleting"]
     model_version: str
     threshold: float | None
+    windows: Literal["clip", "sliding"]
+    win_s: float | None = Field(description="of sliding windows; null: as long as the version hears at once")
+    hop_s: float | None = Field(description="of sliding windows; null: half of a window")
+    channels: Literal["mix", "separate"]
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -107,6 +111,10 @@ def _document(
         state=row["state"],
         model_version=row["model_version"],
         threshold=row["threshold"],
+        windows=row["windows"],
+        win_s=row["win_s"],
+        hop_s=row["hop_s"],
+        channels=row["channels"],
         created_at=_moment(row["created_at"]),
         started_at=None if row["started_at"] is None else _moment(row["started_at"]),
         ended_at=None if row["ended_at"] is None else _moment(row["ended_at"]),

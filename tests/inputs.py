@@ -67,7 +67,7 @@ def not_audio(path: str, reason: str, content: Callable[[], bytes]) -> tuple[str
 
 
 UNKNOWN, HEADER = "its content is of no known audio format", "its header is damaged"
-SILENT = "All but silent: no voice to classify."
+SILENT = "No voice to classify."
 
 RECORDINGS: dict[str, Outcome] = {
     "WAV 8 bit.wav": Outcome(wav("PCM_U8")),

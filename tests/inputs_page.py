@@ -12,7 +12,7 @@ BEGIN, END = "<!-- table: {name} -->", "<!-- end of table -->"
 LIMITS = [
     f"max_{what}"
     for what in ("upload_bytes", "members", "directory_bytes", "unpacked_bytes", "unpack_ratio", "unpack_s",
-                 "window_bytes", "clip_bytes", "sampling_rate", "channels")
+                 "window_bytes", "clip_bytes", "sampling_rate", "channels", "windows")
 ]  # fmt: skip
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from sqlalchemy import Connection, exists, func, select, update
 
 from shared import leases, logs
-from shared.database.tables import OUTCOMES, clip, clip_try, job, prediction, shard, unit
+from shared.database import queries
+from shared.database.tables import OUTCOMES, clip, clip_try, job, prediction, segment, shard, unit
 from shared.emotion import provenance, registry
 from shared.emotion.classifier import Classifier, Verdict
 from shared.errors.recordings import ClipError, CrashesDecoder, LostInStore, TakesTooMuchMemory
@@ -25,6 +27,7 @@ from workers.parts import Parts
 # A lease that runs out is no evidence against a clip, but ten of them are.
 ATTEMPTS_IN_BATCHES = 10
 MOST_TRIES = 3
+INSERTED_SEGMENTS = 1000  # a statement; a recording of 20 hours has 50,000
 # Stands for the clip's path in error sentences: its duplicates share the prediction row.
 PATH = "{path}"
 
@@ -82,7 +85,7 @@ class Classifying:
         with self.parts.database.read() as connection:
             statement = (
                 select(unit.c.model_version, unit.c.shard_id, shard.c.object_key, shard.c.bytes,
-                       job.c.threshold)
+                       job.c.threshold, job.c.windows, job.c.win_s, job.c.hop_s, job.c.channels)
                 .join(shard, shard.c.id == unit.c.shard_id)
                 .join(job, job.c.id == unit.c.job_id)
                 .where(unit.c.id == self.lease.id)
@@ -151,8 +154,14 @@ class Classifying:
 
     def _classify(self, clips: Sequence[tuple[Any, BinaryIO]]) -> list[Verdict]:
         sources = [(PATH, source) for _, source in clips]
-        batch_clips = self.parts.settings.batch_clips
-        return self.classifier.classify(sources, threshold=self.row.threshold, batch_clips=batch_clips)
+        row = self.row
+        return self.classifier.classify(
+            sources,
+            threshold=row.threshold,
+            batch_clips=self.parts.settings.batch_clips,
+            windows=queries.windows_of(row._mapping),
+            between=self._renew,
+        )
 
     def _one_by_one(self) -> None:
         """For a unit that cost a child its life: each try counted before it, each outcome alone."""
@@ -230,3 +239,24 @@ class Classifying:
         ]
         if rows:
             connection.execute(self.parts.database.insert(prediction).on_conflict_do_nothing(), rows)
+        segments = self._segments(verdicts)
+        statement = self.parts.database.insert(segment).on_conflict_do_nothing()
+        while some := list(islice(segments, INSERTED_SEGMENTS)):
+            connection.execute(statement, some)
+
+    def _segments(self, verdicts: list[tuple[Any, Verdict]]) -> Iterator[dict[str, Any]]:
+        """Their rows, made as they are taken: of a unit there may be many."""
+        for row, verdict in verdicts:
+            for number, one in enumerate(verdict.segments):
+                yield {
+                    "clip_id": row.id,
+                    "model_version": self.row.model_version,
+                    "number": number,
+                    "channel": int(one.channel or 0),
+                    "start_s": one.start_s,
+                    "end_s": one.end_s,
+                    "outcome": one.outcome,
+                    "emotion": one.emotion,
+                    "confidence": one.confidence,
+                    "probabilities": one.probabilities,
+                }

@@ -1,13 +1,16 @@
-"""From the bytes of a recording to mono samples, as librosa.load gives them, within bounds.
+"""From the bytes of a recording to samples, as librosa.load gives them, within bounds.
 
 The container is told by its content, never by its name. Nothing is allocated by what a header claims:
-samples are read in blocks and downmixed block by block, so a decode holds little more than its result.
+samples are read in blocks and downmixed block by block, so a decode holds little more than its result, and
+a stream no more than a block.
 """
 
 from __future__ import annotations
 
 import errno
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Self, cast
 
@@ -18,6 +21,7 @@ from numpy.typing import NDArray
 
 from shared.audio.ffmpeg import DAMAGE, HEAD_BYTES, FfmpegFile, format_of
 from shared.audio.waves import mended
+from shared.audio.windows import MINIMUM_S
 from shared.errors.recordings import (
     ClipError,
     Empty,
@@ -29,10 +33,12 @@ from shared.errors.recordings import (
 )
 from shared.settings import Settings
 
-MINIMUM_S = 0.1
 SILENT_PEAK = 1e-4  # real quiet speakers peak at 0.006
 LOUDEST_PEAK = 2.0**31  # integers of 32 bits written as floats; far above, float32 features overflow
 BLOCK_SAMPLES = 2**18  # over all channels: 1 MiB of float32, also for 64 channels
+# Of a stream: of what is damaged on the way, the block in which it shows is lost, 4 s of 16 kHz mono.
+STREAM_SAMPLES = 2**16
+LOWEST_RATE = 1000  # Hz; below it no voice is left, and the resampler takes 195 MB for 1 Hz
 # MIDI's sample dumps hold no speech; of a damaged one of 173 bytes libsndfile printed 11,000 lines.
 SAMPLE_DUMP = "SDS"
 # libsndfile's words for these two mislead ("File does not exist … (possibly a pipe?)" for a cut MP3).
@@ -43,16 +49,17 @@ REASONS = {1: "its content is of no known audio format", 7: "it breaks off withi
 class DecodeLimits:
     """What no honest header exceeds.
 
-    max_sampling_rate: Hz; max_channels: channels.
+    max_sampling_rate: Hz; max_channels: channels; max_windows: heard of a recording, over all channels.
     """
 
     max_sampling_rate: int
     max_channels: int
+    max_windows: int
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """The limits that the settings give."""
-        return cls(settings.max_sampling_rate, settings.max_channels)
+        return cls(settings.max_sampling_rate, settings.max_channels, settings.max_windows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +92,73 @@ def decode(
     NotFinite, UnlikelyHeader, NeedsAv, Unreadable. What the source raises is no fault of the recording (a
     store that is gone, a lost lease) and is raised as it is.
     """
-    watched = _WatchedSource(io.BytesIO(source) if isinstance(source, bytes) else source)
-    try:
-        with _opened(watched, path) as file:
-            native_rate = file.samplerate
-            duration_s = _checked_duration(file, path, limits)
-            samples, peak = _read(file, path, None if seconds is None else int(seconds * native_rate))
+    watched = _WatchedSource(source)
+    with _translated(watched, path), _opened(watched, path) as file:
+        native_rate = file.samplerate
+        duration_s = _checked_duration(file, path, limits)
+        samples, peak = _read(file, path, None if seconds is None else int(seconds * native_rate))
         if native_rate != sampling_rate:
             samples = soxr.resample(samples, native_rate, sampling_rate, quality="HQ")
+    return Recording(samples, duration_s, peak)
+
+
+class Stream:
+    """A recording that is decoded block by block, once; memory does not grow with its length.
+
+    claimed_s: its length in seconds by its header; duration_s: the same, and behind the last block of all of
+    it, what was really there. The samples are those of `decode` before it takes the mean of the channels: the
+    resampler's state goes from block to block.
+
+    Raises what `decode` raises, when it is made and while its blocks are taken. But where all of a recording
+    is wanted and it is damaged on the way, what comes before is all that there is (if that is 0.1 s or more).
+    """
+
+    def __init__(
+        self,
+        source: bytes | BinaryIO,
+        path: str,
+        *,
+        sampling_rate: int,
+        seconds: float | None,
+        limits: DecodeLimits,
+    ) -> None:
+        self._watched = _WatchedSource(source)
+        self._path = path
+        self.sampling_rate = sampling_rate
+        self._seconds = seconds
+        with _translated(self._watched, path):
+            self._file = _opened(self._watched, path)
+            self.claimed_s = self.duration_s = _checked_duration(self._file, path, limits)
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """Samples at `sampling_rate`, float32, shape (n, channels), n > 0; of the first `seconds`, or all."""
+        with _translated(self._watched, self._path), self._file as file:
+            resampler = soxr.ResampleStream(
+                file.samplerate, self.sampling_rate, file.channels, dtype="float32", quality="HQ"
+            )
+            frames = None if self._seconds is None else int(self._seconds * file.samplerate)
+            block_frames = STREAM_SAMPLES // file.channels
+            done = 0
+            try:
+                for block, _ in _blocks(file, self._path, frames, block_frames):
+                    done += len(block)
+                    if len(resampled := resampler.resample_chunk(block)):
+                        yield resampled
+            except NotAudio:
+                is_enough = self._seconds is None and done >= MINIMUM_S * file.samplerate
+                if not is_enough or self._watched.failure is not None:
+                    raise
+            if self._seconds is None:
+                self.duration_s = done / file.samplerate
+            if len(rest := resampler.resample_chunk(np.empty((0, file.channels), np.float32), last=True)):
+                yield rest
+
+
+@contextmanager
+def _translated(source: _WatchedSource, path: str) -> Iterator[None]:
+    """Whatever goes wrong with a recording as a ClipError; what its source raised as it is."""
+    try:
+        yield
     except ClipError:
         raise
     except soundfile.LibsndfileError as error:
@@ -100,9 +166,8 @@ def decode(
     except Exception as error:
         raise Unreadable(path=path, reason=error) from error
     finally:  # libsndfile took a failure of the source for the end of the file
-        if watched.failure is not None:
-            raise watched.failure
-    return Recording(samples, duration_s, peak)
+        if source.failure is not None:
+            raise source.failure
 
 
 def _opened(source: _WatchedSource, path: str) -> soundfile.SoundFile | FfmpegFile:
@@ -118,7 +183,7 @@ def _opened(source: _WatchedSource, path: str) -> soundfile.SoundFile | FfmpegFi
 
 
 def _checked_duration(file: soundfile.SoundFile | FfmpegFile, path: str, limits: DecodeLimits) -> float:
-    if not 0 < file.samplerate <= limits.max_sampling_rate:
+    if not LOWEST_RATE <= file.samplerate <= limits.max_sampling_rate:
         raise UnlikelyHeader(path=path, claim=f"{file.samplerate:,} Hz")
     if not 0 < file.channels <= limits.max_channels:
         raise UnlikelyHeader(path=path, claim=f"{file.channels:,} channels")
@@ -134,10 +199,20 @@ def _read(
     file: soundfile.SoundFile | FfmpegFile, path: str, frames: int | None
 ) -> tuple[NDArray[np.float32], float]:
     """The first `frames` frames (None: all) as mono samples, and the peak over all channels."""
-    wanted = file.frames if frames is None else min(frames, file.frames)
-    block_frames = max(1, BLOCK_SAMPLES // file.channels)
     blocks: list[NDArray[np.float32]] = []
-    peak, done = 0.0, 0
+    peak = 0.0
+    for block, block_peak in _blocks(file, path, frames, BLOCK_SAMPLES // file.channels):
+        peak = max(peak, block_peak)
+        blocks.append(block.mean(axis=1))
+    return np.concatenate(blocks), peak
+
+
+def _blocks(
+    file: soundfile.SoundFile | FfmpegFile, path: str, frames: int | None, block_frames: int
+) -> Iterator[tuple[NDArray[np.float32], float]]:
+    """The first `frames` frames (None: all) at the native rate, (n, channels) each; and their peaks."""
+    wanted = file.frames if frames is None else min(frames, file.frames)
+    done = 0
     while done < wanted:
         try:
             block = file.read(min(block_frames, wanted - done), dtype="float32", always_2d=True)
@@ -151,12 +226,10 @@ def _read(
             raise NotFinite(path=path, at_s=first / file.samplerate)
         if block_peak > LOUDEST_PEAK:
             raise UnlikelyHeader(path=path, claim=f"a peak of {block_peak:.0e} times full scale")
-        peak = max(peak, block_peak)
-        blocks.append(block.mean(axis=1))
+        yield block, block_peak
         done += len(block)
     if done < min(wanted, MINIMUM_S * file.samplerate):
         raise NotAudio(path=path, reason=DAMAGE)
-    return np.concatenate(blocks), peak
 
 
 def _reason(error: soundfile.LibsndfileError) -> str:
@@ -170,8 +243,8 @@ class _WatchedSource:
     It has no `name`, by which soundfile would take a file named .raw for headerless samples.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, source: bytes | BinaryIO) -> None:
+        self._file = io.BytesIO(source) if isinstance(source, bytes) else source
         self.failure: Exception | None = None
 
     def readinto(self, buffer: memoryview) -> int:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shared.client import Client, Filters
 
 _STYLES = {"classified": "green", "rejected": "yellow", "no_voice": "cyan", "failed": "red"}
+PLACE = ("channel", "start_s", "end_s")  # of a segment
 
 
 class Format(StrEnum):
@@ -48,6 +49,9 @@ def show_results(
     output: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Write to this file, not to stdout.")
     ] = None,
+    segments: Annotated[
+        bool, typer.Option("--segments", help="The rows of windows, not of clips; filters look at these.")
+    ] = False,
     model: Annotated[str | None, typer.Option(help="Model version. Default: the job's.")] = None,
     outcome: Annotated[
         list[Outcome] | None, typer.Option(help="Only rows of this outcome; may be given again.")
@@ -74,6 +78,7 @@ def show_results(
         "emotion": emotion,
         "confidence": confidence,
         "path_prefix": path,
+        "segments": "true" if segments else None,
     }
     with Client(server) as client:
         try:
@@ -104,6 +109,9 @@ def _print_table(client: Client, job: int, model: str | None, filters: Filters, 
     rows = client.results(job, model, min(limit, 1000) or 1000, filters)
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("path", overflow="fold", ratio=3)
+    if filters.get("segments"):
+        for column in PLACE:
+            table.add_column(column, no_wrap=True, justify="right")
     for column in ("outcome", "emotion", "confidence"):
         table.add_column(column, no_wrap=True)
     table.add_column("reason", ratio=2)
@@ -115,15 +123,14 @@ def _print_table(client: Client, job: int, model: str | None, filters: Filters, 
         say(f"{limit} rows shown; --limit 0 shows all, --format csv exports them.")
 
 
-def _cells(row: dict[str, Any]) -> tuple[Text, Text, str, str, Text]:
+def _cells(row: dict[str, Any]) -> Iterator[str | Text]:
     confidence = "" if row["confidence"] is None else f"{row['confidence']:.2f}"
     if row["outcome"] == "rejected":
         confidence += f" < {row['threshold']:.2f}"
     says = row["message"] if row["outcome"] in ("failed", "no_voice") else ""
-    return (
-        Text(row["path"]),
-        Text(row["outcome"], style=_STYLES[row["outcome"]]),
-        row["emotion"] or "",
-        confidence,
-        Text(says.removeprefix(f"{row['path']} ")),
-    )
+    yield Text(row["path"])
+    yield from (str(row[column]) for column in PLACE if column in row)
+    yield Text(row["outcome"], style=_STYLES[row["outcome"]])
+    yield row["emotion"] or ""
+    yield confidence
+    yield Text(says.removeprefix(f"{row['path']} "))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from shared import packing
+from shared.audio.windows import MINIMUM_S
 from shared.cli.console import print_json, progress, say
 from shared.cli.sending import Notes, send, unfinished_job
 from shared.errors.surroundings import RequestRefused
@@ -26,6 +30,20 @@ Server = Annotated[
 ]
 
 
+class Kind(StrEnum):
+    """Of windows."""
+
+    clip = "clip"
+    sliding = "sliding"
+
+
+class Channels(StrEnum):
+    """What becomes of several channels."""
+
+    mix = "mix"
+    separate = "separate"
+
+
 def submit(
     paths: Annotated[
         list[str],
@@ -39,6 +57,28 @@ def submit(
     webhook: Annotated[
         str | None, typer.Option(metavar="URL", help="Where to POST the job's document when it has ended.")
     ] = None,
+    windows: Annotated[
+        Kind, typer.Option(help="sliding: keep an outcome for each window; the clip's is their mean.")
+    ] = Kind.clip,
+    win: Annotated[
+        float | None,
+        typer.Option(
+            min=MINIMUM_S,
+            metavar="S",
+            help="Seconds of a sliding window. Default: the most that the model hears at once.",
+        ),
+    ] = None,
+    hop: Annotated[
+        float | None,
+        typer.Option(
+            min=MINIMUM_S,
+            metavar="S",
+            help="Seconds between two windows' beginnings. Default: half of a window.",
+        ),
+    ] = None,
+    channels: Annotated[
+        Channels, typer.Option(help="separate: hear each channel by itself; the clip's outcome is over all.")
+    ] = Channels.mix,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the job has ended.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the job as JSON, not only its id.")] = False,
     server: Server = None,
@@ -51,7 +91,9 @@ def submit(
     from shared.client import Client
 
     with Client(server) as client:
-        job = submit_paths(client, paths, name, model, threshold, wait, webhook)
+        options = {"model": model, "threshold": threshold, "webhook": webhook, "windows": windows.value,
+                   "win_s": win, "hop_s": hop, "channels": channels.value}  # fmt: skip
+        job = submit_paths(client, paths, name, options, wait)
         document = client.job(job)
     if wait:
         say(sentence(document))
@@ -67,21 +109,23 @@ def submit_paths(
     client: Client,
     paths: list[str],
     name: str | None = None,
-    model: str | None = None,
-    threshold: float | None = None,
+    options: Mapping[str, object] = MappingProxyType({}),
     wait: bool = True,
-    webhook: str | None = None,
 ) -> int:
-    """Create a job, send the files, start it, and (with `wait`) follow it to its end; returns its id."""
+    """Create a job, send the files, start it, and (with `wait`) follow it to its end; returns its id.
+
+    options: what else `POST /v1/jobs` takes.
+    """
     sources = [path for path in paths if path.startswith(SOURCE)]
     contents = [to_send(Path(path)) for path in paths if not path.startswith(SOURCE)]
-    digest = packing.digest([client.url, str(name), str(model), str(threshold), str(webhook), *sources,
-                             *(content.identity() for content in contents)])  # fmt: skip
+    said = sorted(f"{key}={value}" for key, value in options.items())
+    identities = (content.identity() for content in contents)
+    digest = packing.digest([client.url, str(name), *said, *sources, *identities])
     notes = Notes(client.url, digest)
     begun = unfinished_job(client, notes)
     if begun is None:
         first = contents[0].name if contents else sources[0]
-        job = int(client.create_job(name or first, model, threshold, webhook)["id"])
+        job = int(client.create_job(name or first, **options)["id"])
         notes.write(job)
         for source in sources:
             client.add_source(job, source)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Table
 
 from shared.database.tables import clip, prediction
 
@@ -23,25 +23,28 @@ class Filters:
     highest: float | None = None
     path_prefix: str = ""
 
+    def of(self, answers: Table) -> list[ColumnElement[bool]]:
+        """What the columns of an answer must fulfil: those of a prediction, or of a segment."""
+        conditions: list[ColumnElement[bool]] = []
+        if self.outcomes:
+            conditions.append(answers.c.outcome.in_(sorted(self.outcomes)))
+        if self.emotions:
+            conditions.append(answers.c.emotion.in_(sorted(self.emotions)))
+        if self.lowest is not None:
+            conditions.append(answers.c.confidence >= self.lowest)
+        if self.highest is not None:
+            conditions.append(answers.c.confidence <= self.highest)
+        return conditions
+
     @property
     def of_predictions(self) -> list[ColumnElement[bool]]:
         """What a prediction's own columns must fulfil."""
-        conditions: list[ColumnElement[bool]] = []
-        if self.outcomes:
-            conditions.append(prediction.c.outcome.in_(sorted(self.outcomes)))
-        if self.emotions:
-            conditions.append(prediction.c.emotion.in_(sorted(self.emotions)))
-        return conditions + self.of_confidence
+        return self.of(prediction)
 
     @property
     def of_confidence(self) -> list[ColumnElement[bool]]:
         """The part that every index on predictions answers by itself."""
-        conditions: list[ColumnElement[bool]] = []
-        if self.lowest is not None:
-            conditions.append(prediction.c.confidence >= self.lowest)
-        if self.highest is not None:
-            conditions.append(prediction.c.confidence <= self.highest)
-        return conditions
+        return replace(self, outcomes=frozenset(), emotions=frozenset()).of(prediction)
 
     @property
     def of_path(self) -> list[ColumnElement[bool]]:

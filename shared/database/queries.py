@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select, true
 
+from shared.audio.windows import Windows
 from shared.database.sessions import Database
 from shared.database.tables import OUTCOMES, job, unit, upload, webhook
 
@@ -29,6 +30,11 @@ def job_row(connection: Connection, job_id: int, key_id: int | None = None) -> R
     """One job, or None; also where it is not `of_key`."""
     wanted = select(job).where(job.c.id == job_id, of_key(key_id))
     return connection.execute(wanted).mappings().one_or_none()
+
+
+def windows_of(row: RowMapping) -> Windows:
+    """What a job's row says of windows."""
+    return Windows(row["windows"], row["win_s"], row["hop_s"], row["channels"])
 
 
 def uploads_of(connection: Connection, job_ids: Sequence[int]) -> Sequence[RowMapping]:

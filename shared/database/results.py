@@ -9,7 +9,7 @@ job, in the index alone: 0.1 to 0.15 s; the same under a prefix that most paths 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,7 +38,9 @@ RESULT_COLUMNS = (
     "path", "outcome", "emotion", "confidence", "threshold", "model_version", "duration_s",
     "error_code", "error", "upload", "clip_id",
 )  # fmt: skip
-Cursor = tuple[int, int]
+# (upload id, member) of a clip, (upload id, member, number) of a segment.
+Cursor = tuple[int, ...]
+Pages = Iterator[Sequence[RowMapping]]
 # Up to so many clips under a prefix are all looked at (20 ms). Among more, rows are looked for in the next
 # so many clips (30 ms), and only then between the first and the last clip under the prefix.
 FEW_PATHS = 10_000
@@ -235,16 +237,30 @@ def _rows(page: Any, model_version: str) -> Select[Any]:
 
 def all_results(
     database: Database, job_id: int, model_version: str, filters: Filters | None = None, page: int = 1000
-) -> Iterator[Sequence[RowMapping]]:
-    """All result rows, a page at a time, each in a transaction of its own: memory stays constant."""
+) -> Pages:
+    """All result rows, a page at a time."""
+
+    def rows_behind(connection: Connection, after: Cursor | None) -> Sequence[RowMapping]:
+        return results_page(connection, job_id, model_version, after, page, filters)
+
+    return every_page(database, rows_behind, cursor_of, page)
+
+
+def every_page(
+    database: Database,
+    rows_behind: Callable[[Connection, Cursor | None], Sequence[RowMapping]],
+    cursor_of: Callable[[RowMapping], Cursor],
+    limit: int,
+) -> Pages:
+    """Pages of `limit` rows, each in a transaction of its own: memory stays constant."""
     after: Cursor | None = None
     while True:
         with database.read() as connection:
-            rows = results_page(connection, job_id, model_version, after, page, filters)
+            rows = rows_behind(connection, after)
         if not rows:
             return
         yield rows
-        if len(rows) < page:
+        if len(rows) < limit:
             return
         after = cursor_of(rows[-1])
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -77,6 +78,10 @@ job = Table(
     Column("state", String(16), nullable=False),
     Column("model_version", Text, nullable=False, comment="resolved at creation; never moves"),
     Column("threshold", Seconds, comment="the job's own; null: the version's"),
+    Column("windows", String(16), nullable=False, server_default=text("'clip'"), comment="clip or sliding"),
+    Column("win_s", Seconds, comment="of sliding windows; null: as long as the version hears at once"),
+    Column("hop_s", Seconds, comment="of sliding windows; null: half of a window"),
+    Column("channels", String(16), nullable=False, server_default=text("'mix'"), comment="mix or separate"),
     Column("small", Boolean, nullable=False, server_default=text("false"), comment="takes the small queues"),
     # No foreign key: SQLite cannot add one to a table that stands. Keys are revoked, never removed.
     Column("key_id", Id, comment="the API key that made it; null: made without one"),
@@ -234,6 +239,23 @@ prediction = Table(
           "confidence", sqlite_where=text("emotion IS NOT NULL"),
           postgresql_where=text("emotion IS NOT NULL")),
 )  # fmt: skip
+
+segment = Table(
+    "segment",
+    metadata,
+    Column("clip_id", Id, primary_key=True),
+    Column("model_version", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False, comment="by channel, then time, from 0"),
+    Column("channel", Integer, nullable=False, comment="from 1; 0: all of them, mixed"),
+    Column("start_s", Seconds, nullable=False),
+    Column("end_s", Seconds, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("emotion", Text, comment="null unless classified"),
+    Column("confidence", Seconds),
+    Column("probabilities", JSON(none_as_null=True)),
+    ForeignKeyConstraint(["clip_id", "model_version"], ["prediction.clip_id", "prediction.model_version"]),
+    _one_of("outcome", OUTCOMES),
+)
 
 consumption = Table(
     "consumption",

@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import BinaryIO, Self
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from shared.audio.decode import DecodeLimits, Recording, decode
+from shared.audio.cutting import Window, windows_of
+from shared.audio.decode import DecodeLimits, Stream, decode
 from shared.audio.features import Floats, features, fixed_length
+from shared.audio.windows import Windows
 from shared.emotion.registry import Folders, Manifest, folder_of, verify
 from shared.emotion.rejection import CLASSIFIED, FAILED, NO_VOICE, REJECTED, message
 from shared.emotion.runtimes import Network, load_network
-from shared.errors.recordings import ClipError
+from shared.errors.recordings import ClipError, TooManyWindows
 from shared.settings import Runtime, Settings
 
 BATCH_CLIPS = 32
+NO_VOICE_ABOVE = 0.5  # then no emotion can be as likely
+AS_CLIPS = Windows()
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The outcome for one window of a clip. channel: "1", "2", …, or "" where they are mixed; start_s, end_s:
+    seconds of the recording; the rest as a Verdict's."""
+
+    channel: str
+    start_s: float
+    end_s: float
+    outcome: str
+    emotion: str | None
+    confidence: float | None
+    probabilities: dict[str, float] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of one clip.
 
-    emotion: only when classified; confidence: the highest of `probabilities`; threshold: what it was held
-    against; duration_s: of the whole recording; error_code, error: only when failed.
+    emotion: only when classified; confidence: the highest of `probabilities`, the mean of its windows';
+    threshold: what it was held against; duration_s: of the whole recording; error_code, error: only when
+    failed; segments: by channel, then time, where they are kept.
     """
 
     path: str
@@ -37,6 +57,7 @@ class Verdict:
     error: str | None = None
     probabilities: dict[str, float] | None = None
     unknown_labels: tuple[str, ...] = ()
+    segments: tuple[Segment, ...] = ()
 
     @classmethod
     def failed(cls, path: str, error: ClipError) -> Self:
@@ -55,10 +76,22 @@ class Verdict:
         )
 
 
+@dataclass(slots=True)
+class _Hearing:
+    """What has been heard of one clip so far. total: the sum of `count` windows' probabilities, (labels,)."""
+
+    path: str
+    total: NDArray[np.float64]
+    count: int = 0
+    duration_s: float | None = None
+    error: ClipError | None = None
+    segments: list[Segment] = field(default_factory=list)
+
+
 class Classifier:
     """A loaded model version; one a process, not for several threads at once.
 
-    A clip's probabilities do not depend on its neighbours: features are computed clip by clip, and every
+    A clip's probabilities do not depend on its neighbours: features are computed window by window, and every
     call of the network has the same shape, filled up with zeros. A clip costs 1.0 ms to decode (3 s
     of 16 kHz FLAC), 2.1 ms for the features and 0.8 ms in the network, one thread.
     """
@@ -92,45 +125,89 @@ class Classifier:
     def warm(self, batch_clips: int = BATCH_CLIPS) -> None:
         """Run everything once, so that the first clip is as fast as the others."""
         silence = np.zeros(self.manifest.feature_spec.n_samples, np.float32)
-        self._probabilities([Recording(silence, duration_s=3.0, peak=0.0)], batch_clips)
+        self._probabilities([Window(0, 0.0, 0.0, silence, peak=0.0)], batch_clips)
 
     def classify(
         self,
         clips: Sequence[tuple[str, bytes | BinaryIO]],
         threshold: float | None = None,
         batch_clips: int = BATCH_CLIPS,
+        windows: Windows = AS_CLIPS,
+        between: Callable[[], None] = lambda: None,
     ) -> list[Verdict]:
         """An outcome for each (path, content), in their order; threshold: the version's unless given.
 
+        batch_clips: windows a network call, of one clip or of several; between: called between two of them,
+        since long recordings take many.
         A ClipError becomes that clip's `failed` outcome. What a content raises when read (a store that is
-        gone) is no fault of the clip and is raised.
+        gone), and what `between` raises, is no fault of the clip and is raised. So are the errors of windows
+        that this version cannot hear (`Windows.check`).
         """
+        windows.check(self.manifest.feature_spec, self.manifest.version)
         limit = self.manifest.threshold if threshold is None else threshold
-        verdicts: list[Verdict] = []
-        for start in range(0, len(clips), batch_clips):
-            batch = clips[start : start + batch_clips]
-            decoded = [self._decode(path, content) for path, content in batch]
-            heard = [item for item in decoded if isinstance(item, Recording)]
-            rows = iter(self._probabilities(heard, batch_clips))
-            for (path, _), item in zip(batch, decoded, strict=True):
-                judged = item if isinstance(item, Verdict) else self._judge(path, item, next(rows), limit)
-                verdicts.append(judged)
-        return verdicts
+        hearings = [_Hearing(path, np.zeros(len(self.manifest.labels))) for path, _ in clips]
+        batch: list[tuple[_Hearing, Window]] = []
 
-    def _decode(self, path: str, content: bytes | BinaryIO) -> Recording | Verdict:
-        spec = self.manifest.feature_spec
-        try:
+        def hear() -> None:
+            self._hear(batch, batch_clips, limit, keep=windows.keep_segments)
+            batch.clear()
+
+        for hearing, (_, content) in zip(hearings, clips, strict=True):
+            try:
+                for window in self._windows(hearing, content, windows):
+                    if len(batch) == batch_clips:
+                        hear()
+                        between()
+                    batch.append((hearing, window))
+            except ClipError as error:
+                hearing.error = error
+        hear()
+        return [self._verdict(hearing, limit) for hearing in hearings]
+
+    def _windows(self, hearing: _Hearing, content: bytes | BinaryIO, windows: Windows) -> Iterator[Window]:
+        """The windows of one recording; its duration is known behind the last one."""
+        spec, path = self.manifest.feature_spec, hearing.path
+        only_start = windows.kind == "clip" and spec.covers == "start"
+        seconds = spec.seconds if only_start else None
+        if only_start and windows.channels == "mix":
             recording = decode(
-                content, path, sampling_rate=spec.sampling_rate, seconds=spec.seconds, limits=self._limits
+                content, path, sampling_rate=spec.sampling_rate, seconds=seconds, limits=self._limits
             )
-        except ClipError as error:
-            return Verdict.failed(path, error)
-        if recording.is_silent:
-            return Verdict(path, NO_VOICE, duration_s=recording.duration_s)
-        return recording
+            hearing.duration_s = recording.duration_s
+            end_s = len(recording.samples) / spec.sampling_rate
+            yield Window(0, 0.0, end_s, recording.samples, recording.peak)
+            return
+        stream = Stream(content, path, sampling_rate=spec.sampling_rate, seconds=seconds, limits=self._limits)
+        most = self._limits.max_windows
+        for number, window in enumerate(windows_of(stream, spec, windows)):
+            if number == most:
+                raise TooManyWindows(path=path, limit=most)
+            yield window
+        hearing.duration_s = stream.duration_s
 
-    def _probabilities(self, recordings: Sequence[Recording], batch_clips: int) -> Floats:
-        """(n, labels) for n <= batch_clips recordings.
+    def _hear(
+        self, batch: Sequence[tuple[_Hearing, Window]], batch_clips: int, threshold: float, keep: bool
+    ) -> None:
+        """Add windows of any clips to what has been heard of these; those without a voice take no part in
+        the mean."""
+        heard = [window for _, window in batch if not window.is_silent]
+        rows = iter(self._probabilities(heard, batch_clips))
+        for hearing, window in batch:
+            row = None if window.is_silent else self._voice(next(rows))
+            if row is not None:
+                hearing.total += row
+                hearing.count += 1
+            if keep:
+                channel, answer = str(window.channel or ""), self._answer(row, threshold)
+                hearing.segments.append(Segment(channel, window.start_s, window.end_s, *answer))
+
+    def _voice(self, row: Floats) -> Floats | None:
+        """The labels' probabilities of a window (labels,), or None where the network hears no voice."""
+        emotions = row[: len(self.manifest.labels)]
+        return None if self.manifest.hears_no_voice and row[-1] > NO_VOICE_ABOVE else emotions
+
+    def _probabilities(self, recordings: Sequence[Window], batch_clips: int) -> Floats:
+        """(n, outputs) for n <= batch_clips windows.
 
         One shape for all calls: Keras traces each shape anew.
         """
@@ -142,17 +219,33 @@ class Classifier:
         batch[: len(recordings)] = features(samples, spec)
         return self._network(batch)[: len(recordings)]
 
-    def _judge(self, path: str, recording: Recording, row: Floats, threshold: float) -> Verdict:
+    def _answer(
+        self, row: NDArray[np.floating[Any]] | None, threshold: float
+    ) -> tuple[str, str | None, float | None, dict[str, float] | None]:
+        """Outcome, emotion, confidence and probabilities; row: (labels,), or None where there is no voice."""
+        if row is None:
+            return NO_VOICE, None, None, None
         probabilities = dict(zip(self.manifest.labels, row.tolist(), strict=True))
         emotion = max(probabilities, key=probabilities.__getitem__)
-        is_sure = probabilities[emotion] >= threshold
+        confidence = probabilities[emotion]
+        if confidence >= threshold:
+            return CLASSIFIED, emotion, confidence, probabilities
+        return REJECTED, None, confidence, probabilities
+
+    def _verdict(self, hearing: _Hearing, threshold: float) -> Verdict:
+        if hearing.error is not None:
+            return Verdict.failed(hearing.path, hearing.error)
+        mean = hearing.total / hearing.count if hearing.count else None
+        outcome, emotion, confidence, probabilities = self._answer(mean, threshold)
         return Verdict(
-            path,
-            CLASSIFIED if is_sure else REJECTED,
-            emotion=emotion if is_sure else None,
-            confidence=probabilities[emotion],
-            threshold=threshold,
-            duration_s=recording.duration_s,
+            hearing.path,
+            outcome,
+            emotion=emotion,
+            confidence=confidence,
+            threshold=None if mean is None else threshold,
+            duration_s=hearing.duration_s,
             probabilities=probabilities,
             unknown_labels=tuple(self.manifest.unknown_labels),
+            # Stable: they came in order of time.
+            segments=tuple(sorted(hearing.segments, key=lambda segment: int(segment.channel or 0))),
         )

@@ -99,7 +99,7 @@ class Draws:
     """What the members are shown: each epoch every clip once, for each member mixed with another clip.
 
     Of a recording of speech each member gets one speed of all, drawn anew; a song keeps its own, since at
-    another it is another song (decision 005).
+    another it is another song (decision 006).
     """
 
     def __init__(self, lesson: Lesson, train: Indices, rng: np.random.Generator) -> None:

@@ -104,7 +104,7 @@ def message(
     if outcome == FAILED:
         return error or "Could not be read."
     if outcome == NO_VOICE:
-        return "All but silent: no voice to classify."
+        return "No voice to classify."
     if outcome == CLASSIFIED:
         return f"Classified as {emotion} ({confidence or 0:.2f})."
     low = f"Low confidence ({_below(confidence or 0, threshold or 0)})."

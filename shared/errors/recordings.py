@@ -76,5 +76,10 @@ class TakesTooMuchMemory(ClipError):
     `voxmood retry` the job, or cut it into pieces."""
 
 
+class TooManyWindows(ClipError):
+    """{path} has over {limit:,} windows, the most that are heard of a recording (VOXMOOD_MAX_WINDOWS). Choose
+    a longer hop, or cut it into pieces."""
+
+
 class LostInStore(ClipError):
     """{path} is no longer in the object store; send it again."""

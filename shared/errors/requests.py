@@ -117,6 +117,32 @@ class WrongFilter(VoxmoodError):
     status = 422
 
 
+class WindowUnasked(VoxmoodError):
+    """win_s and hop_s are those of sliding windows: ask for windows sliding as well, or leave them out."""
+
+    status = 422
+
+
+class WindowTooLong(VoxmoodError):
+    """Windows of {win_s:g} s are longer than the {seconds:g} s that model version {version} hears at once;
+    choose that or less."""
+
+    status = 422
+
+
+class HopTooLong(VoxmoodError):
+    """A hop of {hop_s:g} s would leave gaps between windows of {win_s:g} s; choose that or less."""
+
+    status = 422
+
+
+class NoSegments(VoxmoodError):
+    """Job {job} has no segments: they are kept where it is submitted with sliding windows or with separate
+    channels."""
+
+    status = 409
+
+
 class BodyTooLarge(VoxmoodError):
     """This request's body has over {limit_bytes} bytes, the most that is read of it. Send it as several
     requests."""

@@ -88,7 +88,7 @@ def _send(client: Client, file: UploadedFile) -> int:
             yield block
             bar.progress(file.tell() / file.size, sentence)
 
-    number = int(client.create_job(file.name, None, None)["id"])
+    number = int(client.create_job(file.name)["id"])
     headers = {"Content-Length": str(file.size)}
     client.request("PUT", f"/v1/jobs/{number}/uploads/{quote(file.name)}", content=body(), headers=headers)
     client.start(number)

@@ -15,6 +15,7 @@ import sys
 import time
 import warnings
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,10 +23,12 @@ from typing import Any
 import numpy as np
 
 from shared import archives, shards
-from shared.audio.decode import DecodeLimits, decode
+from shared.audio.cutting import windows_of
+from shared.audio.decode import DecodeLimits, Stream, decode
 from shared.audio.features import features, fixed_length
 from shared.audio.spec import SEED_V6
 from shared.audio.synthesis import speech_like, wav_bytes
+from shared.audio.windows import Windows
 from shared.errors.base import VoxmoodError
 from shared.errors.recordings import ClipError
 from shared.errors.uploads import UploadError
@@ -36,6 +39,8 @@ from tests.fuzz.mutations import mutated
 
 # FFmpeg reserves by what headers claim, up to 2 GiB at once, and gives it back untouched.
 ADDRESS_BYTES = 3 * 2**30
+# Of a whole recording, so that headers that claim days of it do not take long.
+HEARD_WINDOWS = 100
 LARGEST_CLIP_BYTES = 8 * MEBIBYTE  # under a shard, so that nothing goes to a store
 NAME = "in.wav"
 
@@ -87,16 +92,30 @@ class Reader:
         stored = shard.finished()[placed.offset : placed.offset + placed.size]
         if hashlib.sha256(stored).hexdigest() != gathered.sha256:
             raise Broken("the shard holds other bytes than the archive")
+        self._hear(stored, member.path)
         return self._decoded(stored, member.path)
+
+    def _hear(self, recording: bytes, path: str) -> None:
+        """The windows of all of it, each channel by itself."""
+        wanted = Windows("sliding", channels="separate")
+        try:
+            stream = Stream(
+                recording, path, sampling_rate=SEED_V6.sampling_rate, seconds=None, limits=self._decoding
+            )
+            for window in islice(windows_of(stream, SEED_V6, wanted), HEARD_WINDOWS):
+                if not 0 <= window.start_s < window.end_s <= window.start_s + SEED_V6.seconds:
+                    raise Broken(f"a window from {window.start_s} to {window.end_s} s")
+                if not np.isfinite(window.samples).all():
+                    raise Broken("a window that is no numbers")
+        except ClipError as error:
+            _check_foreseen(error)
 
     def _decoded(self, recording: bytes, path: str) -> str:
         rate, seconds = SEED_V6.sampling_rate, SEED_V6.seconds
         try:
             found = decode(recording, path, sampling_rate=rate, seconds=seconds, limits=self._decoding)
         except ClipError as error:
-            if error.code == "unreadable":  # what no one foresaw
-                raise Broken(f"{type(error.__cause__).__name__} in a decoder: {error.__cause__}") from error
-            return _checked(error)
+            return _check_foreseen(error)
         if not (found.samples.ndim == 1 and found.samples.dtype == np.float32 and len(found.samples)):
             raise Broken(f"samples of shape {found.samples.shape}, {found.samples.dtype}")
         if len(found.samples) > int(rate * seconds) + 1:
@@ -106,6 +125,13 @@ class Reader:
         if not np.isfinite(features(fixed_length(found.samples, SEED_V6)[None], SEED_V6)).all():
             raise Broken("features that are no numbers")
         return "silent" if found.is_silent else "decoded"
+
+
+def _check_foreseen(error: ClipError) -> str:
+    """`_checked` of what a decoder said."""
+    if error.code == "unreadable":
+        raise Broken(f"{type(error.__cause__).__name__} in a decoder: {error.__cause__}") from error
+    return _checked(error)
 
 
 def _checked(error: VoxmoodError) -> str:

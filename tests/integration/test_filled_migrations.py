@@ -26,6 +26,7 @@ from shared.database.tables import (
     model,
     prediction,
     retraining,
+    segment,
     tombstone,
     upload,
     upload_part,
@@ -38,7 +39,7 @@ from tests.servers import VOXMOOD, processes_of
 Rows = dict[str, list[dict[str, Any]]]
 # Of a job that came with an API key: the schema before keys knows one Idempotency-Key for all.
 NOT_KEPT = {"idempotency_key", "idempotency_digest"}
-REVISIONS = ["0001", "0002", "0003"]
+REVISIONS = ["0001", "0002", "0003", "0004"]
 
 
 def fill(database: Database) -> Made:
@@ -46,7 +47,8 @@ def fill(database: Database) -> Made:
     with database.write() as connection:
         key = {"prefix": "vm_12345678", "digest": "d" * 64, "scopes": "submit read", "created_at": 1.5}
         key_id = connection.execute(insert(api_key).values(key).returning(api_key.c.id)).scalar_one()
-    made = make_job(database, clips=4, key_id=key_id, idempotency_key="again", idempotency_digest="e" * 64)
+    made = make_job(database, clips=4, key_id=key_id, idempotency_key="again", idempotency_digest="e" * 64,
+                    windows="sliding", win_s=2.5, hop_s=0.5, channels="separate")  # fmt: skip
     chances = {"happy": 0.75, "sad": 0.25}
     add_prediction(database, made.clips[0], made.unit, "classified", "seed-v6", emotion="happy",
                    confidence=0.75, threshold=0.7, duration_s=3.25, probabilities=chances)  # fmt: skip
@@ -60,9 +62,12 @@ def fill(database: Database) -> Made:
         model: {"version": "seed-v7", "manifest": {"labels": ["happy", "sad"]}, "created_at": 4.5},
         alias: {"name": "champion", "version": "seed-v7", "moved_at": 5.5},
         tombstone: {"prefix": "jobs/gone/", "sweep_after": 6.5},
+        segment: {"clip_id": made.clips[0], "model_version": "seed-v6", "number": 0, "channel": 2,
+                  "start_s": 0.5, "end_s": 3.25, "outcome": "rejected", "confidence": 0.5,
+                  "probabilities": chances},
         upload_part: {"upload_id": made.upload, "number": 1, "etag": "tag", "bytes": 5},
         webhook: {"job_id": made.job, "url": "https://example.org/hook", "private": False},
-    }
+    }  # fmt: skip
     with database.write() as connection:
         for table, row in rows.items():
             connection.execute(insert(table).values(row))

@@ -105,8 +105,11 @@ def ringing(module: Any) -> None:
 
 def decoding(module: Any) -> None:
     """Clips that harm their decoder."""
-    decode = module.decode
+    for name in ("decode", "Stream"):  # whole recordings are streamed
+        setattr(module, name, _harmed(getattr(module, name)))
 
+
+def _harmed(decode: Any) -> Any:
     def harmed(content: Any, *arguments: Any, **options: Any) -> Any:
         body = content if isinstance(content, bytes) else content.read()
         if body is not content:
@@ -120,7 +123,7 @@ def decoding(module: Any) -> None:
             bytearray(b"x" * EATEN_BYTES)
         return decode(content, *arguments, **options)
 
-    module.decode = harmed
+    return harmed
 
 
 PLANTS: dict[str, Callable[[Any], None]] = {
