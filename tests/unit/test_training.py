@@ -19,7 +19,7 @@ from shared.emotion.backend import load_keras
 from shared.emotion.classifier import Classifier
 from shared.emotion.datasets import AudioData, Example, read_dataset
 from shared.emotion.evaluation import summary
-from shared.emotion.networks import NETWORKS, build_classifier
+from shared.emotion.networks import build_classifier
 from shared.emotion.publication import train_version
 from shared.emotion.registry import Manifest, verify, versions
 from shared.emotion.training import Recipe, compute_class_weights, split
@@ -212,8 +212,9 @@ def test_a_network_that_has_no_onnx_form_leaves_no_version(
             ]
         )
 
-    monkeypatch.setitem(NETWORKS, "smooth", (build, SEED_V6))
-    recipe = Recipe("smooth", network="smooth", drop=["sad"], epochs=1)
+    monkeypatch.setattr("shared.emotion.publication.build_classifier", build)
+    monkeypatch.setattr("shared.emotion.training.build_classifier", build)
+    recipe = Recipe("smooth", drop=["sad"], epochs=1)
     with pytest.raises(NotExported, match="Model version smooth is not made"):
         train_version(read_dataset(recordings), recipe, tmp_path / "models", LIMITS, ignore)
     assert list((tmp_path / "models").iterdir()) == []
