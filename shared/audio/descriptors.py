@@ -22,6 +22,7 @@ Floats = NDArray[np.float32]
 
 LOUD_PERCENTILE = 95
 SOUNDING_DB = 35.0  # below the loud level: where a recording begins and ends
+FEWEST_FRAMES = 8  # enough for a parabola through them, and for fifths of them
 TINY = np.float32(1e-12)
 HARMONICS = 10
 SLOPES = (50, 500), (500, 1500), (1500, 5000)  # Hz
@@ -54,7 +55,8 @@ def describe(window: Floats, spec: FunctionalsSpec) -> Descriptors:
     energy = _decibels(power[:, ::2].sum(axis=1))
     loud = np.percentile(energy, LOUD_PERCENTILE)
     sounding = np.flatnonzero(energy > loud - SOUNDING_DB)
-    part = slice(sounding[0], sounding[-1] + 1)
+    start = min(sounding[0], len(energy) - FEWEST_FRAMES)
+    part = slice(start, max(sounding[-1] + 1, start + FEWEST_FRAMES))
     power, energy = power[part], np.asarray(energy[part] - loud, np.float32)
     narrow = power[:, ::2]
     mel = _decibels(narrow @ _mel_filters(spec)) - np.float32(loud)
@@ -72,7 +74,7 @@ def harmonics(power: Floats, semitones: Floats, spec: FunctionalsSpec) -> Floats
 
 def _power(window: Floats, spec: FunctionalsSpec) -> Floats:
     sounds = np.flatnonzero(window)
-    length = max(spec.n_fft, int(sounds[-1]) + 1 if len(sounds) else 0)
+    length = max(FEWEST_FRAMES * spec.hop_length, int(sounds[-1]) + 1 if len(sounds) else 0)
     padded = np.pad(window[:length], spec.n_fft // 2)
     frames = sliding_window_view(padded, spec.n_fft)[:: spec.hop_length] * _hann(spec)
     spectrum = scipy.fft.rfft(frames, 2 * spec.n_fft, axis=1)

@@ -11,7 +11,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from shared.audio import pitch
-from shared.audio.descriptors import Descriptors, describe, harmonics
+from shared.audio.descriptors import FEWEST_FRAMES, Descriptors, describe, harmonics
 from shared.audio.spec import FunctionalsSpec
 from shared.audio.threads import one_blas_thread
 
@@ -20,7 +20,6 @@ Booleans = NDArray[np.bool_]
 
 ACTIVE_DB = 30.0  # below the loud level: a frame in which somebody speaks
 VOICED = 0.5  # correlation of a voiced frame with itself, one period later
-FEWEST_VOICED = 8  # frames; with fewer, all active ones stand in for them
 CEPSTRA = 16
 QUANTILES = 0.05, 0.25, 0.5, 0.75, 0.95
 FIFTHS = 5
@@ -58,14 +57,16 @@ def _row(one: Descriptors, way: NDArray[np.int64], spec: FunctionalsSpec) -> Flo
     frames = np.arange(len(way))
     semitones, correlation = one.semitones[frames, way], one.correlations[frames, way]
     active = one.energy > -ACTIVE_DB
+    if active.sum() < FEWEST_FRAMES:
+        active = np.ones_like(active)
     voiced = active & (correlation > VOICED)
-    if voiced.sum() < FEWEST_VOICED:
+    if voiced.sum() < FEWEST_FRAMES:
         voiced = active
     cepstra = one.mel @ _dct(spec)
     melody = np.where(voiced, semitones - semitones[voiced].mean(), 0)
     levels = np.column_stack([one.mel, one.shape, one.energy])
     moves = np.abs(np.column_stack([levels, cepstra])[2:] - np.column_stack([levels, cepstra])[:-2]) / 2
-    moves = moves[active[1:-1]] if active[1:-1].any() else np.zeros((1, moves.shape[1]), np.float32)
+    moves = moves[active[1:-1]]
     return np.concatenate(
         [
             _statistics(levels[active]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ def load_keras(threads: int | None = None) -> Any:
         import keras
         import tensorflow as tf
 
+    # A committee's networks are new ones each time, which TensorFlow takes for a mistake.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if threads is not None:
         with suppress(RuntimeError):
             tf.config.threading.set_intra_op_parallelism_threads(threads)
