@@ -46,7 +46,7 @@ def test_a_rejection_by_a_hair_does_not_say_that_a_number_is_below_itself() -> N
 
 def test_every_outcome_has_a_sentence() -> None:
     assert message("classified", emotion="happy", confidence=0.934) == "Classified as happy (0.93)."
-    assert "no voice" in message("no_voice")
+    assert message("no_voice") == "No voice to classify."
     assert message("failed", error="a.wav holds no samples.") == "a.wav holds no samples."
 
 
