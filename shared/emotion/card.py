@@ -12,7 +12,7 @@ A network that hears one of {n_labels} emotions ({labels}) in speech or song, or
 
 | | |
 |---|---|
-| input | the first {seconds:g} s at {khz:g} kHz, mono, as features `{spec}` {shape} |
+| input | {covered} {seconds:g} s at {khz:g} kHz, mono, as features `{spec}` {shape} |
 | network | `{network}` |
 | threshold | {threshold:.2f}: {rule} |
 | trained | {created:%Y-%m-%d}, commit {commit}, seed {seed} |
@@ -22,7 +22,7 @@ the threshold; fingerprint `{fingerprint}` |
 
 ## Figures
 
-On the test part, a stratified fifth of the clips, drawn at random:
+On {judged}:
 
 | train accuracy | accuracy | F1 (weighted, macro) | F2 (weighted, macro) | precision | recall |
 |---|---|---|---|---|---|
@@ -33,7 +33,7 @@ On the test part, a stratified fifth of the clips, drawn at random:
 |---|---|---|
 {classes}
 
-The threshold rejects {rejected:.1%} of the test clips{unknown_rejected}.
+The threshold rejects {rejected:.1%} of these clips{unknown_rejected}.
 
 **What these figures do not show.**
 {caveats}
@@ -67,7 +67,7 @@ def card(manifest: Manifest) -> str:
         "" if metrics.unknown_rejected is None else f", and {metrics.unknown_rejected:.1%} of {unknown}"
     )
     classes = (
-        f"| {label} | {metrics.class_accuracy[label]:.4f} | {manifest.class_weights[label]:.3f} |"
+        f"| {label} | {metrics.class_accuracy[label]:.4f} | {manifest.class_weights.get(label, 1):.3f} |"
         for label in manifest.labels
     )
     return CARD.format(
@@ -77,6 +77,8 @@ def card(manifest: Manifest) -> str:
         n_labels=len(manifest.labels),
         labels=", ".join(manifest.labels),
         dropped=dropped if unknown else "",
+        judged=manifest.judged,
+        covered="the first" if spec.covers == "start" else "all of it, in windows of",
         seconds=spec.seconds,
         khz=spec.sampling_rate / 1000,
         spec=spec.name,

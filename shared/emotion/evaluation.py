@@ -87,6 +87,7 @@ def summary(manifest: Manifest) -> str:
         f"Epochs:               {metrics.epochs}, the best was {metrics.best_epoch}",
         f"Threshold:            {manifest.threshold:.2f} ({manifest.threshold_rule.text})",
         f"Rejected:             {metrics.rejected:.1%} of the test clips" + _unknowns(manifest),
+        f"Tested on:            {manifest.judged}",
         "",
         "Class accuracy:",
         *(f"  {label:{width}}  {metrics.class_accuracy[label]:.4f}" for label in labels),

@@ -36,13 +36,16 @@ def plot_confusion_matrix(matrix: Sequence[Sequence[int]], labels: Sequence[str]
 
 
 def plot_training_curves(history: Mapping[str, Sequence[float]], best_epoch: int, file: Path) -> None:
-    """Accuracy and loss of each epoch on both sides; best_epoch, counted from 1, is marked."""
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    panels = figure.subplots(1, 2)
-    for axes, name in zip(panels, ("accuracy", "loss"), strict=True):
+    """Accuracy and loss of each epoch, as far as they are there, and where there is one of the side that
+    chooses too; best_epoch, counted from 1, is marked."""
+    names = [name for name in ("accuracy", "loss") if name in history]
+    figure = Figure(figsize=(4.5 * len(names), 3.6), layout="constrained")
+    panels = figure.subplots(1, len(names), squeeze=False)[0]
+    for axes, name in zip(panels, names, strict=True):
         epochs = range(1, len(history[name]) + 1)
         axes.plot(epochs, history[name], color=INK, label="training (augmented, with dropout)")
-        axes.plot(epochs, history[f"val_{name}"], color=WARM, label="test")
+        if f"val_{name}" in history:
+            axes.plot(epochs, history[f"val_{name}"], color=WARM, label="test")
         axes.axvline(best_epoch, color="grey", linestyle=":", label=f"weights of epoch {best_epoch}")
         axes.set_xlabel("epoch")
         axes.set_title(name)

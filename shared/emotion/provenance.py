@@ -28,6 +28,7 @@ CONFIG_BYTES = 2**24  # seed-v6's has 9 kB
 # Where Keras finds what a network of layers is made of.
 MODULES = {"keras", "keras.initializers", "keras.layers", "keras.constraints", "keras.regularizers",
            "keras.losses", "keras.metrics", "keras.optimizers", "keras.src.models.functional"}  # fmt: skip
+WIRE = "__keras_tensor__"  # which layer's output goes where: builds nothing
 # Of these modules, what runs code that the archive brings, or loads another file.
 REFUSED = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "function"}
 
@@ -48,7 +49,9 @@ def check_archive(file: Path) -> None:
         raise UnsafeModel(file=file, what=f"no readable config.json ({error})") from error
     for named in _named(config):
         module, name = named.get("module"), named["class_name"]
-        if module not in MODULES or name in REFUSED or named.get("registered_name") is not None:
+        if name == WIRE:
+            continue
+        if module not in MODULES or name in REFUSED or named.get("registered_name") not in (None, name):
             raise UnsafeModel(file=file, what=f"{module}.{name}")
 
 

@@ -75,6 +75,7 @@ class Trained:
     network: Any
     labels: list[str]
     hears_no_voice: bool
+    judged: str
     temperature: float
     threshold: float
     rule: ThresholdRule
@@ -146,6 +147,7 @@ def _as_the_seed(data: AudioData, recipe: Recipe, folder: Path, report: Report) 
         network,
         parts.labels,
         hears_no_voice=False,
+        judged="the test part, a stratified fifth of the clips, drawn at random",
         temperature=1.0,
         threshold=threshold,
         rule=ThresholdRule(
@@ -184,6 +186,7 @@ def _crosswise(data: AudioData, recipe: Recipe, _folder: Path, report: Report) -
         tempered(learnt.network, learnt.temperature),
         lesson.labels,
         hears_no_voice=True,
+        judged="the clips of all who learn, each speaker's by networks that the others taught",
         temperature=learnt.temperature,
         threshold=threshold,
         rule=ThresholdRule(
@@ -249,6 +252,7 @@ def _describe(
         threshold=trained.threshold,
         threshold_rule=trained.rule,
         class_weights=trained.class_weights,
+        judged=trained.judged,
         metrics=trained.metrics,
         speakers=trained.speakers,
         data=Data(

@@ -52,8 +52,7 @@ class ThresholdRule(BaseModel):
 
 
 class Metrics(BaseModel):
-    """How good a version was at the end of its training; all but train_accuracy on clips of the test part,
-    or on those of the training speakers, each judged by what the others taught (its caveats say which).
+    """How good a version was at the end of its training; all but train_accuracy on what `judged` says.
 
     confusion_matrix: rows true, columns predicted, in the order of the labels. rejected and
     unknown_rejected: shares of test clips and of clips of unknown emotions below the threshold.
@@ -103,7 +102,7 @@ class Manifest(BaseModel):
 
     hears_no_voice: the network's last output, after those of the labels, is "no voice"; temperature: what its
     logits have been divided by; base: the version that it was trained to follow, if any; files: SHA-256 of
-    each file of the version; caveats: what its figures do not show.
+    each file of the version; judged: on what its metrics were taken; caveats: what they do not show.
     """
 
     version: str
@@ -117,6 +116,7 @@ class Manifest(BaseModel):
     threshold: float
     threshold_rule: ThresholdRule
     class_weights: dict[str, float]
+    judged: str = "the test part, a stratified fifth of the clips, drawn at random"
     metrics: Metrics
     speakers: Speakers
     data: Data

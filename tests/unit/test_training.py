@@ -14,7 +14,7 @@ import pytest
 from shared.audio.augmentation import augment_dataset
 from shared.audio.decode import DecodeLimits
 from shared.audio.spec import SEED_V6
-from shared.audio.synthesis import speech_like, wav_bytes
+from shared.audio.synthesis import non_speech, speech_like, wav_bytes
 from shared.emotion.backend import load_keras
 from shared.emotion.classifier import Classifier
 from shared.emotion.datasets import AudioData, Example, read_dataset
@@ -195,6 +195,35 @@ def test_a_trained_version_answers_alike_on_both_runtimes(recordings: Path, mode
     assert [verdict.probabilities for verdict in one] == [
         pytest.approx(verdict.probabilities, abs=1e-5) for verdict in other
     ]
+
+
+def test_a_crosswise_training_is_a_version_too_which_hears_whether_there_is_a_voice(
+    recordings: Path, tmp_path: Path
+) -> None:
+    models = tmp_path / "models"
+    recipe = Recipe("cross", "v7", drop=["sad"], reserve=["carl"], epochs=15)
+    manifest, _ = train_version(read_dataset(recordings), recipe, models, LIMITS, ignore)
+    assert verify(models, "cross") == manifest
+    assert manifest.hears_no_voice
+    assert manifest.threshold_rule.name == "risk"
+    assert manifest.threshold_rule.curve[-1][1] == 1.0
+    assert manifest.temperature != 1.0
+    assert manifest.speakers.training == ["anna", "bert"]
+    assert manifest.data.test_clips == manifest.data.training_clips == 28
+    assert "networks that the others taught" in (models / "cross" / "README.md").read_text()
+    clips = [("voice.wav", wav_bytes(speech_like("angry", seed=5), 16000)),
+             ("noise.wav", wav_bytes(non_speech("noise", seed=1), 16000)),
+             ("tones.wav", wav_bytes(non_speech("tones", seed=2), 16000))]  # fmt: skip
+    heard = {
+        runtime: Classifier.load(models, "cross", runtime=runtime).classify(clips)
+        for runtime in ("onnx", "tensorflow")
+    }
+    for voice, *others in heard.values():
+        assert voice.outcome in ("classified", "rejected")
+        assert set(voice.probabilities or {}) == {"angry", "calm", "happy"}
+        assert [one.outcome for one in others] == ["no_voice", "no_voice"]
+    one, other = (verdicts[0].probabilities for verdicts in heard.values())
+    assert one == pytest.approx(other, abs=1e-5)
 
 
 def test_a_network_that_has_no_onnx_form_leaves_no_version(
