@@ -1,9 +1,9 @@
 """The recipe of v7: some small networks that differ by their draws alone, joined into one.
 
 Each learns from its own mixtures of clips (mixup: Zhang et al. 2018, arXiv:1710.09412) with smoothed labels;
-the joined network's logits are the mean of theirs. Nothing is chosen by looking at clips: neither the number
-of epochs nor any other setting is a question to data, so all who learn fit. Temperature and thresholds come
-from the same recipe run crosswise over the learning speakers.
+the joined network's logits are the mean of theirs. No training chooses its epoch or settings by clips, so all
+who learn fit; what the settings below were compared by is said in docs/decisions/006. Temperature and
+thresholds come from the same recipe run crosswise over the learning speakers.
 """
 
 from __future__ import annotations
@@ -55,7 +55,6 @@ def _chosen(lesson: Lesson, part: Fold, recipe: Recipe, advance: Callable[[], No
     return Chosen(
         known=logits(lesson.features[part.inner]),
         classes=lesson.classes(part.inner),
-        places=part.inner,
         unknown=logits(lesson.features[part.tuning]),
         unknown_emotions=lesson.clips.emotions[part.tuning],
     )

@@ -206,13 +206,13 @@ def load_audio_data(
     examples: Sequence[Example],
     spec: FeatureSpec,
     limits: DecodeLimits,
-    advance: Callable[[int], None] = lambda _clips: None,
+    report: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
     speeds: Sequence[float] = (),
 ) -> AudioData:
     """The features of examples; recordings that cannot be read, or are all but silent, are left out.
 
     Of each, the first window. speeds: of the copies (speed perturbation: Ko et al. 2015, doi
-    10.21437/Interspeech.2015-711). `advance(clips)` is called as clips are done.
+    10.21437/Interspeech.2015-711). report("features", done, total) follows its course.
     """
     blocks: list[Floats] = []
     kept: list[Example] = []
@@ -229,7 +229,7 @@ def load_audio_data(
                 kept.append(example)
         if clips:
             blocks.append(_at_all_speeds(clips, spec, speeds))
-        advance(len(batch))
+        report("features", start + len(batch), len(examples))
     nothing = np.empty((1 + len(speeds), 0, *spec.shape), np.float32)
     together = np.concatenate([nothing, *blocks], axis=1)
     return AudioData(spec, together[0], together[1:], tuple(kept), tuple(left_out))

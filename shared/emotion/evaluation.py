@@ -38,7 +38,8 @@ def scores(truth: Indices, predicted: Indices, labels: Sequence[str]) -> dict[st
         "confusion_matrix": matrix.tolist(),
     }
     for average in ("weighted", "macro"):
-        common = {"average": average, "zero_division": 0}
+        # Of the classes that are there: an answer that is none of them is wrong, and no class of its own.
+        common = {"average": average, "zero_division": 0, "labels": np.unique(truth)}
         figures[f"f1_{average}"] = float(f1_score(truth, predicted, **common))
         figures[f"f2_{average}"] = float(fbeta_score(truth, predicted, beta=2, **common))
         figures[f"precision_{average}"] = float(precision_score(truth, predicted, **common))

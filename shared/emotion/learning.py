@@ -76,12 +76,11 @@ def _among(learns: Indices, fold: Fold) -> Fold:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What those who choose were told: logits of known clips (n, outputs) with their classes (n,) and places
-    in the lesson (n,); logits of clips of unknown emotions (m, outputs) with these (m,)."""
+    """What those who choose were told: logits of known clips (n, outputs) with their classes (n,); logits of
+    clips of unknown emotions (m, outputs) with these (m,)."""
 
     known: Values
     classes: Indices
-    places: Indices
     unknown: Values
     unknown_emotions: Words
 

@@ -53,7 +53,6 @@ def learn_seed(lesson: Lesson, recipe: Recipe, report: Report) -> Learnt:
     chosen = Chosen(
         known=logits(parts.test),
         classes=parts.test_classes,
-        places=fold.inner,
         unknown=logits(features[fold.tuning]),
         unknown_emotions=lesson.clips.emotions[fold.tuning],
     )

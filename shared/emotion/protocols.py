@@ -44,7 +44,7 @@ def evaluate(
     way = method(question.network)
     if question.protocol is Protocol.OPEN_SET and len(set(question.drop)) < 2:
         raise TooFewUnknowns
-    data = _load(recordings, way, limits, report)
+    data = load_audio_data(recordings, recordings.examples, way.spec, limits, report, way.speeds)
     clips = Clips.of(data)
     folds = folds_of(question, clips)
     for fold in folds:
@@ -111,17 +111,6 @@ def _judge(
         digest=learnt.digest,
     )
     return Outcome(finding, outcome)
-
-
-def _load(recordings: Recordings, way: Method, limits: DecodeLimits, report: Report) -> AudioData:
-    done = 0
-
-    def advance(clips: int) -> None:
-        nonlocal done
-        done += clips
-        report("features", done, len(recordings.examples))
-
-    return load_audio_data(recordings, recordings.examples, way.spec, limits, advance, way.speeds)
 
 
 def _foreign(spec: FeatureSpec) -> AudioData:

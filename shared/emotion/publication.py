@@ -99,27 +99,14 @@ def train_version(
     check_new(models_dir, recipe.version)
     way = method(recipe.network)
     load_keras()
-    data = _load(recordings, recipe, way, limits, report)
+    examples = [example for example in recordings.examples if example.speaker not in recipe.reserve]
+    data = load_audio_data(recordings, examples, way.spec, limits, report, way.speeds)
     train = _crosswise if way.cross else _as_the_seed
     with new_version(models_dir, recipe.version) as folder:
         trained = train(data, recipe, folder, report)
         manifest = _describe(recipe, recordings, data, way, trained)
         _write(folder, manifest, trained)
     return manifest, data.left_out
-
-
-def _load(
-    recordings: Recordings, recipe: Recipe, way: Method, limits: DecodeLimits, report: Report
-) -> AudioData:
-    examples = [example for example in recordings.examples if example.speaker not in recipe.reserve]
-    done = 0
-
-    def advance(clips: int) -> None:
-        nonlocal done
-        done += clips
-        report("features", done, len(examples))
-
-    return load_audio_data(recordings, examples, way.spec, limits, advance, way.speeds)
 
 
 def _as_the_seed(data: AudioData, recipe: Recipe, folder: Path, report: Report) -> Trained:

@@ -144,12 +144,15 @@ def test_recordings_that_cannot_be_read_are_left_out_with_their_sentence(tmp_pat
     (tmp_path / "silent.wav").write_bytes(wav_bytes(np.zeros(16000), 16000))
     (tmp_path / "text.wav").write_text("no recording")
     names = ["text.wav", *voices, "silent.wav"]
-    done: list[int] = []
+    course: list[tuple[str, int, int]] = []
     examples = [Example(name, "happy", "anna") for name in names]
-    data = load_audio_data(Dataset(tmp_path, ()), examples, SEED_V6, LIMITS, done.append)
+    data = load_audio_data(
+        Dataset(tmp_path, ()), examples, SEED_V6, LIMITS, lambda *where: course.append(where)
+    )
     assert [example.path for example in data.examples] == list(voices)
     expected = features(np.stack([fixed_length(samples, SEED_V6) for samples in voices.values()]), SEED_V6)
     assert np.array_equal(data.features, expected)
     assert [sentence.split(" is ")[0] for sentence in data.left_out] == ["text.wav", "silent.wav"]
     assert "all but silent" in data.left_out[1]
-    assert sum(done) == len(names)
+    assert [done for _stage, done, _total in course] == sorted({done for _stage, done, _total in course})
+    assert course[-1] == ("features", len(names), len(names))
