@@ -36,7 +36,7 @@ SHOWN_PACKAGES = (
 GIGABYTE = 10**9
 LITTLE_DISK_BYTES = 5 * GIGABYTE
 # Resident, of a stack at work: the parts share 1.4 GB, each classifying process takes 0.6 GB more.
-STACK_BYTES, WORKER_BYTES = 1.4 * GIGABYTE, 0.6 * GIGABYTE
+STACK_BYTES, WORKER_BYTES = 1.4 * GIGABYTE, 0.45 * GIGABYTE
 
 
 @dataclass(frozen=True)

@@ -241,7 +241,7 @@ def test_a_network_that_has_no_onnx_form_leaves_no_version(
             ]
         )
 
-    monkeypatch.setattr("shared.emotion.publication.build_classifier", build)
+    monkeypatch.setattr("shared.emotion.judgement.build_classifier", build)
     monkeypatch.setattr("shared.emotion.training.build_classifier", build)
     recipe = Recipe("smooth", drop=["sad"], epochs=1)
     with pytest.raises(NotExported, match="Model version smooth is not made"):
