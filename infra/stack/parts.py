@@ -150,7 +150,7 @@ def application(folder: Path, workers: int, flower_port: int) -> list[Part]:
     flower = (
         f"--address={LOOPBACK}",
         f"--port={flower_port}",
-        "--max_tasks=5000",
+        "--max_tasks=1000",
         "--read_only=True",
         # It hides arguments and results otherwise: they name job and shard, and say what came of it.
         "--tasks_columns=name,args,state,result,received,runtime,worker",
