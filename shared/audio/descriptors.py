@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 import scipy.fft
@@ -16,7 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from shared.audio import pitch
-from shared.audio.spec import FunctionalsSpec
+from shared.audio.spec import VoiceSpec
 
 Floats = NDArray[np.float32]
 
@@ -32,11 +33,13 @@ SLOPES = (50, 500), (500, 1500), (1500, 5000)  # Hz
 class Descriptors:
     """Of the sounding part of a window, frame by frame.
 
-    energy: dB above the loud level, (frames,); mel: likewise, (frames, n_mels); shape: of the spectrum,
-    (frames, SHAPES); power: (frames, 1 + n_fft), of windows padded to twice their length;
+    loud: the loud level in dB; energy: dB above it, (frames,); mel: likewise, (frames, n_mels);
+    shape: of the spectrum, (frames, SHAPES); power: (frames, 1 + n_fft), of frames padded to twice
+    their length;
     semitones, strengths, correlations: candidates for the pitch, (frames, pitch.CANDIDATES).
     """
 
+    loud: float
     energy: Floats
     mel: Floats
     shape: Floats
@@ -49,21 +52,43 @@ class Descriptors:
 SHAPES = 13
 
 
-def describe(window: Floats, spec: FunctionalsSpec) -> Descriptors:
+@dataclass(frozen=True, slots=True)
+class Melody:
+    """The pitch of a window frame by frame.
+
+    semitones above 1 Hz, (frames,); correlation: of the frame with itself one period later, (frames,), near 1
+    where it is voiced; harmonics: their levels in dB above the loud level, (frames, HARMONICS).
+    """
+
+    semitones: Floats
+    correlation: Floats
+    harmonics: Floats
+
+    @classmethod
+    def along(cls, way: NDArray[np.int64], one: Descriptors, spec: VoiceSpec) -> Self:
+        """The candidates that `way` (frames,) takes."""
+        frames = np.arange(len(way))
+        semitones = one.semitones[frames, way]
+        levels = harmonics(one.power, semitones, spec) - np.float32(one.loud)
+        return cls(semitones, one.correlations[frames, way], levels)
+
+
+def describe(window: Floats, spec: VoiceSpec) -> Descriptors:
     """The descriptors of a window of samples (spec.n_samples,); zeros at its end are no part of it."""
-    power = _power(window, spec)
-    energy = _decibels(power[:, ::2].sum(axis=1))
-    loud = np.percentile(energy, LOUD_PERCENTILE)
+    frames = _windowed(window, spec)
+    # As Parseval says, so that only frames of the sounding part, 150 of 250, need a spectrum.
+    energy = _decibels(np.einsum("ft,ft->f", frames, frames) * np.float32(spec.n_fft / 2))
+    loud = float(np.percentile(energy, LOUD_PERCENTILE))
     sounding = np.flatnonzero(energy > loud - SOUNDING_DB)
     start = min(sounding[0], len(energy) - FEWEST_FRAMES)
     part = slice(start, max(sounding[-1] + 1, start + FEWEST_FRAMES))
-    power, energy = power[part], np.asarray(energy[part] - loud, np.float32)
+    power, energy = _power(frames[part]), np.asarray(energy[part] - loud, np.float32)
     narrow = power[:, ::2]
     mel = _decibels(narrow @ _mel_filters(spec)) - np.float32(loud)
-    return Descriptors(energy, mel, _shape(narrow, spec), power, *pitch.candidates(power, spec))
+    return Descriptors(loud, energy, mel, _shape(narrow, spec), power, *pitch.candidates(power, spec))
 
 
-def harmonics(power: Floats, semitones: Floats, spec: FunctionalsSpec) -> Floats:
+def harmonics(power: Floats, semitones: Floats, spec: VoiceSpec) -> Floats:
     """Levels in dB of the first ten harmonics of each frame's pitch, (frames, 10), each of three bins."""
     hz_per_bin = spec.sampling_rate / (2 * spec.n_fft)
     hz = 2 ** (semitones[:, np.newaxis] / 12) * np.arange(1, HARMONICS + 1)
@@ -72,16 +97,21 @@ def harmonics(power: Floats, semitones: Floats, spec: FunctionalsSpec) -> Floats
     return _decibels(np.maximum.reduce(around))
 
 
-def _power(window: Floats, spec: FunctionalsSpec) -> Floats:
+def _windowed(window: Floats, spec: VoiceSpec) -> Floats:
+    """(frames, n_fft)"""
     sounds = np.flatnonzero(window)
     length = max(FEWEST_FRAMES * spec.hop_length, int(sounds[-1]) + 1 if len(sounds) else 0)
     padded = np.pad(window[:length], spec.n_fft // 2)
-    frames = sliding_window_view(padded, spec.n_fft)[:: spec.hop_length] * _hann(spec)
-    spectrum = scipy.fft.rfft(frames, 2 * spec.n_fft, axis=1)
+    return sliding_window_view(padded, spec.n_fft)[:: spec.hop_length] * _hann(spec)
+
+
+def _power(frames: Floats) -> Floats:
+    """(frames, 1 + n_fft): twice as fine as the frames are long, as the autocorrelation needs it."""
+    spectrum = scipy.fft.rfft(frames, 2 * frames.shape[1], axis=1)
     return np.asarray(spectrum.real**2 + spectrum.imag**2)
 
 
-def _shape(power: Floats, spec: FunctionalsSpec) -> Floats:
+def _shape(power: Floats, spec: VoiceSpec) -> Floats:
     """Centroid, spread and roll-offs in octaves; flatness of all, low and high bins; alpha ratio; Hammarberg
     index; three slopes in dB/kHz; flux: (frames, SHAPES)."""
     hz = _hz(spec)
@@ -110,7 +140,7 @@ def _shape(power: Floats, spec: FunctionalsSpec) -> Floats:
     return np.asarray(np.stack(columns, axis=1), np.float32)
 
 
-def _slope(decibels: Floats, spec: FunctionalsSpec, low: int, high: int) -> Floats:
+def _slope(decibels: Floats, spec: VoiceSpec, low: int, high: int) -> Floats:
     bins = _bins(spec, low, high)
     khz = _hz(spec)[bins] / 1000
     khz = khz - khz.mean()
@@ -122,22 +152,22 @@ def _decibels(power: Floats) -> Floats:
 
 
 @lru_cache
-def _hz(spec: FunctionalsSpec) -> Floats:
+def _hz(spec: VoiceSpec) -> Floats:
     return np.asarray(np.fft.rfftfreq(spec.n_fft, 1 / spec.sampling_rate), np.float32)
 
 
 @lru_cache
-def _bins(spec: FunctionalsSpec, low: int, high: int) -> slice:
+def _bins(spec: VoiceSpec, low: int, high: int) -> slice:
     return slice(*np.searchsorted(_hz(spec), (low, high)).tolist())
 
 
 @lru_cache
-def _hann(spec: FunctionalsSpec) -> Floats:
+def _hann(spec: VoiceSpec) -> Floats:
     return np.asarray(scipy.signal.get_window("hann", spec.n_fft), np.float32)
 
 
 @lru_cache
-def _mel_filters(spec: FunctionalsSpec) -> Floats:
+def _mel_filters(spec: VoiceSpec) -> Floats:
     """(1 + n_fft/2, n_mels): librosa's, from the right."""
     from librosa.filters import mel  # brings numba, which only what computes features should pay for
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.audio.functionals import functionals
 from shared.audio.seed_features import seed_features
 from shared.audio.spec import FeatureSpec, SeedSpec
+from shared.audio.voice import voice_features
 
 Floats = NDArray[np.float32]
 
@@ -20,4 +20,4 @@ def fixed_length(samples: Floats, spec: FeatureSpec) -> Floats:
 
 def features(samples: Floats, spec: FeatureSpec) -> Floats:
     """Features of windows shaped (n, spec.n_samples), float32: (n, *spec.shape)."""
-    return seed_features(samples, spec) if isinstance(spec, SeedSpec) else functionals(samples, spec)
+    return seed_features(samples, spec) if isinstance(spec, SeedSpec) else voice_features(samples, spec)

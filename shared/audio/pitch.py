@@ -13,7 +13,7 @@ import scipy.fft
 import scipy.signal
 from numpy.typing import NDArray
 
-from shared.audio.spec import FunctionalsSpec
+from shared.audio.spec import VoiceSpec
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -23,7 +23,7 @@ OCTAVE_COST = 0.03  # a longer lag has to be that much stronger an octave, or ha
 SEMITONE_COST, MOST_SEMITONES = 0.03, 24.0  # of a step between frames; beyond two octaves all are alike
 
 
-def candidates(power: Floats, spec: FunctionalsSpec) -> tuple[Floats, Floats, Floats]:
+def candidates(power: Floats, spec: VoiceSpec) -> tuple[Floats, Floats, Floats]:
     """Pitches of frames by their power spectra (frames, 1 + n), of windows padded to 2 n samples.
 
     Gives, each (frames, CANDIDATES): semitones above 1 Hz, strength less the cost of the octave, and
@@ -50,7 +50,7 @@ def candidates(power: Floats, spec: FunctionalsSpec) -> tuple[Floats, Floats, Fl
 
 
 @lru_cache
-def _lags(spec: FunctionalsSpec) -> tuple[tuple[int, int], Floats]:
+def _lags(spec: VoiceSpec) -> tuple[tuple[int, int], Floats]:
     """The shortest and the longest lag, in samples, and what each lag from 1 to the longest costs."""
     shortest, longest = (int(spec.sampling_rate / hz) for hz in (spec.f0_max, spec.f0_min))
     octaves = np.log2(np.arange(1, longest + 1) / shortest)
@@ -58,7 +58,7 @@ def _lags(spec: FunctionalsSpec) -> tuple[tuple[int, int], Floats]:
 
 
 @lru_cache
-def _window_correlation(spec: FunctionalsSpec) -> Floats:
+def _window_correlation(spec: VoiceSpec) -> Floats:
     window = scipy.signal.get_window("hann", spec.n_fft)
     raw = scipy.fft.irfft(np.abs(scipy.fft.rfft(window, 2 * spec.n_fft)) ** 2)
     return np.asarray(raw[: spec.n_fft] / raw[0], np.float32)

@@ -42,15 +42,16 @@ class SeedSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionalsSpec:
-    """Statistics of how a window sounds over time, `width` numbers whatever its length.
+class VoiceSpec:
+    """How a window sounds, in one row: statistics of it as a whole, then its descriptors frame by frame.
 
     sampling_rate, fmin, fmax, f0_min and f0_max in Hz; seconds: of a window, at most; n_fft and hop_length in
-    samples; covers: which windows of a recording make its outcome.
+    samples; statistics: how many; frames: of the sounding part, at most, those in its middle; descriptors: of
+    a frame, the last of them 1 where there is a frame; covers: which windows of a recording make its outcome.
     """
 
-    kind: Literal["functionals"] = "functionals"
-    name: str = "functionals-v7"
+    kind: Literal["voice"] = "voice"
+    name: str = "voice-v7"
     sampling_rate: int = 16000
     seconds: float = 6.4  # the longest of 2,036 recordings of one sentence each has 6.35
     n_fft: int = 1024
@@ -60,7 +61,9 @@ class FunctionalsSpec:
     fmax: float = 8000.0
     f0_min: float = 65.0
     f0_max: float = 800.0
-    width: int = 851
+    statistics: int = 851
+    frames: int = 288  # 4.6 s of sound: 5 of the 2,036 have more
+    descriptors: int = 75
     covers: Literal["start", "all"] = "all"
 
     @property
@@ -69,10 +72,10 @@ class FunctionalsSpec:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (self.width,)
+        return (self.statistics + self.frames * self.descriptors,)
 
 
-FeatureSpec = SeedSpec | FunctionalsSpec
+FeatureSpec = SeedSpec | VoiceSpec
 
 SEED_V6 = SeedSpec()
-FUNCTIONALS_V7 = FunctionalsSpec()
+VOICE_V7 = VoiceSpec()

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from shared.audio.spec import FUNCTIONALS_V7, SEED_V6, FeatureSpec
+from shared.audio.spec import SEED_V6, VOICE_V7, FeatureSpec
 from shared.emotion.backend import load_keras
 from shared.emotion.calibration import Logits
 from shared.emotion.committee import learn_committee
@@ -61,7 +61,7 @@ def learn_seed(lesson: Lesson, recipe: Recipe, report: Report) -> Learnt:
 
 METHODS = {
     "seed": Method(SEED_V6, learn_seed),
-    "v7": Method(FUNCTIONALS_V7, learn_committee, speeds=(0.9, 0.95, 1.05, 1.1), cross=True),
+    "v7": Method(VOICE_V7, learn_committee, speeds=(0.9, 0.95, 1.05, 1.1), cross=True),
 }
 
 

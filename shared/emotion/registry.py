@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Discriminator, Tag, ValidationError
 
-from shared.audio.spec import FunctionalsSpec, SeedSpec
+from shared.audio.spec import SeedSpec, VoiceSpec
 from shared.errors.models import DamagedModel, ModelExists, WrongVersionName
 from shared.errors.requests import UnknownModel
 from shared.settings import Runtime
@@ -36,7 +36,7 @@ def _kind(value: Any) -> str:
 
 
 AnyFeatureSpec = Annotated[
-    Annotated[SeedSpec, Tag("seed")] | Annotated[FunctionalsSpec, Tag("functionals")], Discriminator(_kind)
+    Annotated[SeedSpec, Tag("seed")] | Annotated[VoiceSpec, Tag("voice")], Discriminator(_kind)
 ]
 
 

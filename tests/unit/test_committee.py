@@ -1,28 +1,31 @@
-"""The committee: what its members are shown, and that the joined network says what they said."""
+"""The committee of v7: what its members are shown, and that the joined network says what they said."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from shared.audio.spec import FUNCTIONALS_V7
-from shared.emotion import committee
+from shared.audio.spec import VOICE_V7
+from shared.emotion import committee, material, tcn, towers
 from shared.emotion.backend import load_keras
 from shared.emotion.calibration import Logits
-from shared.emotion.committee import Draws, standardised
 from shared.emotion.folds import Clips, learning_fold
 from shared.emotion.learning import Lesson
-from shared.emotion.networks import build_towers, joined
+from shared.emotion.material import Material, Order
 
-WIDTH = FUNCTIONALS_V7.width
+SPEC = replace(VOICE_V7, statistics=6, frames=40, descriptors=60)
 CLIPS = 24
+FOREIGN = 3
 
 
 @pytest.fixture
-def lesson() -> Lesson:
-    """Speech and song of three speakers; a clip's features are its number, a copy's a thousand more."""
-    numbers = np.arange(CLIPS, dtype=np.float32)
-    features = np.tile(numbers[:, np.newaxis], (1, WIDTH))
+def lesson(monkeypatch: pytest.MonkeyPatch) -> Lesson:
+    """Speech and song of three speakers. What a clip is told by is its number, of a copy a thousand more; it
+    has as many frames as its number says."""
+    monkeypatch.setattr(material, "negatives", lambda spec: np.full((FOREIGN, *spec.shape), -5, np.float32))
+    features = np.stack([_row(number) for number in range(CLIPS)])
     clips = Clips(
         np.array(["angry", "calm"] * (CLIPS // 2)),
         np.array([f"{number % 3}" for number in range(CLIPS)]),
@@ -30,57 +33,105 @@ def lesson() -> Lesson:
     )
     is_song = np.arange(CLIPS) % 4 < 2
     fold = learning_fold(clips, [], 42)
-    return Lesson(
-        FUNCTIONALS_V7, features, features[np.newaxis] + 1000, clips, is_song, fold, ["angry", "calm"]
-    )
+    return Lesson(SPEC, features, features[np.newaxis] + 1000, clips, is_song, fold, ["angry", "calm"])
 
 
-def test_the_joined_network_says_the_mean_of_its_members() -> None:
+def _row(number: int) -> np.ndarray:
+    frames = np.zeros((SPEC.frames, SPEC.descriptors), np.float32)
+    frames[: number + 1] = number
+    frames[: number + 1, -1] = 1
+    return np.concatenate([np.full(SPEC.statistics, number, np.float32), frames.ravel()])
+
+
+def _as_it_is(values: np.ndarray) -> np.ndarray:
+    return values
+
+
+def test_the_joined_network_says_what_its_members_say_each_by_its_share(lesson: Lesson) -> None:
     keras = load_keras()
     keras.utils.set_random_seed(3)
     rng = np.random.default_rng(3)
-    towers = build_towers(WIDTH, 4, 3)
-    towers.compile(keras.optimizers.Adam(1e-2), "mse", jit_compile=False)
-    inputs = rng.normal(5, 3, (64, WIDTH)).astype(np.float32)
-    mean, std = inputs.mean(axis=0), inputs.std(axis=0)
-    shown = np.repeat(standardised(inputs, mean, std)[:, np.newaxis], 3, axis=1)
-    for _ in range(3):  # so that the batch normalisation has seen something
-        towers.train_on_batch(shown, rng.normal(0, 1, (64, 3, 4)).astype(np.float32))
-    expected = np.asarray(towers(shown, training=False)).mean(axis=1)
-    network = joined(towers, mean, std)
-    assert Logits(network)(inputs) == pytest.approx(expected, abs=1e-4)
-    assert np.asarray(network(inputs)).sum(axis=1) == pytest.approx(np.ones(64), abs=1e-5)
+    of_all = Material(lesson, lesson.fold.train)
+    rows = rng.normal(5, 3, (64, *SPEC.shape)).astype(np.float32)
+    frames = rows[:, SPEC.statistics :].reshape(-1, SPEC.frames, SPEC.descriptors)
+    frames[..., -1] = np.arange(SPEC.frames) < rng.integers(1, SPEC.frames, (64, 1))
+    statistics = of_all.of_statistics(rows[:, : SPEC.statistics])
+    shown = of_all.of_frames(frames) * frames[..., -1:]
+    side_by_side = towers.build_towers(SPEC.statistics, 3, 2)
+    members = [tcn.build_tcn(SPEC.frames, SPEC.descriptors, 3) for _ in range(2)]
+    twice = np.repeat(statistics[:, np.newaxis], 2, axis=1)
+    for network, inputs in ((side_by_side, twice), *((member, shown) for member in members)):
+        network.compile(keras.optimizers.Adam(1e-2), "mse", jit_compile=False)
+        targets = rng.normal(0, 1, network.compute_output_shape(inputs.shape)).astype(np.float32)
+        for _ in range(2):  # so that the batch normalisation has seen something
+            network.train_on_batch(inputs, targets)
+    expected = np.asarray(side_by_side(twice, training=False)).mean(axis=1) / 3
+    expected += sum(np.asarray(member(shown, training=False)) for member in members) / 3
+    network = committee.joined(side_by_side, members, of_all)
+    assert Logits(network)(rows) == pytest.approx(expected, abs=1e-3)
+    assert np.asarray(network(rows)).sum(axis=1) == pytest.approx(np.ones(64), abs=1e-5)
 
 
-def test_songs_keep_their_speed_and_speech_is_heard_at_all_of_them(
-    lesson: Lesson, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(committee, "standardised", lambda values, _mean, _std: values)
-    monkeypatch.setattr(committee, "negatives", lambda _spec: np.full((2, WIDTH), -5, np.float32))
-    monkeypatch.setattr(committee, "MIXUP", 1e-9)  # shares of 0 or 1
-    train = lesson.fold.train
-    draws = Draws(lesson, train, np.random.default_rng(0))
-    shown: dict[int, set[bool]] = {int(number): set() for number in train}
+def test_songs_keep_their_speed_and_speech_is_heard_at_all_of_them(lesson: Lesson) -> None:
+    of_all = Material(lesson, lesson.fold.train)
+    of_all.of_statistics = _as_it_is  # type: ignore[assignment]
+    heard: dict[int, set[bool]] = {number: set() for number in range(CLIPS)}
+    rng = np.random.default_rng(0)
     for _ in range(10):
-        for inputs, targets in draws.epoch():
-            for value, target in zip(inputs[..., 0].ravel(), targets.reshape(-1, 3), strict=True):
-                if value == -5:
-                    assert target.argmax() == 2
-                elif value % 1 == 0:
-                    number, is_copy = int(value % 1000), bool(value >= 1000)
-                    shown[number].add(is_copy)
-                    assert target.argmax() == number % 2
+        shown = of_all.order(rng, 2)
+        assert sorted(shown.places[:, 0]) == sorted(shown.places[:, 1]) == list(range(CLIPS + FOREIGN))
+        rows = of_all.statistics(shown)
+        assert rows.shape == (CLIPS + FOREIGN, 2, SPEC.statistics)
+        for value, place in zip(rows[..., 0].ravel(), shown.places.ravel(), strict=True):
+            target = of_all.targets[place].argmax()
+            if place >= CLIPS:
+                assert (value, target) == (-5, 2)
+            else:
+                assert (value % 1000, target) == (place, place % 2)
+                heard[int(place)].add(bool(value >= 1000))
     assert all(
-        speeds == ({False} if lesson.is_song[number] else {False, True}) for number, speeds in shown.items()
+        speeds == ({False} if lesson.is_song[number] else {False, True}) for number, speeds in heard.items()
     )
 
 
-def test_statistics_are_those_of_who_learns(lesson: Lesson) -> None:
+def test_scales_are_those_of_who_learns_and_of_frames_that_are_there(lesson: Lesson) -> None:
     part = lesson.fold.crossed[0]
-    draws = Draws(lesson, part.train, np.random.default_rng(0))
-    assert draws.mean[0] == pytest.approx(lesson.features[part.train, 0].mean())
-    assert draws.std[0] == pytest.approx(lesson.features[part.train, 0].std(), abs=1e-4)
-    assert draws.n_clips == len(part.train) + len(committee.negatives(FUNCTIONALS_V7))
+    some = Material(lesson, part.train)
+    numbers = part.train.astype(float)
+    assert some.of_statistics.mean[0] == pytest.approx(numbers.mean())
+    assert some.of_statistics.std[0] == pytest.approx(numbers.std(), abs=1e-4)
+    there = np.repeat(numbers, part.train + 1)
+    assert some.of_frames.mean[3] == pytest.approx(there.mean(), rel=1e-5)
+    assert some.of_frames.std[3] == pytest.approx(there.std(), rel=1e-3)
+    assert (some.of_frames.mean[-1], some.of_frames.std[-1]) == (0, 1)
+    assert some.n_clips == len(part.train) + FOREIGN
+
+
+def test_behind_a_recordings_end_there_is_nothing(lesson: Lesson) -> None:
+    of_all = Material(lesson, lesson.fold.train)
+    frames = of_all.frames(Order(np.array([4, 9]), np.array([0, 0])))
+    assert frames.shape == (2, SPEC.frames, SPEC.descriptors)
+    assert not frames[0, 5:].any()
+    assert not frames[1, 10:].any()
+    assert frames[0, :5, -1].all()
+
+
+def test_stretches_are_short_and_lie_anywhere() -> None:
+    hides = tcn._stretches(2000, 30, 6, np.random.default_rng(0))
+    edges = np.diff(np.pad(hides, ((0, 0), (1, 1))).astype(int), axis=1)
+    assert set((edges == 1).sum(axis=1)) == {0, 1}
+    assert set(hides.sum(axis=1)) == {0, 1, 2, 3, 4, 5}
+    assert hides.any(axis=0).all()
+
+
+def test_mixed_clips_keep_every_frame_of_both(lesson: Lesson) -> None:
+    of_all = Material(lesson, lesson.fold.train)
+    shown = Order(np.arange(CLIPS), np.zeros(CLIPS, int))
+    frames, targets = tcn._batch(of_all, shown, np.random.default_rng(0))
+    lengths = frames[..., -1].sum(axis=1)
+    assert (lengths >= np.arange(1, CLIPS + 1)).all()
+    assert (lengths > np.arange(1, CLIPS + 1)).any()
+    assert targets.sum(axis=1) == pytest.approx(np.ones(CLIPS), abs=1e-5)
 
 
 def test_everybody_who_learns_chooses_once(lesson: Lesson) -> None:

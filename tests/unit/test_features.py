@@ -11,7 +11,7 @@ import pytest
 from shared.audio.decode import DecodeLimits, decode
 from shared.audio.features import features, fixed_length
 from shared.audio.seed_features import estimate_tuning, get_audio_features, normalize_features, resize_array
-from shared.audio.spec import FUNCTIONALS_V7, SEED_V6, FeatureSpec
+from shared.audio.spec import SEED_V6, VOICE_V7, FeatureSpec
 from shared.audio.synthesis import COLOURS, speech_like
 from shared.settings import Settings
 from tests.recordings import RAVDESS
@@ -62,14 +62,14 @@ def test_features_of_200_real_clips_equal_librosas() -> None:
     assert worst < TOLERANCE
 
 
-def test_the_functionals_do_not_know_how_loud_a_recording_is() -> None:
-    clip = fixed_length(speech_like("angry"), FUNCTIONALS_V7)
-    loud, quiet = features(np.stack([clip, clip / 100]), FUNCTIONALS_V7)
-    assert loud.shape == FUNCTIONALS_V7.shape
+def test_the_voice_does_not_know_how_loud_a_recording_is() -> None:
+    clip = fixed_length(speech_like("angry"), VOICE_V7)
+    loud, quiet = features(np.stack([clip, clip / 100]), VOICE_V7)
+    assert loud.shape == VOICE_V7.shape
     assert np.abs(loud - quiet).max() < 0.05 * np.abs(loud).max()
 
 
-@pytest.mark.parametrize("spec", [SEED_V6, FUNCTIONALS_V7], ids=["seed", "functionals"])
+@pytest.mark.parametrize("spec", [SEED_V6, VOICE_V7], ids=["seed", "voice"])
 def test_a_clips_features_do_not_depend_on_its_neighbours(spec: FeatureSpec) -> None:
     clips = np.stack([fixed_length(clip, spec) for clip in synthesised().values()])
     together = features(clips, spec)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from shared.audio.cutting import Window, cut, windows_of
 from shared.audio.decode import DecodeLimits, Stream, decode
-from shared.audio.spec import FUNCTIONALS_V7, SEED_V6, FeatureSpec
+from shared.audio.spec import SEED_V6, VOICE_V7, FeatureSpec
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
 from shared.audio.windows import Windows, sliding, spread
 from shared.errors.base import VoxmoodError
@@ -85,7 +85,7 @@ def test_windows_that_a_version_cannot_hear_are_refused_in_a_sentence(
 def test_what_is_not_said_of_windows_is_the_version_s_length_and_half_of_it() -> None:
     for wanted, spec, lengths in (
         (Windows("sliding"), SEED_V6, (3.0, 1.5)),
-        (Windows("sliding"), FUNCTIONALS_V7, (6.4, 3.2)),
+        (Windows("sliding"), VOICE_V7, (6.4, 3.2)),
         (Windows("sliding", 2.0), SEED_V6, (2.0, 1.0)),
         (Windows("sliding", None, 0.5), SEED_V6, (3.0, 0.5)),
         (Windows("sliding", 0.1), SEED_V6, (0.1, 0.1)),

@@ -1,4 +1,4 @@
-"""Statistics of a recording's descriptors over time: one row of numbers, whatever its length."""
+"""Statistics of a recording's descriptors over time: as many numbers, whatever its length."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from shared.audio import pitch
-from shared.audio.descriptors import FEWEST_FRAMES, Descriptors, describe, harmonics
-from shared.audio.spec import FunctionalsSpec
-from shared.audio.threads import one_blas_thread
+from shared.audio.descriptors import FEWEST_FRAMES, Descriptors, Melody
+from shared.audio.spec import VoiceSpec
 
 Floats = NDArray[np.float32]
 Booleans = NDArray[np.bool_]
@@ -30,32 +28,9 @@ BAND_MELS = 6
 RIDGE = 1e-2  # on the diagonal of a covariance, so that its logarithm exists
 
 
-def functionals(windows: Floats, spec: FunctionalsSpec) -> Floats:
-    """The statistics of windows (n, spec.n_samples), float32: (n, spec.width)."""
-    with one_blas_thread():
-        described = [describe(window, spec) for window in windows]
-        ways = _ways(described)
-        rows = [_row(one, way, spec) for one, way in zip(described, ways, strict=True)]
-    return np.nan_to_num(np.array(rows, np.float32)).reshape(len(windows), spec.width)
-
-
-def _ways(described: Sequence[Descriptors]) -> list[NDArray[np.int64]]:
-    """The pitch candidate of each frame; of all windows at once: a step costs as much for one as for 32."""
-    if not described:
-        return []
-    lengths = np.array([len(one.energy) for one in described])
-    size = len(described), int(lengths.max()), pitch.CANDIDATES
-    semitones, strengths = np.zeros(size, np.float32), np.zeros(size, np.float32)
-    for place, one in enumerate(described):
-        semitones[place, : lengths[place]] = one.semitones
-        strengths[place, : lengths[place]] = one.strengths
-    ways = pitch.smoothest(semitones, strengths, lengths)
-    return [way[:length] for way, length in zip(ways, lengths, strict=True)]
-
-
-def _row(one: Descriptors, way: NDArray[np.int64], spec: FunctionalsSpec) -> Floats:
-    frames = np.arange(len(way))
-    semitones, correlation = one.semitones[frames, way], one.correlations[frames, way]
+def statistics(one: Descriptors, melody: Melody, spec: VoiceSpec) -> Floats:
+    """(spec.statistics,) of a window's descriptors and of its pitch."""
+    semitones, correlation = melody.semitones, melody.correlation
     active = one.energy > -ACTIVE_DB
     if active.sum() < FEWEST_FRAMES:
         active = np.ones_like(active)
@@ -63,23 +38,24 @@ def _row(one: Descriptors, way: NDArray[np.int64], spec: FunctionalsSpec) -> Flo
     if voiced.sum() < FEWEST_FRAMES:
         voiced = active
     cepstra = one.mel @ _dct(spec)
-    melody = np.where(voiced, semitones - semitones[voiced].mean(), 0)
+    course = np.where(voiced, semitones - semitones[voiced].mean(), 0)
     levels = np.column_stack([one.mel, one.shape, one.energy])
     moves = np.abs(np.column_stack([levels, cepstra])[2:] - np.column_stack([levels, cepstra])[:-2]) / 2
     moves = moves[active[1:-1]]
+    harmonics = melody.harmonics[voiced]
     return np.concatenate(
         [
             _statistics(levels[active]),
             moves.mean(axis=0),
             np.sqrt(np.square(moves).mean(axis=0)),
-            _harmonic(one, semitones, voiced, spec),
+            _statistics(harmonics[:, 1:] - harmonics[:, :1], (0.2, 0.5, 0.8)),
             _statistics(semitones[voiced, np.newaxis]),
             _statistics(correlation[active, np.newaxis]),
             _steps(semitones, voiced),
             _contour(semitones, voiced, one.energy),
             _rhythm(one.energy, active, voiced),
-            _modulation(np.column_stack([_bands(one.mel), 10 * one.shape[:, 0], melody]), spec),
-            _log_covariance(one, cepstra, melody, active),
+            _modulation(np.column_stack([_bands(one.mel), 10 * one.shape[:, 0], course]), spec),
+            _log_covariance(one, cepstra, course, active),
         ]
     )
 
@@ -93,12 +69,6 @@ def _statistics(values: Floats, quantiles: Sequence[float] = QUANTILES) -> Float
     share = (places - below)[:, np.newaxis]
     points = ordered[below] * (1 - share) + ordered[above] * share
     return np.concatenate([values.mean(axis=0), values.std(axis=0), points.ravel()])
-
-
-def _harmonic(one: Descriptors, semitones: Floats, voiced: Booleans, spec: FunctionalsSpec) -> Floats:
-    """Levels of the second to tenth harmonic above the first, in voiced frames."""
-    levels = harmonics(one.power[voiced], semitones[voiced], spec)
-    return _statistics(levels[:, 1:] - levels[:, :1], (0.2, 0.5, 0.8))
 
 
 def _steps(semitones: Floats, voiced: Booleans) -> Floats:
@@ -143,7 +113,7 @@ def _bands(mel: Floats) -> Floats:
     return np.asarray(np.maximum(together, -60))
 
 
-def _modulation(curves: Floats, spec: FunctionalsSpec) -> Floats:
+def _modulation(curves: Floats, spec: VoiceSpec) -> Floats:
     """How strongly each curve (frames, curves) goes up and down, in eight bands of 0.3 to 31 Hz."""
     curves = (curves - curves.mean(axis=0)) * np.hanning(len(curves) + 2)[1:-1, np.newaxis]
     levels = np.abs(scipy.fft.rfft(curves, MODULATION_FFT, axis=0)) / len(curves)
@@ -153,11 +123,11 @@ def _modulation(curves: Floats, spec: FunctionalsSpec) -> Floats:
     return np.asarray(np.log(np.concatenate(means) + 1e-3))
 
 
-def _log_covariance(one: Descriptors, cepstra: Floats, melody: Floats, active: Booleans) -> Floats:
+def _log_covariance(one: Descriptors, cepstra: Floats, course: Floats, active: Booleans) -> Floats:
     """How twelve of the descriptors move together: the logarithm of their covariance matrix, its upper half
     (Arsigny et al. 2006, doi 10.1002/mrm.20965)."""
     values = np.column_stack(
-        [cepstra[:, :8] / 5, 5 * one.shape[:, 0], one.energy / 5, one.shape[:, 8] / 5, melody]
+        [cepstra[:, :8] / 5, 5 * one.shape[:, 0], one.energy / 5, one.shape[:, 8] / 5, course]
     )[active]
     covariance = np.cov(values.T) if len(values) > 1 else np.zeros((12, 12))
     scales, directions = np.linalg.eigh(covariance + RIDGE * np.eye(12))
@@ -166,7 +136,7 @@ def _log_covariance(one: Descriptors, cepstra: Floats, melody: Floats, active: B
 
 
 @lru_cache
-def _dct(spec: FunctionalsSpec) -> Floats:
+def _dct(spec: VoiceSpec) -> Floats:
     """(n_mels, CEPSTRA): the orthonormal DCT-II from the second row on, from the right."""
     matrix = scipy.fft.dct(np.eye(spec.n_mels), axis=0, norm="ortho")
     return np.asarray(matrix[1 : CEPSTRA + 1].T, np.float32)

@@ -6,13 +6,14 @@ import librosa
 import numpy as np
 import pytest
 
-from shared.audio import functionals, pitch
+from shared.audio import pitch, statistics
 from shared.audio.descriptors import Descriptors, describe, harmonics
 from shared.audio.features import fixed_length
-from shared.audio.spec import FUNCTIONALS_V7
+from shared.audio.spec import VOICE_V7
 from shared.audio.synthesis import COLOURS, speech_like
+from shared.audio.voice import melodies, voice_features
 
-SPEC = FUNCTIONALS_V7
+SPEC = VOICE_V7
 RATE = SPEC.sampling_rate
 
 
@@ -25,8 +26,8 @@ def voice(hz: float | np.ndarray, seconds: float = 1.5) -> np.ndarray:
 def melody(samples: np.ndarray) -> tuple[np.ndarray, Descriptors]:
     """Semitones above 1 Hz in each sounding frame."""
     one = describe(fixed_length(samples, SPEC), SPEC)
-    (way,) = functionals._ways([one])
-    return one.semitones[np.arange(len(way)), way], one
+    (found,) = melodies([one], SPEC)
+    return found.semitones, one
 
 
 @pytest.mark.parametrize("hz", [80, 110, 196, 330, 523, 700])
@@ -47,7 +48,7 @@ def test_a_glide_is_followed_without_a_leap() -> None:
 def test_noise_has_no_pitch() -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32)
     semitones, one = melody(noise)
-    assert np.median(one.correlations.max(axis=1)) < functionals.VOICED
+    assert np.median(one.correlations.max(axis=1)) < statistics.VOICED
     assert len(semitones) == len(one.energy)
 
 
@@ -55,10 +56,10 @@ def test_the_ways_of_recordings_side_by_side_are_their_own() -> None:
     described = [
         describe(fixed_length(voice(hz, s), SPEC), SPEC) for hz, s in ((90, 0.4), (200, 3), (350, 1))
     ]
-    together = functionals._ways(described)
-    for one, way in zip(described, together, strict=True):
-        assert np.array_equal(functionals._ways([one])[0], way)
-        assert len(way) == len(one.energy)
+    for one, found in zip(described, melodies(described, SPEC), strict=True):
+        (alone,) = melodies([one], SPEC)
+        assert np.array_equal(alone.semitones, found.semitones)
+        assert len(found.semitones) == len(one.energy)
 
 
 def test_harmonics_are_as_loud_as_they_were_made() -> None:
@@ -77,7 +78,8 @@ def test_mel_bands_are_librosas(emotion: str) -> None:
         y=cut, sr=RATE, n_fft=SPEC.n_fft, hop_length=SPEC.hop_length, n_mels=SPEC.n_mels,
         fmin=SPEC.fmin, fmax=SPEC.fmax, pad_mode="constant",
     )  # fmt: skip
-    energy = (np.abs(librosa.stft(cut, n_fft=SPEC.n_fft, hop_length=SPEC.hop_length)) ** 2).sum(axis=0)
+    spectrum = np.abs(librosa.stft(cut, n_fft=SPEC.n_fft, hop_length=SPEC.hop_length)) ** 2
+    energy = spectrum[1:-1].sum(axis=0) + (spectrum[0] + spectrum[-1]) / 2  # half of both sides
     decibels = 10 * np.log10(energy + 1e-12)
     sounding = np.flatnonzero(decibels > np.percentile(decibels, 95) - 35)
     part = slice(sounding[0], sounding[-1] + 1)
@@ -88,10 +90,10 @@ def test_mel_bands_are_librosas(emotion: str) -> None:
 
 def test_statistics_are_numpys() -> None:
     values = np.random.default_rng(0).normal(0, 1, (37, 5)).astype(np.float32)
-    mean, std, *quantiles = functionals._statistics(values).reshape(-1, 5)
+    mean, std, *quantiles = statistics._statistics(values).reshape(-1, 5)
     assert mean == pytest.approx(values.mean(axis=0))
     assert std == pytest.approx(values.std(axis=0))
-    assert np.array(quantiles) == pytest.approx(np.quantile(values, functionals.QUANTILES, axis=0))
+    assert np.array(quantiles) == pytest.approx(np.quantile(values, statistics.QUANTILES, axis=0))
 
 
 @pytest.mark.parametrize(
@@ -107,8 +109,8 @@ def test_statistics_are_numpys() -> None:
     ids=["silence", "click", "constant", "one sample", "a tenth of a second", "whistle"],
 )
 def test_what_is_no_speech_has_finite_statistics_too(samples: np.ndarray) -> None:
-    row = functionals.functionals(fixed_length(samples.astype(np.float32), SPEC)[np.newaxis], SPEC)
-    assert row.shape == (1, SPEC.width)
+    row = voice_features(fixed_length(samples.astype(np.float32), SPEC)[np.newaxis], SPEC)
+    assert row.shape == (1, *SPEC.shape)
     assert np.isfinite(row).all()
 
 
@@ -121,3 +123,20 @@ def test_candidates_are_peaks_within_the_range_of_voices() -> None:
     assert hz.max() <= SPEC.f0_max * 1.1
     assert correlations.min() >= 0
     assert correlations.max() <= 1
+
+
+def test_frames_stand_behind_the_statistics_and_the_flag_says_where_they_end() -> None:
+    short, long = (fixed_length(voice(150, seconds), SPEC) for seconds in (1.0, 6.4))
+    rows = voice_features(np.stack([short, long]), SPEC)
+    frames = rows[:, SPEC.statistics :].reshape(2, SPEC.frames, SPEC.descriptors)
+    (one, melody) = describe(short, SPEC), melodies([describe(short, SPEC)], SPEC)[0]
+    n = len(one.energy)
+    assert frames[0, :, -1].tolist() == [1] * n + [0] * (SPEC.frames - n)
+    assert not frames[0, n:].any()
+    assert np.array_equal(frames[0, :n, 1 : 1 + SPEC.n_mels], np.maximum(one.mel, -70))
+    assert np.array_equal(frames[0, :n, -3], melody.semitones)
+    middle = describe(long, SPEC).energy
+    assert len(middle) > SPEC.frames
+    start = (len(middle) - SPEC.frames) // 2
+    assert np.array_equal(frames[1, :, 0], middle[start : start + SPEC.frames])
+    assert frames[1, :, -1].all()

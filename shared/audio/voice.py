@@ -1,0 +1,55 @@
+"""The features of v7: what is known of a window as a whole, and how it goes from frame to frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.audio import pitch
+from shared.audio.descriptors import Descriptors, Melody, describe
+from shared.audio.spec import VoiceSpec
+from shared.audio.statistics import statistics
+from shared.audio.threads import one_blas_thread
+
+Floats = NDArray[np.float32]
+
+QUIETEST_DB = -70.0  # below the loud level: a frame or a band that is quieter says no more
+
+
+def voice_features(windows: Floats, spec: VoiceSpec) -> Floats:
+    """Windows (n, spec.n_samples), float32, to rows (n, *spec.shape): statistics, then frames."""
+    rows = np.zeros((len(windows), *spec.shape), np.float32)
+    with one_blas_thread():
+        described = [describe(window, spec) for window in windows]
+        for row, one, melody in zip(rows, described, melodies(described, spec), strict=True):
+            row[: spec.statistics] = statistics(one, melody, spec)
+            shown = _frames(one, melody)
+            start = max(0, len(shown) - spec.frames) // 2
+            shown = shown[start : start + spec.frames]
+            row[spec.statistics :].reshape(spec.frames, -1)[: len(shown)] = shown
+    return np.nan_to_num(rows, copy=False)
+
+
+def melodies(described: Sequence[Descriptors], spec: VoiceSpec) -> list[Melody]:
+    """The pitch of each window; of all at once, since a step of the way costs as much for one as for 32."""
+    if not described:
+        return []
+    lengths = np.array([len(one.energy) for one in described])
+    size = len(described), int(lengths.max()), pitch.CANDIDATES
+    semitones, strengths = np.zeros(size, np.float32), np.zeros(size, np.float32)
+    for place, one in enumerate(described):
+        semitones[place, : lengths[place]] = one.semitones
+        strengths[place, : lengths[place]] = one.strengths
+    ways = pitch.smoothest(semitones, strengths, lengths)
+    return [Melody.along(way[: len(one.energy)], one, spec) for way, one in zip(ways, described, strict=True)]
+
+
+def _frames(one: Descriptors, melody: Melody) -> Floats:
+    """(frames, spec.descriptors)"""
+    levels = np.column_stack([one.energy, one.mel, melody.harmonics])
+    there = np.ones(len(one.energy), np.float32)
+    return np.column_stack(
+        [np.maximum(levels, QUIETEST_DB), one.shape, melody.semitones, melody.correlation, there]
+    )
