@@ -30,6 +30,16 @@ def load_keras(threads: int | None = None) -> Any:
     return keras
 
 
+def renew(network: Any, drawn: Any) -> None:
+    """Give a compiled network the weights and the random states of a fresh one of the same shape, and an
+    optimizer that remembers nothing: as if it were new, but traced already."""
+    for layer, fresh in zip(network.layers, drawn.layers, strict=True):
+        for variable, value in zip(layer.variables, fresh.variables, strict=True):
+            variable.assign(value)
+    for variable in network.optimizer.variables:
+        variable.assign(variable * 0)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """No stderr: TensorFlow 2.21 writes four lines about oneDNN there, past every log level."""

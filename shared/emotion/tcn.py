@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from shared.audio.features import Floats
-from shared.emotion.backend import load_keras
+from shared.emotion.backend import load_keras, renew
 from shared.emotion.material import Material, Order, mixed, shares
 
 CHANNELS, BLOCKS = 96, 4
@@ -77,13 +77,10 @@ def _stretches(n: int, length: int, longest: int, rng: np.random.Generator) -> n
 
 
 def _renewed(frames: int, descriptors: int, n_outputs: int, seed: int) -> Any:
-    """A compiled network with weights drawn by the seed, and an optimizer that remembers nothing."""
+    """A compiled network as new, its weights drawn by the seed."""
     network = _compiled(frames, descriptors, n_outputs)
     load_keras().utils.set_random_seed(seed)
-    drawn = build_tcn(frames, descriptors, n_outputs)
-    network.set_weights(drawn.get_weights())
-    for variable in network.optimizer.variables:
-        variable.assign(variable * 0)
+    renew(network, build_tcn(frames, descriptors, n_outputs))
     return network
 
 

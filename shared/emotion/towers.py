@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from shared.audio.features import Floats
-from shared.emotion.backend import load_keras
+from shared.emotion.backend import load_keras, renew
 from shared.emotion.material import Material, mixed, shares
 
 MEMBERS, HIDDEN = 3, 256
@@ -39,13 +39,10 @@ def fit_towers(
 
 
 def _renewed(width: int, n_outputs: int, seed: int) -> Any:
-    """Compiled towers with weights drawn by the seed, and an optimizer that remembers nothing."""
+    """Compiled towers as new, their weights drawn by the seed."""
     towers = _compiled(width, n_outputs)
     load_keras().utils.set_random_seed(seed)
-    drawn = build_towers(width, n_outputs, MEMBERS)
-    towers.set_weights(drawn.get_weights())
-    for variable in towers.optimizer.variables:
-        variable.assign(variable * 0)
+    renew(towers, build_towers(width, n_outputs, MEMBERS))
     return towers
 
 
