@@ -28,7 +28,7 @@ SHARE_OF_TOWERS = 1 / 3
 
 
 def learn_committee(lesson: Lesson, recipe: Recipe, report: Report) -> Learnt:
-    """Fit on all who learn; temperature and thresholds from the crossed parts of the fold."""
+    """Fit on all who learn; temperature and thresholds from the fold's crossed parts, where it has any."""
     done = count(1)
     epochs = (recipe.epochs or towers.EPOCHS) + CONVOLUTIONAL * (recipe.epochs or tcn.EPOCHS)
     total = (1 + len(lesson.fold.crossed)) * epochs
@@ -38,7 +38,8 @@ def learn_committee(lesson: Lesson, recipe: Recipe, report: Report) -> Learnt:
 
     chosen = [_chosen(lesson, part, recipe, advance) for part in lesson.fold.crossed]
     network, history = fit_committee(lesson, lesson.fold.train, recipe, advance)
-    return learnt(lesson, network, _together(chosen), history, best_epoch=len(history["loss"]))
+    together = Chosen.together(chosen, n_outputs=len(lesson.labels) + 1)
+    return learnt(lesson, network, together, history, best_epoch=len(history["loss"]))
 
 
 def _chosen(lesson: Lesson, part: Fold, recipe: Recipe, advance: Callable[[], None]) -> Chosen:
@@ -50,11 +51,6 @@ def _chosen(lesson: Lesson, part: Fold, recipe: Recipe, advance: Callable[[], No
         unknown=logits(lesson.features[part.tuning]),
         unknown_emotions=lesson.clips.emotions[part.tuning],
     )
-
-
-def _together(parts: list[Chosen]) -> Chosen:
-    fields = ([getattr(part, name) for part in parts] for name in Chosen.__dataclass_fields__)
-    return Chosen(*(np.concatenate(values) for values in fields))
 
 
 def fit_committee(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from itertools import product
 from pathlib import Path
 from typing import Self
@@ -27,6 +28,15 @@ FOLDS = 5
 CROSSED = 4  # each fits with three quarters of the speakers, and every learning clip chooses once
 INNER_SHARE = 0.15  # of the speakers who learn: 3 of 16, and 3 of 20
 _NOBODY: Indices = np.empty(0, np.int64)
+
+
+class Choice(Enum):
+    """Who, of the learning side, chooses epoch, temperature and thresholds: some of its speakers, who then do
+    not fit; all of them in turn, by what the others taught; or nobody, and nothing is chosen."""
+
+    SOME = "some"
+    ALL = "all in turn"
+    NOBODY = "nobody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +82,15 @@ class Fold:
 
 
 def seed_fold(
-    clips: Clips, drop: Sequence[str], seed: int, *, select_on_test: bool = False, cross: bool = False
+    clips: Clips,
+    drop: Sequence[str],
+    seed: int,
+    choice: Choice = Choice.SOME,
+    *,
+    select_on_test: bool = False,
 ) -> Fold:
     """The seed's stratified 80/20; a test clip whose twin is on the training side joins it there.
 
-    cross: everything on the training side fits, and chooses crosswise; else some of its speakers choose.
     Raises TooFewRecordings or TooFewSpeakers.
     """
     is_known, _, classes = known_classes(clips.emotions, drop)
@@ -87,7 +101,7 @@ def seed_fold(
     if select_on_test:
         return Fold(f"seed {seed}, chosen on the test part", seed, side, test, test, selects_on_test=True)
     fold = _learning(clips, Fold(f"seed {seed}, chosen inside training", seed, side, _NOBODY, test),
-                     side, is_known, "The training side", cross=cross)  # fmt: skip
+                     side, is_known, "The training side", choice)  # fmt: skip
     _check_classes(clips, known, fold.train)
     return fold
 
@@ -97,13 +111,12 @@ def speaker_folds(
     drop: Sequence[str],
     seed: int,
     groups: Sequence[Sequence[str]] | None = None,
-    *,
-    cross: bool = False,
+    choice: Choice = Choice.SOME,
 ) -> list[Fold]:
     """A fold for each group of speakers, who judge what the others' recordings teach.
 
     groups: as `read_folds` gives them; else five of about as many clips, drawn by the seed. A speaker in
-    no group always learns. A clip whose twin judges is left out of learning. cross: as for `seed_fold`.
+    no group always learns. A clip whose twin judges is left out of learning.
     Raises TooFewRecordings or TooFewSpeakers.
     """
     is_known, _, _ = known_classes(clips.emotions, drop)
@@ -121,14 +134,12 @@ def speaker_folds(
             unknown=np.flatnonzero(judges & ~is_known),
             holds_speakers_out=True,
         )
-        fold = _learning(
-            clips, judging, learns, is_known, f"The training side of the fold {name}", cross=cross
-        )
+        fold = _learning(clips, judging, learns, is_known, f"The training side of the fold {name}", choice)
         folds.append(fold)
         _check_classes(clips, np.flatnonzero(is_known), fold.train)
         chooses = np.concatenate([part.inner for part in fold.crossed or [fold]])
         for part, indices in {"choose": chooses, "judge": fold.test}.items():
-            if not len(indices):
+            if not len(indices) and not (part == "choose" and choice is Choice.NOBODY):
                 raise TooFewRecordings(emotion=f"Who is to {part} in {name}", clips=0, minimum=1)
     return folds
 
@@ -141,18 +152,20 @@ def learning_fold(clips: Clips, drop: Sequence[str], seed: int) -> Fold:
     is_known, _, _ = known_classes(clips.emotions, drop)
     everyone = np.arange(len(is_known))
     fold = Fold("all", seed, train=everyone[is_known], inner=_NOBODY, test=_NOBODY)
-    return _learning(clips, fold, everyone, is_known, "The folder", cross=True)
+    return _learning(clips, fold, everyone, is_known, "The folder", Choice.ALL)
 
 
 def _learning(
-    clips: Clips, fold: Fold, side: Indices, is_known: NDArray[np.bool_], part: str, *, cross: bool
+    clips: Clips, fold: Fold, side: Indices, is_known: NDArray[np.bool_], part: str, choice: Choice
 ) -> Fold:
     """The fold with its learning side divided: some speakers choose, or all of them in turn."""
     speakers = len(set(clips.speakers[side]))
     if speakers < 2:
         raise TooFewSpeakers(part=part, speakers=speakers, minimum=2)
+    if choice is Choice.NOBODY:
+        return fold
     splits: GroupKFold | GroupShuffleSplit
-    if cross:
+    if choice is Choice.ALL:
         splits = GroupKFold(min(CROSSED, speakers), shuffle=True, random_state=fold.seed)
     else:
         splits = GroupShuffleSplit(1, test_size=INNER_SHARE, random_state=fold.seed)
@@ -162,7 +175,7 @@ def _learning(
         outer = outer[~np.isin(clips.twins[outer], clips.twins[inner])]
         train, known, unknown = outer[is_known[outer]], inner[is_known[inner]], inner[~is_known[inner]]
         parts.append(replace(fold, train=train, inner=known, tuning=unknown))
-    return replace(fold, crossed=tuple(parts)) if cross else parts[0]
+    return replace(fold, crossed=tuple(parts)) if choice is Choice.ALL else parts[0]
 
 
 def _drawn_groups(clips: Clips, seed: int) -> list[list[str]]:

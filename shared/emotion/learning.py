@@ -84,6 +84,14 @@ class Chosen:
     unknown: Values
     unknown_emotions: Words
 
+    @classmethod
+    def together(cls, parts: Sequence[Self], n_outputs: int) -> Self:
+        """What all parts were told; of no parts, nothing."""
+        logits, nobody = np.empty((0, n_outputs)), np.empty(0, np.int64)
+        nothing = cls(logits, nobody, logits, np.empty(0, np.str_))
+        fields = ([getattr(part, name) for part in (nothing, *parts)] for name in cls.__dataclass_fields__)
+        return cls(*(np.concatenate(values) for values in fields))
+
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
@@ -105,9 +113,9 @@ class Learnt:
 def learnt(
     lesson: Lesson, network: Any, chosen: Chosen, history: dict[str, list[float]], best_epoch: int
 ) -> Learnt:
-    """A fitted network with what those who choose make of it."""
+    """A fitted network with what those who choose make of it; a temperature of 1 where nobody does."""
     logits = Logits(network)
-    temperature = fit_temperature(chosen.known, chosen.classes)
+    temperature = fit_temperature(chosen.known, chosen.classes) if len(chosen.classes) else 1.0
     thresholds = _thresholds(chosen, temperature, len(lesson.labels))
     digest = hashlib.sha256()
     for weights in network.get_weights():

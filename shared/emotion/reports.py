@@ -9,6 +9,7 @@ from pathlib import Path
 from shared.emotion.calibration import Reliability
 from shared.emotion.datasets import AudioData, Recordings, fingerprint
 from shared.emotion.figures import TOP, Figures, closed_set, open_set, pooled, right
+from shared.emotion.folds import Choice
 from shared.emotion.outcomes import Outcome
 from shared.emotion.plots import (
     plot_class_bars,
@@ -16,6 +17,7 @@ from shared.emotion.plots import (
     plot_reliability,
     plot_risk_coverage,
 )
+from shared.emotion.protocols import choice_of
 from shared.emotion.questions import Protocol, Question
 from shared.emotion.rejection import RiskCoverage
 
@@ -23,11 +25,17 @@ JSON, MARKDOWN = "report.json", "report.md"
 HONEST, HABIT = "chosen inside training", "chosen on the test part"
 HELD_OUT = {
     Protocol.SEED: "A stratified fifth of the clips, drawn at random: every speaker is on both sides. Twins "
-    "stay on one. Epoch and temperature come from speakers held out inside the training side.",
-    Protocol.SPEAKER: "Whole speakers are held out: nobody who judges was heard before. Epoch and "
-    "temperature come from other speakers, held out inside the training side.",
+    "stay on one.",
+    Protocol.SPEAKER: "Whole speakers are held out: nobody who judges was heard before.",
     Protocol.OPEN_SET: "Whole speakers are held out, and the emotions {drop} from all learning. Each of "
-    "these sets thresholds, by speakers held out inside the training side, and is judged by the others.",
+    "these sets thresholds, and is judged by the others.",
+}
+
+CHOSEN_BY = {
+    Choice.SOME: "Epoch and temperature come from speakers held out inside the training side.",
+    Choice.ALL: "Temperature and thresholds come from the speakers who learn, each told by what the others "
+    "taught; nobody chooses an epoch.",
+    Choice.NOBODY: "Nothing is chosen by clips: every training has its epochs, and the temperature is 1.",
 }
 
 
@@ -45,6 +53,7 @@ def write_report(
         "network": question.network,
         "drop": sorted(question.drop),
         "seeds": question.seeds,
+        "chosen_by": choice_of(question).value,
         "epochs": max(outcome.finding.epochs for outcome in outcomes),
         "labels": honest[0].finding.labels,
         "clips": len(data.examples),
@@ -95,7 +104,9 @@ def markdown(document: Figures) -> str:
     lines = [
         f"# {document['network']}, protocol `{document['protocol']}`" + (f", without {drop}" if drop else ""),
         "",
-        HELD_OUT[Protocol(document["protocol"])].format(drop=drop),
+        HELD_OUT[Protocol(document["protocol"])].format(drop=drop)
+        + " "
+        + CHOSEN_BY[Choice(document["chosen_by"])],
         "",
         f"{document['clips']} clips of {len(document['speakers'])} speakers, {len(document['folds'])} "
         f"trainings of at most {document['epochs']} epochs, {document['seeds']} seed(s); "
