@@ -74,7 +74,8 @@ async def put_upload(
     request: Request,
     parts: Wired,
     _: Submitter,
-    content_length: Annotated[int | None, Header(ge=0)] = None,
+    # HTTP itself says it, and its parser refuses a wrong one before us: no part of the document.
+    content_length: Annotated[int | None, Header(ge=0, include_in_schema=False)] = None,
     content_range: Annotated[str | None, Header()] = None,
 ) -> UploadDocument:
     """Send one archive or recording as the raw body.

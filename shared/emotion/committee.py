@@ -23,8 +23,8 @@ from shared.emotion.material import FARTHEST, Material, Scale
 from shared.emotion.training import Recipe, Report
 
 CONVOLUTIONAL = 1
-# Of the joined logits: the mean of the towers' makes a third of it.
-SHARE_OF_TOWERS = 1 / 3
+# Of the joined logits. On unseen speakers towers alone are right in 0.65 of 0.73 (decision 006).
+SHARE_OF_TOWERS = 1 / 5
 
 
 def learn_committee(lesson: Lesson, recipe: Recipe, report: Report) -> Learnt:

@@ -65,8 +65,10 @@ def test_the_joined_network_says_what_its_members_say_each_by_its_share(lesson: 
         targets = rng.normal(0, 1, network.compute_output_shape(inputs.shape)).astype(np.float32)
         for _ in range(2):  # so that the batch normalisation has seen something
             network.train_on_batch(inputs, targets)
-    expected = np.asarray(side_by_side(twice, training=False)).mean(axis=1) / 3
-    expected += sum(np.asarray(member(shown, training=False)) for member in members) / 3
+    of_towers = np.asarray(side_by_side(twice, training=False)).mean(axis=1)
+    of_members = np.mean([np.asarray(member(shown, training=False)) for member in members], axis=0)
+    share = committee.SHARE_OF_TOWERS
+    expected = share * of_towers + (1 - share) * of_members
     network = committee.joined(side_by_side, members, of_all)
     assert Logits(network)(rows) == pytest.approx(expected, abs=1e-3)
     assert np.asarray(network(rows)).sum(axis=1) == pytest.approx(np.ones(64), abs=1e-5)
