@@ -18,7 +18,7 @@ from shared.emotion.backend import load_keras, renew
 from shared.emotion.material import Material, Order, mixed, shares
 
 CHANNELS, BLOCKS = 96, 4
-STRIDE = 2  # of the first layer: 32 ms a step
+STRIDE = 4  # of the first layer: 64 ms a step; 32 ms took twice as long and heard no better
 DILATIONS = 1, 2, 4
 SCORERS, HIDDEN = 64, 128
 EPOCHS, BATCH_CLIPS = 40, 32

@@ -14,8 +14,8 @@ from shared.emotion.backend import load_keras, renew
 from shared.emotion.material import Material, mixed, shares
 
 MEMBERS, HIDDEN = 3, 256
-EPOCHS, BATCH_CLIPS = 60, 128
-LEARNING_RATE, WEIGHT_DECAY = 2e-3, 1e-3
+EPOCHS, BATCH_CLIPS = 100, 64
+LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-3
 
 
 def fit_towers(
