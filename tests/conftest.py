@@ -64,3 +64,15 @@ def postgres_database(postgres: str) -> Iterator[str]:
     """The SQLAlchemy address of an empty database of the test's own."""
     with new_database(postgres) as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def few_sounds() -> Iterator[None]:
+    """Few sounds without a voice: 120 would be most of what a small test learns from."""
+    from shared.emotion.material import negatives
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shared.emotion.material.NEGATIVES", 4)
+        negatives.cache_clear()
+        yield
+    negatives.cache_clear()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from shared.cli.main import app
 from shared.emotion.datasets import AudioData, Dataset, load_audio_data, read_dataset
 from shared.emotion.folds import Clips, Fold, check
 from shared.emotion.learning import Lesson
-from shared.emotion.material import negatives
 from shared.emotion.methods import METHODS
 from shared.emotion.outcomes import Outcome
 from shared.emotion.protocols import evaluate, folds_of
@@ -55,13 +53,8 @@ def dataset(folder: Path) -> Dataset:
 
 
 @pytest.fixture(scope="module", params=METHODS)
-def network(request: pytest.FixtureRequest) -> Iterator[str]:
-    """With few sounds without a voice: they would be most of what is learnt here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("shared.emotion.material.NEGATIVES", 2)
-        negatives.cache_clear()
-        yield str(request.param)
-    negatives.cache_clear()
+def network(request: pytest.FixtureRequest, few_sounds: None) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")

@@ -198,7 +198,7 @@ def test_a_trained_version_answers_alike_on_both_runtimes(recordings: Path, mode
 
 
 def test_a_crosswise_training_is_a_version_too_which_hears_whether_there_is_a_voice(
-    recordings: Path, tmp_path: Path
+    recordings: Path, tmp_path: Path, few_sounds: None
 ) -> None:
     models = tmp_path / "models"
     recipe = Recipe("cross", "v7", drop=["sad"], reserve=["carl"], epochs=15)
