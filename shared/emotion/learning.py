@@ -32,7 +32,7 @@ class Lesson:
 
     spec: FeatureSpec
     features: Floats
-    copies: Floats
+    copies: NDArray[np.float16]
     clips: Clips
     is_song: NDArray[np.bool_]
     fold: Fold
