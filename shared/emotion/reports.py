@@ -115,7 +115,8 @@ def markdown(document: Figures) -> str:
     if len(document["results"]) > 1:
         lines += ["", *_side_by_side(document["results"])]
     for name, figures in document["results"].items():
-        lines += ["", f"## Known emotions, epoch {name}", "", *_closed(figures, document["labels"])]
+        epoch = f", epoch {name}" if Choice(document["chosen_by"]) is Choice.SOME else ""
+        lines += ["", f"## Known emotions{epoch}", "", *_closed(figures, document["labels"])]
     if "open_set" in document:
         lines += ["", "## Unknown emotions and sounds without a voice", "", *_open(document["open_set"])]
     lines += ["", "## Folds", "", *_folds(document["folds"]), ""]

@@ -168,6 +168,9 @@ def test_the_speaker_protocol_pools_over_folds_and_tells_speech_from_song(
     heard = sum(map(sum, figures["pooled"]["confusion_matrix"]))
     assert heard + round(17 * figures["pooled"]["no_voice"]) == 17
     assert "open_set" not in report
+    text = (tmp_path / "report.md").read_text()
+    assert ("epoch chosen inside training" in text) == (speaker.network == "seed")
+    assert ("the temperature is 1." in text) == (speaker.network == "v7")
 
 
 @pytest.mark.parametrize(
