@@ -52,8 +52,8 @@ def main() -> int:
         _add_version(folder / "state" / "models")
         stack = servers.enter_context(running_stack(folder / "state", "--workers", "2", **settings))
         _soak(soak, stack, postgres)
+    print("\n".join(soak.lines()), flush=True)
     soak.write(given.output)
-    print("\n".join(soak.lines()))
     if soak.sound:
         shutil.rmtree(folder)
         return 0

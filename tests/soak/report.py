@@ -67,6 +67,7 @@ class Soak:
 
     def write(self, folder: Path) -> None:
         """soak.md, soak.png and soak.json; on PostgreSQL soak-postgresql.…"""
+        folder.mkdir(parents=True, exist_ok=True)
         name = "soak" if self.database == "sqlite" else f"soak-{self.database}"
         self._plot(folder / f"{name}.png")
         document = vars(self) | {"account": vars(self.account), "slopes_mb_per_minute": self.slopes}
