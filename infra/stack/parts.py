@@ -45,7 +45,7 @@ PAGE_UPLOAD_MB = 250
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 # glibc keeps as much as the largest buffer ever freed: after blocks of 8 MB and shards of 32 an unpacker held
-# up to 204 MB for good, with a fixed threshold (mallopt's M_MMAP_THRESHOLD, in bytes) 147.
+# up to 165 MB for good, with a fixed threshold (mallopt's M_MMAP_THRESHOLD, in bytes) 147.
 BUFFERS_GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": str(2**20), "MALLOC_ARENA_MAX": "2"}
 
 

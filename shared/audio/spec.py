@@ -74,6 +74,11 @@ class VoiceSpec:
     def shape(self) -> tuple[int, ...]:
         return (self.statistics + self.frames * self.descriptors,)
 
+    @property
+    def bands(self) -> slice:
+        """Where the mel bands are among a frame's descriptors."""
+        return slice(1, 1 + self.n_mels)
+
 
 FeatureSpec = SeedSpec | VoiceSpec
 

@@ -48,7 +48,7 @@ def statistics(one: Descriptors, melody: Melody, spec: VoiceSpec) -> Floats:
             _statistics(levels[active]),
             moves.mean(axis=0),
             np.sqrt(np.square(moves).mean(axis=0)),
-            _statistics(harmonics[:, 1:] - harmonics[:, :1], (0.2, 0.5, 0.8)),
+            _statistics(harmonics[:, 1:] - harmonics[:, :1], (0.2, 0.5, 0.8)),  # above the first
             _statistics(semitones[voiced, np.newaxis]),
             _statistics(correlation[active, np.newaxis]),
             _steps(semitones, voiced),

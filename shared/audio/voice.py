@@ -47,7 +47,7 @@ def melodies(described: Sequence[Descriptors], spec: VoiceSpec) -> list[Melody]:
 
 
 def _frames(one: Descriptors, melody: Melody) -> Floats:
-    """(frames, spec.descriptors)"""
+    """(frames, spec.descriptors): energy, spec.bands, harmonics, shape, pitch, voicing, and the flag."""
     levels = np.column_stack([one.energy, one.mel, melody.harmonics])
     there = np.ones(len(one.energy), np.float32)
     return np.column_stack(

@@ -30,7 +30,7 @@ INNER_SHARE = 0.15  # of the speakers who learn: 3 of 16, and 3 of 20
 _NOBODY: Indices = np.empty(0, np.int64)
 
 
-class Choice(Enum):
+class Choosers(Enum):
     """Who, of the learning side, chooses epoch, temperature and thresholds: some of its speakers, who then do
     not fit; all of them in turn, by what the others taught; or nobody, and nothing is chosen."""
 
@@ -64,7 +64,7 @@ class Fold:
     train: fits the weights, and any statistic; inner: chooses epoch and temperature, and with `tuning`, clips
     of unknown emotions by the same speakers, the threshold; test and unknown: only judge. crossed: where all
     who learn fit, and `inner` is nobody, the learning side once more in parts: each part's speakers choose by
-    what the others' recordings taught.
+    what the others' recordings taught. Where nobody chooses, neither is there.
     holds_speakers_out: no judging speaker is heard before; selects_on_test: the seed's habit, where `inner`
     is the test part itself.
     """
@@ -85,7 +85,7 @@ def seed_fold(
     clips: Clips,
     drop: Sequence[str],
     seed: int,
-    choice: Choice = Choice.SOME,
+    choosers: Choosers = Choosers.SOME,
     *,
     select_on_test: bool = False,
 ) -> Fold:
@@ -101,7 +101,7 @@ def seed_fold(
     if select_on_test:
         return Fold(f"seed {seed}, chosen on the test part", seed, side, test, test, selects_on_test=True)
     fold = _learning(clips, Fold(f"seed {seed}, chosen inside training", seed, side, _NOBODY, test),
-                     side, is_known, "The training side", choice)  # fmt: skip
+                     side, is_known, "The training side", choosers)  # fmt: skip
     _check_classes(clips, known, fold.train)
     return fold
 
@@ -111,7 +111,7 @@ def speaker_folds(
     drop: Sequence[str],
     seed: int,
     groups: Sequence[Sequence[str]] | None = None,
-    choice: Choice = Choice.SOME,
+    choosers: Choosers = Choosers.SOME,
 ) -> list[Fold]:
     """A fold for each group of speakers, who judge what the others' recordings teach.
 
@@ -134,12 +134,13 @@ def speaker_folds(
             unknown=np.flatnonzero(judges & ~is_known),
             holds_speakers_out=True,
         )
-        fold = _learning(clips, judging, learns, is_known, f"The training side of the fold {name}", choice)
+        fold = _learning(clips, judging, learns, is_known, f"The training side of the fold {name}", choosers)
         folds.append(fold)
         _check_classes(clips, np.flatnonzero(is_known), fold.train)
         chooses = np.concatenate([part.inner for part in fold.crossed or [fold]])
-        for part, indices in {"choose": chooses, "judge": fold.test}.items():
-            if not len(indices) and not (part == "choose" and choice is Choice.NOBODY):
+        wanted = {"judge": fold.test} | ({} if choosers is Choosers.NOBODY else {"choose": chooses})
+        for part, indices in wanted.items():
+            if not len(indices):
                 raise TooFewRecordings(emotion=f"Who is to {part} in {name}", clips=0, minimum=1)
     return folds
 
@@ -152,20 +153,20 @@ def learning_fold(clips: Clips, drop: Sequence[str], seed: int) -> Fold:
     is_known, _, _ = known_classes(clips.emotions, drop)
     everyone = np.arange(len(is_known))
     fold = Fold("all", seed, train=everyone[is_known], inner=_NOBODY, test=_NOBODY)
-    return _learning(clips, fold, everyone, is_known, "The folder", Choice.ALL)
+    return _learning(clips, fold, everyone, is_known, "The folder", Choosers.ALL)
 
 
 def _learning(
-    clips: Clips, fold: Fold, side: Indices, is_known: NDArray[np.bool_], part: str, choice: Choice
+    clips: Clips, fold: Fold, side: Indices, is_known: NDArray[np.bool_], part: str, choosers: Choosers
 ) -> Fold:
     """The fold with its learning side divided: some speakers choose, or all of them in turn."""
     speakers = len(set(clips.speakers[side]))
     if speakers < 2:
         raise TooFewSpeakers(part=part, speakers=speakers, minimum=2)
-    if choice is Choice.NOBODY:
+    if choosers is Choosers.NOBODY:
         return fold
     splits: GroupKFold | GroupShuffleSplit
-    if choice is Choice.ALL:
+    if choosers is Choosers.ALL:
         splits = GroupKFold(min(CROSSED, speakers), shuffle=True, random_state=fold.seed)
     else:
         splits = GroupShuffleSplit(1, test_size=INNER_SHARE, random_state=fold.seed)
@@ -175,7 +176,7 @@ def _learning(
         outer = outer[~np.isin(clips.twins[outer], clips.twins[inner])]
         train, known, unknown = outer[is_known[outer]], inner[is_known[inner]], inner[~is_known[inner]]
         parts.append(replace(fold, train=train, inner=known, tuning=unknown))
-    return replace(fold, crossed=tuple(parts)) if choice is Choice.ALL else parts[0]
+    return replace(fold, crossed=tuple(parts)) if choosers is Choosers.ALL else parts[0]
 
 
 def _drawn_groups(clips: Clips, seed: int) -> list[list[str]]:

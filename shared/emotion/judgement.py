@@ -18,7 +18,7 @@ from shared.emotion.folds import Clips, Indices, check, learning_fold
 from shared.emotion.learning import TOP, Lesson
 from shared.emotion.methods import METHODS
 from shared.emotion.networks import build_classifier
-from shared.emotion.registry import Metrics, Speakers, ThresholdRule
+from shared.emotion.registry import RANDOM_FIFTH, Metrics, Speakers, ThresholdRule
 from shared.emotion.rejection import RISK_TARGET, RiskCoverage, risk_threshold, seed_threshold
 from shared.emotion.training import Recipe, Report, fit, split
 
@@ -88,7 +88,7 @@ def as_the_seed(data: AudioData, recipe: Recipe, folder: Path, report: Report) -
         network,
         parts.labels,
         hears_no_voice=False,
-        judged="the test part, a stratified fifth of the clips, drawn at random",
+        judged=RANDOM_FIFTH,
         temperature=1.0,
         threshold=threshold,
         rule=ThresholdRule(

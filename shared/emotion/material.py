@@ -71,7 +71,7 @@ class Material:
         targets = np.eye(self.n_outputs, dtype=np.float32)[classes]
         self.targets = targets * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / self.n_outputs
         statistics = lesson.features[train, : self.spec.statistics]
-        frames = self._as_frames(lesson.features[train])
+        frames = self._as_frames(lesson.features[train, self.spec.statistics :])
         self.of_statistics = Scale(statistics.mean(axis=0), statistics.std(axis=0) + FLATTEST_STD)
         self.of_frames = _scale_of_frames(frames)
 
@@ -91,7 +91,7 @@ class Material:
 
     def frames(self, shown: Order) -> Floats:
         """(n, spec.frames, spec.descriptors), zeros where there is no frame."""
-        frames = self._as_frames(self._rows(shown, slice(None)))
+        frames = self._as_frames(self._rows(shown, slice(self.spec.statistics, None)))
         return self.of_frames(frames) * frames[..., -1:]
 
     def _rows(self, shown: Order, part: slice) -> Floats:
@@ -106,7 +106,7 @@ class Material:
         return rows
 
     def _as_frames(self, rows: Floats) -> Floats:
-        return rows[:, self.spec.statistics :].reshape(-1, self.spec.frames, self.spec.descriptors)
+        return rows.reshape(-1, self.spec.frames, self.spec.descriptors)
 
 
 def _scale_of_frames(frames: Floats) -> Scale:

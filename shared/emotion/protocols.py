@@ -20,7 +20,7 @@ from shared.audio.features import features, fixed_length
 from shared.audio.spec import FeatureSpec
 from shared.audio.synthesis import NON_SPEECH, non_speech
 from shared.emotion.datasets import AudioData, Example, Recordings, channel, load_audio_data
-from shared.emotion.folds import Choice, Clips, Fold, Indices, check, read_folds, seed_fold, speaker_folds
+from shared.emotion.folds import Choosers, Clips, Fold, Indices, check, read_folds, seed_fold, speaker_folds
 from shared.emotion.learning import Learnt, Lesson
 from shared.emotion.methods import Method, method
 from shared.emotion.outcomes import Finding, Heard, Outcome
@@ -65,26 +65,26 @@ def evaluate(
     return outcomes, data
 
 
-def choice_of(question: Question) -> Choice:
+def choosers_of(question: Question) -> Choosers:
     """Who chooses on the learning side."""
     if not method(question.network).cross:
-        return Choice.SOME
+        return Choosers.SOME
     # Only open-set asks how sure a network is, and a fit for each part takes three times as long again.
-    return Choice.ALL if question.protocol is Protocol.OPEN_SET else Choice.NOBODY
+    return Choosers.ALL if question.protocol is Protocol.OPEN_SET else Choosers.NOBODY
 
 
 def folds_of(question: Question, clips: Clips) -> list[Fold]:
     """The folds of all seeds."""
     groups = read_folds(question.folds, clips) if question.folds else None
-    choice = choice_of(question)
+    choosers = choosers_of(question)
     folds: list[Fold] = []
     for seed in range(FIRST_SEED, FIRST_SEED + question.seeds):
         if question.protocol is Protocol.SEED:
-            folds.append(seed_fold(clips, question.drop, seed, choice))
+            folds.append(seed_fold(clips, question.drop, seed, choosers))
             if question.select_on_test:
                 folds.append(seed_fold(clips, question.drop, seed, select_on_test=True))
         else:
-            folds += speaker_folds(clips, question.drop, seed, groups, choice)
+            folds += speaker_folds(clips, question.drop, seed, groups, choosers)
     return folds
 
 

@@ -30,6 +30,10 @@ Folders = Path | Sequence[Path]
 VERSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+# What the metrics of a training as the seed's are of, and of all manifests that do not say it.
+RANDOM_FIFTH = "the test part, a stratified fifth of the clips, drawn at random"
+
+
 def _kind(value: Any) -> str:
     """Manifests from before there were two kinds of features name none."""
     return str(value.get("kind", "seed") if isinstance(value, dict) else value.kind)
@@ -116,7 +120,7 @@ class Manifest(BaseModel):
     threshold: float
     threshold_rule: ThresholdRule
     class_weights: dict[str, float]
-    judged: str = "the test part, a stratified fifth of the clips, drawn at random"
+    judged: str = RANDOM_FIFTH
     metrics: Metrics
     speakers: Speakers
     data: Data

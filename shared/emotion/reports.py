@@ -9,7 +9,7 @@ from pathlib import Path
 from shared.emotion.calibration import Reliability
 from shared.emotion.datasets import AudioData, Recordings, fingerprint
 from shared.emotion.figures import TOP, Figures, closed_set, open_set, pooled, right
-from shared.emotion.folds import Choice
+from shared.emotion.folds import Choosers
 from shared.emotion.outcomes import Outcome
 from shared.emotion.plots import (
     plot_class_bars,
@@ -17,7 +17,7 @@ from shared.emotion.plots import (
     plot_reliability,
     plot_risk_coverage,
 )
-from shared.emotion.protocols import choice_of
+from shared.emotion.protocols import choosers_of
 from shared.emotion.questions import Protocol, Question
 from shared.emotion.rejection import RiskCoverage
 
@@ -32,10 +32,10 @@ HELD_OUT = {
 }
 
 CHOSEN_BY = {
-    Choice.SOME: "Epoch and temperature come from speakers held out inside the training side.",
-    Choice.ALL: "Temperature and thresholds come from the speakers who learn, each told by what the others "
+    Choosers.SOME: "Epoch and temperature come from speakers held out inside the training side.",
+    Choosers.ALL: "Temperature and thresholds come from the speakers who learn, each told by what the others "
     "taught; nobody chooses an epoch.",
-    Choice.NOBODY: "Nothing is chosen by clips: every training has its epochs, and the temperature is 1.",
+    Choosers.NOBODY: "Nobody chooses: the number of epochs is fixed beforehand, and the temperature is 1.",
 }
 
 
@@ -53,7 +53,7 @@ def write_report(
         "network": question.network,
         "drop": sorted(question.drop),
         "seeds": question.seeds,
-        "chosen_by": choice_of(question).value,
+        "chosen_by": choosers_of(question).value,
         "epochs": max(outcome.finding.epochs for outcome in outcomes),
         "labels": honest[0].finding.labels,
         "clips": len(data.examples),
@@ -106,7 +106,7 @@ def markdown(document: Figures) -> str:
         "",
         HELD_OUT[Protocol(document["protocol"])].format(drop=drop)
         + " "
-        + CHOSEN_BY[Choice(document["chosen_by"])],
+        + CHOSEN_BY[Choosers(document["chosen_by"])],
         "",
         f"{document['clips']} clips of {len(document['speakers'])} speakers, {len(document['folds'])} "
         f"trainings of at most {document['epochs']} epochs, {document['seeds']} seed(s); "
@@ -115,7 +115,7 @@ def markdown(document: Figures) -> str:
     if len(document["results"]) > 1:
         lines += ["", *_side_by_side(document["results"])]
     for name, figures in document["results"].items():
-        epoch = f", epoch {name}" if Choice(document["chosen_by"]) is Choice.SOME else ""
+        epoch = f", epoch {name}" if Choosers(document["chosen_by"]) is Choosers.SOME else ""
         lines += ["", f"## Known emotions{epoch}", "", *_closed(figures, document["labels"])]
     if "open_set" in document:
         lines += ["", "## Unknown emotions and sounds without a voice", "", *_open(document["open_set"])]

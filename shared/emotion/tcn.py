@@ -60,7 +60,7 @@ def _batch(material: Material, shown: Order, rng: np.random.Generator) -> tuple[
     for _ in range(TIME_MASKS):
         hides = _stretches(n, length, TIME_MASK, rng)
         frames[hides] = 0
-    bands = frames[..., 1 : 1 + material.spec.n_mels]
+    bands = frames[..., material.spec.bands]
     bands *= ~_stretches(n, bands.shape[-1], BAND_MASK, rng)[:, np.newaxis]
     own, others = shares((n,), rng), rng.permutation(n)
     frames, targets = mixed(frames, targets, np.maximum(own, 1 - own), others)

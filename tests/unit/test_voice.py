@@ -133,7 +133,7 @@ def test_frames_stand_behind_the_statistics_and_the_flag_says_where_they_end() -
     n = len(one.energy)
     assert frames[0, :, -1].tolist() == [1] * n + [0] * (SPEC.frames - n)
     assert not frames[0, n:].any()
-    assert np.array_equal(frames[0, :n, 1 : 1 + SPEC.n_mels], np.maximum(one.mel, -70))
+    assert np.array_equal(frames[0, :n, SPEC.bands], np.maximum(one.mel, -70))
     assert np.array_equal(frames[0, :n, -3], melody.semitones)
     middle = describe(long, SPEC).energy
     assert len(middle) > SPEC.frames
