@@ -26,6 +26,12 @@ def default_state_dir() -> Path:
     return Path(named) if named else Path.home() / ".local" / "state" / "voxmood"
 
 
+def default_feature_cache() -> Path:
+    """$XDG_CACHE_HOME/voxmood/features, else below ~/.cache."""
+    named = os.environ.get("XDG_CACHE_HOME")
+    return (Path(named) if named else Path.home() / ".cache") / "voxmood" / "features"
+
+
 def is_loopback(host: str) -> bool:
     """Whether what listens on this address is reached from this machine alone."""
     if host == "localhost":
@@ -109,6 +115,11 @@ class Settings(BaseSettings):
     trained_dir: Path = Field(
         default_factory=lambda: default_state_dir() / "models",
         description="folder for the versions that retraining makes; shared by API and workers",
+    )
+    feature_cache: Path = Field(
+        default_factory=default_feature_cache,
+        description="folder where `train` and `evaluate` keep features of datasets, the four last used: they "
+        "take two minutes for 2,036 recordings and v7, and 550 MB",
     )
     champion: str = Field(default="seed-v6", description="the version that a job without --model gets")
     runtime: Runtime = Field(

@@ -50,6 +50,7 @@ def evaluate(
     from shared.emotion.reports import MARKDOWN, markdown, write_report
     from shared.settings import Settings
 
+    settings = Settings()
     question = Question(protocol, network, words(drop), folds, select_on_test, seeds, epochs)
     dataset = read_dataset(data, labels)
     dataset.check_emotions(question.drop)
@@ -63,7 +64,9 @@ def evaluate(
         def report(stage: str, done: int, total: int) -> None:
             bar.update(tasks[stage], completed=done, total=total)
 
-        outcomes, heard = ask(dataset, question, folder, DecodeLimits.of(Settings()), report)
+        outcomes, heard = ask(
+            dataset, question, folder, DecodeLimits.of(settings), report, settings.feature_cache
+        )
     figures = write_report(question, dataset, heard, outcomes, folder)
     for sentence in heard.left_out:
         say(f"Left out: {sentence}")

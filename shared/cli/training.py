@@ -51,7 +51,7 @@ def train(
             bar.update(tasks[stage], completed=done, total=total)
 
         manifest, left_out = train_version(
-            dataset, recipe, settings.models_dir, DecodeLimits.of(settings), report
+            dataset, recipe, settings.models_dir, DecodeLimits.of(settings), report, settings.feature_cache
         )
     for sentence in left_out:
         say(f"Left out: {sentence}")

@@ -77,7 +77,7 @@ class Reliability:
     accuracy: Values
 
     @classmethod
-    def of(cls, confidences: Values, is_right: NDArray[np.bool_]) -> Reliability:
+    def of(cls, confidences: NDArray[np.floating], is_right: NDArray[np.bool_]) -> Reliability:
         edges = np.linspace(0, 1, ECE_BINS + 1)
         bins = np.clip(np.searchsorted(edges, confidences) - 1, 0, ECE_BINS - 1)
         counts = np.bincount(bins, minlength=ECE_BINS)

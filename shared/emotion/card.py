@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from shared.emotion.registry import Manifest
 
+FEW_SPEAKERS = 40  # to be named one by one; RAVDESS has 24
+
 CARD = """\
 # {version}
 
@@ -18,7 +20,7 @@ A network that hears one of {n_labels} emotions ({labels}) in speech or song, or
 | trained | {created:%Y-%m-%d}, commit {commit}, seed {seed} |
 | data | {training_clips} clips to train, {test_clips} to test, {unknown_clips} of unknown emotions for \
 the threshold; fingerprint `{fingerprint}` |
-| speakers | {training_speakers} in training and test; kept out of everything: {reserve} |
+| speakers | in training: {training}; who judge: {test}; kept out of everything: {reserve} |
 
 ## Figures
 
@@ -29,16 +31,20 @@ On {judged}:
 | {train_accuracy:.4f} | {accuracy:.4f} | {f1_weighted:.4f}, {f1_macro:.4f} | {f2_weighted:.4f}, \
 {f2_macro:.4f} | {precision_weighted:.4f} | {recall_weighted:.4f} |
 
-| emotion | class accuracy | class weight |
-|---|---|---|
+| emotion | class accuracy{weight} |
+|---|---{line}|
 {classes}
 
-The threshold rejects {rejected:.1%} of these clips{unknown_rejected}.
+The threshold rejects {rejected:.1%} of these clips{unknown_rejected}.{calibration}
 
 **What these figures do not show.**
 {caveats}
 
+What the network is worth under each protocol of `voxmood evaluate` stands in voxmood's `docs/reports`.
+
 ![Confusion matrix](confusion_matrix.png)
+![Reliability](reliability.png)
+![Risk and coverage](risk_coverage.png)
 ![Training curves](training_curves.png)
 
 ## Use
@@ -66,12 +72,13 @@ def card(manifest: Manifest) -> str:
     unknown_rejected = (
         "" if metrics.unknown_rejected is None else f", and {metrics.unknown_rejected:.1%} of {unknown}"
     )
+    weights = {label: f" | {weight:.3f}" for label, weight in manifest.class_weights.items()}
     classes = (
-        f"| {label} | {metrics.class_accuracy[label]:.4f} | {manifest.class_weights.get(label, 1):.3f} |"
+        f"| {label} | {metrics.class_accuracy[label]:.4f}{weights.get(label, '')} |"
         for label in manifest.labels
     )
     return CARD.format(
-        **metrics.model_dump(exclude={"unknown_rejected"}),
+        **metrics.model_dump(exclude={"unknown_rejected", "ece"}),
         **manifest.data.model_dump(),
         version=manifest.version,
         n_labels=len(manifest.labels),
@@ -82,16 +89,29 @@ def card(manifest: Manifest) -> str:
         seconds=spec.seconds,
         khz=spec.sampling_rate / 1000,
         spec=spec.name,
-        shape=" × ".join(map(str, spec.shape)),
+        shape=" × ".join(map(str, spec.shape)) + (" numbers" if len(spec.shape) == 1 else ""),
         network=manifest.network,
         threshold=manifest.threshold,
         rule=manifest.threshold_rule.text,
         created=manifest.created,
         commit=manifest.commit or "unknown",
         seed=manifest.seed,
-        training_speakers=len(manifest.speakers.training),
+        training=_some(manifest.speakers.training),
+        test="the same"
+        if manifest.speakers.test == manifest.speakers.training
+        else _some(manifest.speakers.test),
+        weight=" | class weight" if weights else "",
+        line="|---" if weights else "",
+        calibration=""
+        if metrics.ece is None
+        else f" Their confidence is off by {metrics.ece:.3f} (ECE, 15 bins).",
         reserve=", ".join(manifest.speakers.reserve) or "none",
         classes="\n".join(classes),
         unknown_rejected=unknown_rejected,
         caveats="\n".join(f"- {caveat}" for caveat in manifest.caveats),
     )
+
+
+def _some(speakers: list[str]) -> str:
+    """All of a few speakers by name, else how many there are."""
+    return ", ".join(speakers) if len(speakers) <= FEW_SPEAKERS else f"{len(speakers)} speakers"

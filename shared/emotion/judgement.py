@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.audio.features import Floats
-from shared.emotion.calibration import SCORES
+from shared.emotion.calibration import SCORES, Reliability
 from shared.emotion.datasets import AudioData
 from shared.emotion.evaluation import scores
 from shared.emotion.folds import Clips, Indices, check, learning_fold
@@ -31,9 +31,14 @@ SATURATED = (
     "The threshold rule saturates: it gave {unclipped:.2f} and was clipped to {threshold:.2f}, so that its "
     "bound decides and not the data; it rejects {rejected:.0%} of the test clips."
 )
+UNHEARD = "the clips of all who learn, each speaker's by networks that the others taught"
+HEARD = "all clips, each by networks that other clips taught"
+ONE_SPEAKER = (
+    "Nobody said that there is more than one speaker, so the clips were divided at random to judge each "
+    "other: on new speakers the accuracy is far lower."
+)
 CROSSED = [
-    "These figures are out-of-fold: each speaker's clips were judged by networks of the same recipe that had "
-    "not heard this speaker. The network of this version has heard them all.",
+    "These figures are out-of-fold: {judged}. The network of this version has heard them all.",
     "The temperature and the threshold come from the same answers, which flatters the share of right ones "
     "among those accepted a little; `voxmood evaluate` holds speakers out of these choices too.",
 ]
@@ -41,6 +46,28 @@ OUT_OF_REACH = (
     "No threshold leaves {target:.0%} wrong among the accepted; this one leaves the fewest at a coverage of "
     "0.2 or more."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """How sure the network was of the clips that judge (n,), whether it was right (n,), and how sure of clips
+    of unknown emotions (m,), where it never is."""
+
+    known: NDArray[np.floating]
+    are_right: NDArray[np.bool_]
+    unknown: NDArray[np.floating]
+
+    def curves(self) -> dict[str, RiskCoverage]:
+        """By the known clips, and by all where there are unknown ones."""
+        curves = {"known emotions": RiskCoverage.of(self.known, self.are_right)}
+        if len(self.unknown):
+            curves["with unknown ones, all wrong"] = RiskCoverage.of(*self.together())
+        return curves
+
+    def together(self) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+        """Confidences of all clips, and whether each answer was right."""
+        never = np.zeros(len(self.unknown), bool)
+        return np.concatenate([self.known, self.unknown]), np.concatenate([self.are_right, never])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +83,7 @@ class Trained:
     threshold: float
     rule: ThresholdRule
     metrics: Metrics
+    answers: Answers
     speakers: Speakers
     sides: tuple[int, int, int]
     class_weights: dict[str, float]
@@ -74,8 +102,9 @@ def as_the_seed(data: AudioData, recipe: Recipe, folder: Path, report: Report) -
     )
     threshold, unclipped = seed_threshold(unknown.max(axis=1))
     told = test.argmax(axis=1)
+    answers = Answers(test.max(axis=1), told == parts.test_classes, unknown.max(axis=1))
     metrics = _metrics(
-        parts.test_classes, told, parts.labels, test.max(axis=1), unknown.max(axis=1), threshold,
+        parts.test_classes, told, parts.labels, answers, threshold,
         train_accuracy=float((train.argmax(axis=1) == parts.train_classes).mean()),
         epochs=len(fitted.history["loss"]), best_epoch=fitted.best_epoch,
     )  # fmt: skip
@@ -99,6 +128,7 @@ def as_the_seed(data: AudioData, recipe: Recipe, folder: Path, report: Report) -
             unclipped=unclipped,
         ),
         metrics=metrics,
+        answers=answers,
         speakers=parts.speakers,
         sides=(len(parts.train), len(parts.test), len(unknown)),
         class_weights={parts.labels[index]: weight for index, weight in fitted.class_weights.items()},
@@ -108,8 +138,16 @@ def as_the_seed(data: AudioData, recipe: Recipe, folder: Path, report: Report) -
 
 
 def crosswise(data: AudioData, recipe: Recipe, _folder: Path, report: Report) -> Trained:
-    """Everybody trains; each speaker judges what the others taught, and so sets temperature and threshold."""
+    """Everybody trains; each speaker judges what the others taught, and so sets temperature and threshold.
+
+    Where all clips are of one speaker, as labels that name none are, each clip stands for one.
+    """
     clips = Clips.of(data)
+    heard = np.unique(clips.speakers).tolist()
+    are_unheard = len(heard) > 1
+    if not are_unheard:
+        clips = replace(clips, speakers=clips.twins)
+    judged = UNHEARD if are_unheard else HEARD
     fold = learning_fold(clips, recipe.drop, recipe.seed)
     check(clips, fold)
     lesson = Lesson.of(data, clips, fold)
@@ -119,15 +157,18 @@ def crosswise(data: AudioData, recipe: Recipe, _folder: Path, report: Report) ->
         SCORES[TOP](logits, learnt.temperature, n_labels) for logits in (chosen.known, chosen.unknown)
     )
     told = chosen.known.argmax(axis=1)
-    is_right = np.concatenate([told == chosen.classes, np.zeros(len(unknown), bool)])
-    confidences = np.concatenate([known, unknown])
-    threshold, is_reached = risk_threshold(confidences, is_right)
-    heard = np.unique(clips.speakers).tolist()
+    answers = Answers(known, told == chosen.classes, unknown)
+    threshold, is_reached = risk_threshold(*answers.together())
+    caveats = [caveat.format(judged=judged) for caveat in CROSSED]
+    if not are_unheard:
+        caveats.append(ONE_SPEAKER)
+    if not is_reached:
+        caveats.append(OUT_OF_REACH.format(target=RISK_TARGET))
     return Trained(
         tempered(learnt.network, learnt.temperature),
         lesson.labels,
         hears_no_voice=True,
-        judged="the clips of all who learn, each speaker's by networks that the others taught",
+        judged=judged,
         temperature=learnt.temperature,
         threshold=threshold,
         rule=ThresholdRule(
@@ -135,16 +176,17 @@ def crosswise(data: AudioData, recipe: Recipe, _folder: Path, report: Report) ->
             text=f"the most accepted with {RISK_TARGET:.0%} of it wrong, unknown emotions counted as wrong",
             unknown_clips=len(unknown),
             unclipped=None,
-            curve=RiskCoverage.of(confidences, is_right).points(),
+            curve=RiskCoverage.of(*answers.together()).points(),
         ),
         metrics=_metrics(
-            chosen.classes, told, lesson.labels, known, unknown, threshold,
+            chosen.classes, told, lesson.labels, answers, threshold,
             train_accuracy=learnt.train_accuracy, epochs=learnt.epochs, best_epoch=learnt.best_epoch,
         ),
+        answers=answers,
         speakers=Speakers(training=heard, test=heard, reserve=sorted(recipe.reserve)),
         sides=(len(fold.train), len(chosen.known), len(unknown)),
         class_weights={},
-        caveats=CROSSED + ([] if is_reached else [OUT_OF_REACH.format(target=RISK_TARGET)]),
+        caveats=caveats,
         history=learnt.history,
     )  # fmt: skip
 
@@ -160,15 +202,15 @@ def _metrics(
     truth: Indices,
     told: Indices,
     labels: list[str],
-    known: NDArray[np.floating],
-    unknown: NDArray[np.floating],
+    answers: Answers,
     threshold: float,
     **course: Any,
 ) -> Metrics:
-    """known, unknown: confidences of the clips that judge, (n,), and of those of unknown emotions."""
+    known, unknown = answers.known, answers.unknown
     return Metrics.model_validate(
         {
             **scores(truth, told, labels),
+            "ece": Reliability.of(known, answers.are_right).error,
             "rejected": float((known < threshold).mean()),
             "unknown_rejected": float((unknown < threshold).mean()) if len(unknown) else None,
             **course,

@@ -19,7 +19,8 @@ from shared.audio.decode import DecodeLimits
 from shared.audio.features import features, fixed_length
 from shared.audio.spec import FeatureSpec
 from shared.audio.synthesis import NON_SPEECH, non_speech
-from shared.emotion.datasets import AudioData, Example, Recordings, channel, load_audio_data
+from shared.emotion import feature_cache
+from shared.emotion.datasets import AudioData, Example, Recordings, channel
 from shared.emotion.folds import Choosers, Clips, Fold, Indices, check, read_folds, seed_fold, speaker_folds
 from shared.emotion.learning import Learnt, Lesson
 from shared.emotion.methods import Method, method
@@ -33,9 +34,15 @@ NON_SPEECH_CLIPS, NON_SPEECH_S = 20, 3.0  # of each kind
 
 
 def evaluate(
-    recordings: Recordings, question: Question, output: Path, limits: DecodeLimits, report: Report
+    recordings: Recordings,
+    question: Question,
+    output: Path,
+    limits: DecodeLimits,
+    report: Report,
+    cache: Path | None = None,
 ) -> tuple[list[Outcome], AudioData]:
     """Run every fold that `output` does not hold yet; all outcomes, and the clips that they are about.
+    cache: a folder for features, which the next question about the same recordings takes over.
 
     report(stage, done, total) follows the course in the stages features, folds and training. Raises
     UnknownNetwork and TooFewUnknowns before any work, then WrongFolds, TooFewRecordings, TooFewSpeakers or
@@ -44,7 +51,7 @@ def evaluate(
     way = method(question.network)
     if question.protocol is Protocol.OPEN_SET and len(set(question.drop)) < 2:
         raise TooFewUnknowns
-    data = load_audio_data(recordings, recordings.examples, way.spec, limits, report, way.speeds)
+    data = feature_cache.load(recordings, recordings.examples, way.spec, limits, report, way.speeds, cache)
     clips = Clips.of(data)
     folds = folds_of(question, clips)
     for fold in folds:

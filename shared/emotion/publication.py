@@ -12,13 +12,20 @@ from pathlib import Path
 from sklearn.preprocessing import LabelEncoder
 
 from shared.audio.decode import DecodeLimits
+from shared.emotion import feature_cache
 from shared.emotion.backend import load_keras
+from shared.emotion.calibration import Reliability
 from shared.emotion.card import card
-from shared.emotion.datasets import AudioData, Recordings, fingerprint, load_audio_data
+from shared.emotion.datasets import AudioData, Recordings, fingerprint
 from shared.emotion.export import export
 from shared.emotion.judgement import Trained, as_the_seed, crosswise
 from shared.emotion.methods import Method, method
-from shared.emotion.plots import plot_confusion_matrix, plot_training_curves
+from shared.emotion.plots import (
+    plot_confusion_matrix,
+    plot_reliability,
+    plot_risk_coverage,
+    plot_training_curves,
+)
 from shared.emotion.registry import (
     MANIFEST,
     MODEL,
@@ -33,9 +40,15 @@ from shared.settings import REPOSITORY
 
 
 def train_version(
-    recordings: Recordings, recipe: Recipe, models_dir: Path, limits: DecodeLimits, report: Report
+    recordings: Recordings,
+    recipe: Recipe,
+    models_dir: Path,
+    limits: DecodeLimits,
+    report: Report,
+    cache: Path | None = None,
 ) -> tuple[Manifest, tuple[str, ...]]:
-    """Train a version and put it into models_dir, whole or not at all.
+    """Train a version and put it into models_dir, whole or not at all. cache: a folder for features, which
+    the next training on the same recordings takes over.
 
     report(stage, done, total) follows the course. Returns the manifest and a sentence for each recording
     that was left out. Raises, before any work: ModelExists, WrongVersionName, UnknownNetwork; later
@@ -45,7 +58,7 @@ def train_version(
     way = method(recipe.network)
     load_keras()
     examples = [example for example in recordings.examples if example.speaker not in recipe.reserve]
-    data = load_audio_data(recordings, examples, way.spec, limits, report, way.speeds)
+    data = feature_cache.load(recordings, examples, way.spec, limits, report, way.speeds, cache)
     train = crosswise if way.cross else as_the_seed
     with new_version(models_dir, recipe.version) as folder:
         trained = train(data, recipe, folder, report)
@@ -101,6 +114,9 @@ def _write(folder: Path, manifest: Manifest, trained: Trained) -> None:
     _write_json(folder / "class_weights.json", manifest.class_weights)
     (folder / "labels.pkl").write_bytes(pickle.dumps(LabelEncoder().fit(manifest.labels)))
     plot_confusion_matrix(manifest.metrics.confusion_matrix, manifest.labels, folder / "confusion_matrix.png")
+    confidence = Reliability.of(trained.answers.known, trained.answers.are_right)
+    plot_reliability(confidence, folder / "reliability.png")
+    plot_risk_coverage(trained.answers.curves(), folder / "risk_coverage.png")
     plot_training_curves(trained.history, manifest.metrics.best_epoch, folder / "training_curves.png")
     (folder / "README.md").write_text(card(manifest), encoding="utf-8")
     files = sorted(set(folder.iterdir()) - checkpoints)

@@ -28,8 +28,6 @@ ONNX = "model.onnx"
 PROBE = "probe.npz"
 Folders = Path | Sequence[Path]
 VERSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
 # What the metrics of a training as the seed's are of, and of all manifests that do not say it.
 RANDOM_FIFTH = "the test part, a stratified fifth of the clips, drawn at random"
 
@@ -58,8 +56,9 @@ class ThresholdRule(BaseModel):
 class Metrics(BaseModel):
     """How good a version was at the end of its training; all but train_accuracy on what `judged` says.
 
-    confusion_matrix: rows true, columns predicted, in the order of the labels. rejected and
-    unknown_rejected: shares of test clips and of clips of unknown emotions below the threshold.
+    confusion_matrix: rows true, columns predicted, in the order of the labels. ece: of the confidence, in 15
+    bins; older manifests have none. rejected and unknown_rejected: shares of test clips and of clips of
+    unknown emotions below the threshold.
     """
 
     train_accuracy: float
@@ -74,6 +73,7 @@ class Metrics(BaseModel):
     recall_macro: float
     class_accuracy: dict[str, float]
     confusion_matrix: list[list[int]]
+    ece: float | None = None
     rejected: float
     unknown_rejected: float | None
     epochs: int

@@ -128,11 +128,11 @@ def markdown(document: Figures) -> str:
 def _side_by_side(results: Figures) -> list[str]:
     parts = [figures["all"] for figures in results.values()]
     rows = [
-        ["accuracy, pooled", *(_number(part["pooled"]["accuracy"]) for part in parts)],
+        ["accuracy, pooled", *(number(part["pooled"]["accuracy"]) for part in parts)],
         ["accuracy, mean ± sd over seeds", *(_mean(part["folds"]["accuracy"]) for part in parts)],
-        ["UAR, pooled", *(_number(part["pooled"]["uar"]) for part in parts)],
+        ["UAR, pooled", *(number(part["pooled"]["uar"]) for part in parts)],
     ]
-    return _table(["", *(f"epoch {name}" for name in results)], rows)
+    return table(["", *(f"epoch {name}" for name in results)], rows)
 
 
 def _closed(figures: Figures, labels: Sequence[str]) -> list[str]:
@@ -140,23 +140,23 @@ def _closed(figures: Figures, labels: Sequence[str]) -> list[str]:
     folds = [figures[name]["folds"] for name in figures]
     rows = [
         ["clips", *(str(figures[name]["clips"]) for name in parts)],
-        ["accuracy, pooled", *(_number(one["accuracy"]) for one in pooled_)],
+        ["accuracy, pooled", *(number(one["accuracy"]) for one in pooled_)],
         ["accuracy, mean ± sd over folds", *(_mean(one["accuracy"]) for one in folds)],
-        ["UAR, pooled", *(_number(one["uar"]) for one in pooled_)],
+        ["UAR, pooled", *(number(one["uar"]) for one in pooled_)],
         ["UAR, mean ± sd over folds", *(_mean(one["uar"]) for one in folds)],
-        ["heard as no voice", *(_number(one["no_voice"]) for one in pooled_)],
+        ["heard as no voice", *(number(one["no_voice"]) for one in pooled_)],
         ["F1 weighted / macro", *(f"{one['f1_weighted']:.3f} / {one['f1_macro']:.3f}" for one in pooled_)],
         ["F2 weighted / macro", *(f"{one['f2_weighted']:.3f} / {one['f2_macro']:.3f}" for one in pooled_)],
-        ["precision weighted", *(_number(one["precision_weighted"]) for one in pooled_)],
+        ["precision weighted", *(number(one["precision_weighted"]) for one in pooled_)],
         ["ECE (15 bins) / without temperature",
          *(f"{one['ece']:.3f} / {one['ece_uncalibrated']:.3f}" for one in pooled_)],
-        ["AURC", *(_number(one["aurc"]) for one in pooled_)],
+        ["AURC", *(number(one["aurc"]) for one in pooled_)],
         ["coverage at 5 % / 10 % risk",
          *(f"{one['coverage_at_5%_risk']:.3f} / {one['coverage_at_10%_risk']:.3f}" for one in pooled_)],
         *([f"recall of {label}, mean [95 %] over folds", *(_interval(one["recall"][label]) for one in folds)]
           for label in labels),
     ]  # fmt: skip
-    return _table(["", *parts], rows)
+    return table(["", *parts], rows)
 
 
 def _open(figures: Figures) -> list[str]:
@@ -172,16 +172,16 @@ def _open(figures: Figures) -> list[str]:
         ["AUROC of non-speech", *(_of(one["non_speech"], "auroc") for one in scores.values())],
         *([f"AUROC of {kind}", *(_of(one["by_kind"][kind], "auroc") for one in scores.values())]
           for kind in kinds),
-        *([f"{what}, {title}", *(_number(one["risk_coverage"][name][key]) for one in scores.values())]
+        *([f"{what}, {title}", *(number(one["risk_coverage"][name][key]) for one in scores.values())]
           for name, title in (("known", "known only"), ("known_and_unknown", "unknown counted as wrong"))
           for key, what in (("aurc", "AURC"), ("coverage_at_5%_risk", "coverage at 5 % risk"),
                             ("coverage_at_10%_risk", "coverage at 10 % risk"))),
     ]  # fmt: skip
     thresholds = [
         [rule["rule"], rule["score"], rule["set_on"], " ".join(rule["judged_on"]), _mean(rule["value"]),
-         f"{rule['reached_in']} of {rule['folds']}", _number(rule["coverage"]),
-         _number(rule["accepted_accuracy"]), _number(rule["unknown_let_through"]),
-         _number(rule["non_speech_let_through"])]
+         f"{rule['reached_in']} of {rule['folds']}", number(rule["coverage"]),
+         number(rule["accepted_accuracy"]), number(rule["unknown_let_through"]),
+         number(rule["non_speech_let_through"])]
         for rule in figures["thresholds"]
     ]  # fmt: skip
     header = ["rule", "score", "set on", "judged on", "threshold", "reached", "coverage of known",
@@ -193,29 +193,31 @@ def _open(figures: Figures) -> list[str]:
         "coverage of 0.2 or more, and `seed` ran into its bounds of 0.60 and 0.85.",
         "",
     ]
-    return [*_table(["", *scores], rows), *notes, *_table(header, thresholds)]
+    return [*table(["", *scores], rows), *notes, *table(header, thresholds)]
 
 
 def _folds(folds: Sequence[Figures]) -> list[str]:
     rows = [
-        [fold["name"], str(fold["train_clips"]), str(fold["test_clips"]), _number(fold["train_accuracy"]),
-         _number(fold["accuracy"]), f"{fold['best_epoch']} of {fold['epochs']}", f"{fold['temperature']:.2f}"]
+        [fold["name"], str(fold["train_clips"]), str(fold["test_clips"]), number(fold["train_accuracy"]),
+         number(fold["accuracy"]), f"{fold['best_epoch']} of {fold['epochs']}", f"{fold['temperature']:.2f}"]
         for fold in folds
     ]  # fmt: skip
     header = ["fold", "clips to fit", "to test", "train accuracy", "accuracy", "epoch", "temperature"]
-    return _table(header, rows)
+    return table(header, rows)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table in Markdown."""
     return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """With three digits; a dash for nothing."""
     return "–" if value is None else f"{value:.3f}"
 
 
 def _of(figures: Figures | None, name: str) -> str:
-    return _number(None if figures is None else figures[name])
+    return number(None if figures is None else figures[name])
 
 
 def _mean(values: Figures | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,8 @@ def test_a_versions_files_are_those_of_the_seed_and_its_onnx_form(models: Path, 
         "labels.pkl",
         "class_weights.json",
         "confusion_matrix.png",
+        "reliability.png",
+        "risk_coverage.png",
         "training_curves.png",
         "README.md",
     }
@@ -210,7 +213,10 @@ def test_a_crosswise_training_is_a_version_too_which_hears_whether_there_is_a_vo
     assert manifest.temperature != 1.0
     assert manifest.speakers.training == ["anna", "bert"]
     assert manifest.data.test_clips == manifest.data.training_clips == 28
-    assert "networks that the others taught" in (models / "cross" / "README.md").read_text()
+    card = (models / "cross" / "README.md").read_text()
+    assert "networks that the others taught" in card
+    assert f"off by {manifest.metrics.ece:.3f} (ECE, 15 bins)" in card
+    assert "class weight" not in card.partition("## Use")[0]
     clips = [("voice.wav", wav_bytes(speech_like("angry", seed=5), 16000)),
              ("noise.wav", wav_bytes(non_speech("noise", seed=1), 16000)),
              ("tones.wav", wav_bytes(non_speech("tones", seed=2), 16000))]  # fmt: skip
@@ -224,6 +230,20 @@ def test_a_crosswise_training_is_a_version_too_which_hears_whether_there_is_a_vo
         assert [one.outcome for one in others] == ["no_voice", "no_voice"]
     one, other = (verdicts[0].probabilities for verdicts in heard.values())
     assert one == pytest.approx(other, abs=1e-5)
+
+
+def test_where_nobody_says_who_speaks_clips_judge_each_other_and_the_card_says_so(
+    recordings: Path, tmp_path: Path, few_sounds: None
+) -> None:
+    dataset = read_dataset(recordings)
+    one = tuple(replace(example, speaker="not stated") for example in dataset.examples)
+    models = tmp_path / "models"
+    recipe = Recipe("alone", "v7", drop=["sad"], epochs=1)
+    manifest, _ = train_version(replace(dataset, examples=one), recipe, models, LIMITS, ignore)
+    assert manifest.speakers.training == ["not stated"]
+    assert manifest.data.test_clips == manifest.data.training_clips
+    assert manifest.judged == "all clips, each by networks that other clips taught"
+    assert "Nobody said that there is more than one speaker" in (models / "alone" / "README.md").read_text()
 
 
 def test_a_network_that_has_no_onnx_form_leaves_no_version(

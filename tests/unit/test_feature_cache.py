@@ -1,0 +1,92 @@
+"""Features of a dataset are kept, taken over, and computed anew where anything of theirs is another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.audio.decode import DecodeLimits
+from shared.audio.spec import SEED_V6
+from shared.audio.synthesis import speech_like, wav_bytes
+from shared.emotion import feature_cache
+from shared.emotion.datasets import AudioData, Dataset, read_dataset
+from shared.settings import Settings
+
+LIMITS = DecodeLimits.of(Settings())
+SPEEDS = (0.9,)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for code, emotion in (("02", "calm"), ("05", "angry")):
+        file = folder / f"03-01-{code}-01-01-01-01.wav"
+        file.write_bytes(wav_bytes(speech_like(emotion, duration_s=0.8, seed=1), 16000))
+    (folder / "03-01-03-01-01-01-01.wav").write_bytes(b"no recording")
+    return read_dataset(folder)
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many examples were computed, each time that any were."""
+    counts: list[int] = []
+    compute = feature_cache.load_audio_data
+
+    def counted(*given, **named) -> AudioData:
+        counts.append(len(given[1]))
+        return compute(*given, **named)
+
+    monkeypatch.setattr(feature_cache, "load_audio_data", counted)
+    return counts
+
+
+def load(dataset: Dataset, cache: Path | None, spec=SEED_V6) -> AudioData:
+    return feature_cache.load(dataset, dataset.examples, spec, LIMITS, lambda *_: None, SPEEDS, cache)
+
+
+def test_what_was_computed_once_is_taken_over_whole(
+    dataset: Dataset, tmp_path: Path, computed: list[int]
+) -> None:
+    fresh = load(dataset, None)
+    kept, again = (load(dataset, tmp_path / "cache") for _ in range(2))
+    assert computed == [3, 3], "without a folder, and once with one"
+    for one in (kept, again):
+        assert np.array_equal(one.features, fresh.features)
+        assert np.array_equal(one.copies, fresh.copies)
+        assert (one.examples, one.left_out, one.spec) == (fresh.examples, fresh.left_out, SEED_V6)
+    assert len(fresh.left_out) == 1
+
+
+def test_other_bytes_labels_or_features_are_computed_anew(
+    dataset: Dataset, tmp_path: Path, computed: list[int]
+) -> None:
+    cache = tmp_path / "cache"
+    load(dataset, cache)
+    load(dataset, cache, replace(SEED_V6, seconds=2.0))
+    renamed = tuple(replace(example, speaker="99") for example in dataset.examples)
+    assert {one.speaker for one in load(replace(dataset, examples=renamed), cache).examples} == {"99"}
+    file = dataset.folder / dataset.examples[0].path
+    file.write_bytes(wav_bytes(speech_like("calm", duration_s=0.8, seed=2), 16000))
+    load(dataset, cache)
+    assert len(computed) == 4
+
+
+def test_a_write_that_was_cut_off_is_no_entry_and_old_entries_go(
+    dataset: Dataset, tmp_path: Path, computed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    with monkeypatch.context() as patch:
+        patch.setattr(feature_cache.np, "save", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            load(dataset, cache)
+    monkeypatch.setattr(feature_cache, "KEPT", 2)
+    for seconds in (1.0, 1.5, 2.0):
+        load(dataset, cache, replace(SEED_V6, seconds=seconds))
+    assert len(list(cache.iterdir())) == 2
+    before = len(computed)
+    load(dataset, cache, replace(SEED_V6, seconds=2.0))
+    assert len(computed) == before
