@@ -68,11 +68,14 @@ def postgres_database(postgres: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def few_sounds() -> Iterator[None]:
-    """Few sounds without a voice: 120 would be most of what a small test learns from."""
-    from shared.emotion.material import negatives
+    """Few sounds that are no recordings: 168 would be most of what a small test learns from."""
+    from shared.emotion.material import negatives, synthesised
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("shared.emotion.material.NEGATIVES", 4)
-        negatives.cache_clear()
+        patch.setattr("shared.emotion.material.VOICES", 1)
+        for made in (negatives, synthesised):
+            made.cache_clear()
         yield
-    negatives.cache_clear()
+    for made in (negatives, synthesised):
+        made.cache_clear()

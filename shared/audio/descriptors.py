@@ -99,8 +99,8 @@ def harmonics(power: Floats, semitones: Floats, spec: VoiceSpec) -> Floats:
 
 def _windowed(window: Floats, spec: VoiceSpec) -> Floats:
     """(frames, n_fft)"""
-    sounds = np.flatnonzero(window)
-    length = max(FEWEST_FRAMES * spec.hop_length, int(sounds[-1]) + 1 if len(sounds) else 0)
+    behind = int(np.argmax(window[::-1] != 0))  # zeros at the end; flatnonzero took 0.35 ms for it
+    length = max(FEWEST_FRAMES * spec.hop_length, len(window) - behind if window[-1 - behind] else 0)
     padded = np.pad(window[:length], spec.n_fft // 2)
     return sliding_window_view(padded, spec.n_fft)[:: spec.hop_length] * _hann(spec)
 

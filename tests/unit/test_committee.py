@@ -17,7 +17,7 @@ from shared.emotion.material import Material, Order
 
 SPEC = replace(VOICE_V7, statistics=6, frames=40, descriptors=60)
 CLIPS = 24
-FOREIGN = 3
+FOREIGN, VOICES = 3, 2
 
 
 @pytest.fixture
@@ -25,6 +25,7 @@ def lesson(monkeypatch: pytest.MonkeyPatch) -> Lesson:
     """Speech and song of three speakers. What a clip is told by is its number, of a copy a thousand more; it
     has as many frames as its number says."""
     monkeypatch.setattr(material, "negatives", lambda spec: np.full((FOREIGN, *spec.shape), -5, np.float32))
+    monkeypatch.setattr(material, "synthesised", lambda spec: np.full((VOICES, *spec.shape), -6, np.float32))
     features = np.stack([_row(number) for number in range(CLIPS)])
     clips = Clips(
         np.array(["angry", "calm"] * (CLIPS // 2)),
@@ -81,12 +82,16 @@ def test_songs_keep_their_speed_and_speech_is_heard_at_all_of_them(lesson: Lesso
     rng = np.random.default_rng(0)
     for _ in range(10):
         shown = of_all.order(rng, 2)
-        assert sorted(shown.places[:, 0]) == sorted(shown.places[:, 1]) == list(range(CLIPS + FOREIGN))
+        every = list(range(CLIPS + FOREIGN + VOICES))
+        assert sorted(shown.places[:, 0]) == sorted(shown.places[:, 1]) == every
         rows = of_all.statistics(shown)
-        assert rows.shape == (CLIPS + FOREIGN, 2, SPEC.statistics)
+        assert rows.shape == (len(every), 2, SPEC.statistics)
         for value, place in zip(rows[..., 0].ravel(), shown.places.ravel(), strict=True):
             target = of_all.targets[place].argmax()
-            if place >= CLIPS:
+            if place >= CLIPS + FOREIGN:
+                assert value == -6
+                assert of_all.targets[place, 0] == of_all.targets[place, 1] > of_all.targets[place, 2]
+            elif place >= CLIPS:
                 assert (value, target) == (-5, 2)
             else:
                 assert (value % 1000, target) == (place, place % 2)
@@ -106,7 +111,7 @@ def test_scales_are_those_of_who_learns_and_of_frames_that_are_there(lesson: Les
     assert some.of_frames.mean[3] == pytest.approx(there.mean(), rel=1e-5)
     assert some.of_frames.std[3] == pytest.approx(there.std(), rel=1e-3)
     assert (some.of_frames.mean[-1], some.of_frames.std[-1]) == (0, 1)
-    assert some.n_clips == len(part.train) + FOREIGN
+    assert some.n_clips == len(part.train) + FOREIGN + VOICES
 
 
 def test_behind_a_recordings_end_there_is_nothing(lesson: Lesson) -> None:
