@@ -1,4 +1,4 @@
-"""Retrain: labelled clips become a candidate, by the seed's recipe. Never promoted here.
+"""Retrain: labelled clips become a candidate, by the champion's recipe. Never promoted here.
 
 The classes are the champion's labels that have enough examples; its unknowns, and labels with too few,
 are what the threshold's rule takes for unknown. TensorFlow is imported here, so only inside the task.

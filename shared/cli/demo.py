@@ -43,5 +43,9 @@ def demo(
         job = submit_paths(client, [str(archive)], name="demonstration")
         state = client.job(job)["state"]
     show_results(job, limit=0, server=server)
+    say(
+        "These voices are synthesised, and nobody meant anything by them: a version that is honest rejects them. "
+        "Send recordings of people: voxmood submit PATH --wait"
+    )
     if state != "done":
         raise typer.Exit(1)

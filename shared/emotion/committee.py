@@ -7,7 +7,9 @@ learning speakers.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from itertools import count
 from typing import Any
 
@@ -18,7 +20,7 @@ from shared.emotion import tcn, towers
 from shared.emotion.backend import load_keras
 from shared.emotion.calibration import Logits
 from shared.emotion.folds import Fold, Indices
-from shared.emotion.learning import Chosen, Learnt, Lesson, learnt
+from shared.emotion.learning import Chosen, Fits, Learnt, Lesson, learnt
 from shared.emotion.material import FARTHEST, Material, Scale
 from shared.emotion.training import Recipe, Report
 
@@ -28,8 +30,12 @@ CONVOLUTIONAL = 1
 SHARE_OF_TOWERS = 1 / 5
 
 
-def learn_committee(lesson: Lesson, recipe: Recipe, report: Report) -> Learnt:
-    """Fit on all who learn; temperature and thresholds from the fold's crossed parts, where it has any."""
+def learn_committee(lesson: Lesson, recipe: Recipe, report: Report, fits: Fits | None = None) -> Learnt:
+    """Fit on all who learn; temperature and thresholds from the fold's crossed parts, where it has any.
+
+    fits: what other folds' parts have taught, to be taken over and added to.
+    """
+    fits = {} if fits is None else fits
     done = count(1)
     epochs = (recipe.epochs or towers.EPOCHS) + CONVOLUTIONAL * (recipe.epochs or tcn.EPOCHS)
     total = (1 + len(lesson.fold.crossed)) * epochs
@@ -37,21 +43,43 @@ def learn_committee(lesson: Lesson, recipe: Recipe, report: Report) -> Learnt:
     def advance() -> None:
         report("training", next(done), total)
 
-    chosen = [_chosen(lesson, part, recipe, advance) for part in lesson.fold.crossed]
+    chosen = [_chosen(lesson, part, recipe, fits, advance, epochs) for part in lesson.fold.crossed]
     network, history = fit_committee(lesson, lesson.fold.train, recipe, advance)
     together = Chosen.together(chosen, n_outputs=len(lesson.labels) + 1)
     return learnt(lesson, network, together, history, best_epoch=len(history["loss"]))
 
 
-def _chosen(lesson: Lesson, part: Fold, recipe: Recipe, advance: Callable[[], None]) -> Chosen:
-    network, _ = fit_committee(lesson, part.train, recipe, advance)
-    logits = Logits(network)
+def _chosen(
+    lesson: Lesson, part: Fold, recipe: Recipe, fits: Fits, advance: Callable[[], None], epochs: int
+) -> Chosen:
+    logits = _crossed_logits(lesson, part.train, recipe, fits, advance, epochs)
     return Chosen(
         known=logits(lesson.features[part.inner]),
         classes=lesson.classes(part.inner),
         unknown=logits(lesson.features[part.tuning]),
         unknown_emotions=lesson.clips.emotions[part.tuning],
     )
+
+
+def _crossed_logits(
+    lesson: Lesson, train: Indices, recipe: Recipe, fits: Fits, advance: Callable[[], None], epochs: int
+) -> Logits:
+    """Of a network fitted on these clips; of the same as before, where another fold's part was of the same
+    recordings in the same order. Five folds have ten such trainings in common, each of two."""
+    what = (
+        lesson.clips.twins[train].tolist(),
+        lesson.clips.emotions[train].tolist(),
+        recipe.seed,
+        recipe.epochs,
+    )
+    key = hashlib.sha256(repr((asdict(lesson.spec), *what)).encode()).digest()
+    if key in fits:
+        for _ in range(epochs):
+            advance()
+        return fits.pop(key)
+    network, _ = fit_committee(lesson, train, recipe, advance)
+    fits[key] = Logits(network)
+    return fits[key]
 
 
 def fit_committee(

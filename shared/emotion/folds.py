@@ -25,7 +25,7 @@ Indices = NDArray[np.int64]
 Words = NDArray[np.str_]
 
 FOLDS = 5
-CROSSED = 4  # each fits with three quarters of the speakers, and every learning clip chooses once
+CROSSED = 4  # parts: each fits with three quarters of the speakers, and every learning clip chooses once
 INNER_SHARE = 0.15  # of the speakers who learn: 3 of 16, and 3 of 20
 _NOBODY: Indices = np.empty(0, np.int64)
 
@@ -64,7 +64,8 @@ class Fold:
     train: fits the weights, and any statistic; inner: chooses epoch and temperature, and with `tuning`, clips
     of unknown emotions by the same speakers, the threshold; test and unknown: only judge. crossed: where all
     who learn fit, and `inner` is nobody, the learning side once more in parts: each part's speakers choose by
-    what the others' recordings taught. Where nobody chooses, neither is there.
+    what the others' recordings taught. Of five folds the parts of one are the groups of the other four, so
+    that two folds have one training in common. Where nobody chooses, neither is there.
     holds_speakers_out: no judging speaker is heard before; selects_on_test: the seed's habit, where `inner`
     is the test part itself.
     """
@@ -120,8 +121,9 @@ def speaker_folds(
     Raises TooFewRecordings or TooFewSpeakers.
     """
     is_known, _, _ = known_classes(clips.emotions, drop)
+    groups = groups or _drawn_groups(clips, seed)
     folds = []
-    for speakers in groups or _drawn_groups(clips, seed):
+    for speakers in groups:
         judges = np.isin(clips.speakers, list(speakers))
         learns = np.flatnonzero(~judges & ~np.isin(clips.twins, clips.twins[judges]))
         name = f"seed {seed}, speakers {' '.join(speakers)}"
@@ -134,14 +136,16 @@ def speaker_folds(
             unknown=np.flatnonzero(judges & ~is_known),
             holds_speakers_out=True,
         )
-        fold = _learning(clips, judging, learns, is_known, f"The training side of the fold {name}", choosers)
+        part = f"The training side of the fold {name}"
+        others = [group for group in groups if group is not speakers]
+        fold = _learning(clips, judging, learns, is_known, part, choosers, others)
         folds.append(fold)
         _check_classes(clips, np.flatnonzero(is_known), fold.train)
         chooses = np.concatenate([part.inner for part in fold.crossed or [fold]])
         wanted = {"judge": fold.test} | ({} if choosers is Choosers.NOBODY else {"choose": chooses})
-        for part, indices in wanted.items():
+        for does, indices in wanted.items():
             if not len(indices):
-                raise TooFewRecordings(emotion=f"Who is to {part} in {name}", clips=0, minimum=1)
+                raise TooFewRecordings(emotion=f"Who is to {does} in {name}", clips=0, minimum=1)
     return folds
 
 
@@ -157,26 +161,40 @@ def learning_fold(clips: Clips, drop: Sequence[str], seed: int) -> Fold:
 
 
 def _learning(
-    clips: Clips, fold: Fold, side: Indices, is_known: NDArray[np.bool_], part: str, choosers: Choosers
+    clips: Clips,
+    fold: Fold,
+    side: Indices,
+    is_known: NDArray[np.bool_],
+    part: str,
+    choosers: Choosers,
+    groups: Sequence[Sequence[str]] = (),
 ) -> Fold:
-    """The fold with its learning side divided: some speakers choose, or all of them in turn."""
+    """The fold with its learning side divided: some speakers choose, or all of them in turn, by these groups
+    if they are enough."""
     speakers = len(set(clips.speakers[side]))
     if speakers < 2:
         raise TooFewSpeakers(part=part, speakers=speakers, minimum=2)
     if choosers is Choosers.NOBODY:
         return fold
-    splits: GroupKFold | GroupShuffleSplit
-    if choosers is Choosers.ALL:
-        splits = GroupKFold(min(CROSSED, speakers), shuffle=True, random_state=fold.seed)
+    if choosers is Choosers.ALL and len(groups) >= CROSSED:
+        divisions = [_apart(np.isin(clips.speakers[side], list(group))) for group in groups]
+    elif choosers is Choosers.ALL:
+        parts_of = GroupKFold(min(CROSSED, speakers), shuffle=True, random_state=fold.seed)
+        divisions = list(parts_of.split(side, groups=clips.speakers[side]))
     else:
-        splits = GroupShuffleSplit(1, test_size=INNER_SHARE, random_state=fold.seed)
+        some = GroupShuffleSplit(1, test_size=INNER_SHARE, random_state=fold.seed)
+        divisions = list(some.split(side, groups=clips.speakers[side]))
     parts = []
-    for fits, chooses in splits.split(side, groups=clips.speakers[side]):
+    for fits, chooses in divisions:
         outer, inner = side[fits], side[chooses]
         outer = outer[~np.isin(clips.twins[outer], clips.twins[inner])]
         train, known, unknown = outer[is_known[outer]], inner[is_known[inner]], inner[~is_known[inner]]
         parts.append(replace(fold, train=train, inner=known, tuning=unknown))
     return replace(fold, crossed=tuple(parts)) if choosers is Choosers.ALL else parts[0]
+
+
+def _apart(chooses: NDArray[np.bool_]) -> tuple[Indices, Indices]:
+    return np.flatnonzero(~chooses), np.flatnonzero(chooses)
 
 
 def _drawn_groups(clips: Clips, seed: int) -> list[list[str]]:

@@ -151,7 +151,7 @@ def crosswise(data: AudioData, recipe: Recipe, _folder: Path, report: Report) ->
     fold = learning_fold(clips, recipe.drop, recipe.seed)
     check(clips, fold)
     lesson = Lesson.of(data, clips, fold)
-    learnt = METHODS[recipe.network].learn(lesson, recipe, report)
+    learnt = METHODS[recipe.network].learn(lesson, recipe, report, None)
     chosen, n_labels = learnt.chosen, len(lesson.labels)
     known, unknown = (
         SCORES[TOP](logits, learnt.temperature, n_labels) for logits in (chosen.known, chosen.unknown)

@@ -19,6 +19,7 @@ from shared.emotion.outcomes import Threshold
 from shared.emotion.rejection import risk_threshold, seed_threshold
 
 TOP = "top probability"
+Fits = dict[bytes, Logits]  # of trainings that folds have in common, by what they were fitted on; 5 MB each
 
 
 @dataclass(frozen=True, slots=True)

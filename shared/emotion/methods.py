@@ -13,7 +13,7 @@ from shared.audio.spec import SEED_V6, VOICE_V7, FeatureSpec
 from shared.emotion.backend import load_keras
 from shared.emotion.calibration import Logits
 from shared.emotion.committee import learn_committee
-from shared.emotion.learning import Chosen, Learnt, Lesson, learnt
+from shared.emotion.learning import Chosen, Fits, Learnt, Lesson, learnt
 from shared.emotion.registry import Speakers
 from shared.emotion.training import Parts, Recipe, Report, fit
 from shared.errors.models import UnknownNetwork
@@ -21,17 +21,18 @@ from shared.errors.models import UnknownNetwork
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """spec: what the network is fed; learn: from a fold's lesson; speeds: of the copies of each recording
+    """spec: what the network is fed; learn: from a fold's lesson, and what other folds' parts
+    have taught; speeds: of the copies of each recording
     that it learns from too; cross: whether everybody on the learning side fits, and chooses crosswise, or
     some speakers choose."""
 
     spec: FeatureSpec
-    learn: Callable[[Lesson, Recipe, Report], Learnt]
+    learn: Callable[[Lesson, Recipe, Report, Fits | None], Learnt]
     speeds: tuple[float, ...] = ()
     cross: bool = False
 
 
-def learn_seed(lesson: Lesson, recipe: Recipe, report: Report) -> Learnt:
+def learn_seed(lesson: Lesson, recipe: Recipe, report: Report, _fits: Fits | None = None) -> Learnt:
     """The seed's recipe; those who choose choose its epoch too."""
     load_keras().backend.clear_session()
     fold, features = lesson.fold, lesson.features

@@ -22,7 +22,7 @@ from shared.audio.synthesis import NON_SPEECH, non_speech
 from shared.emotion import feature_cache
 from shared.emotion.datasets import AudioData, Example, Recordings, channel
 from shared.emotion.folds import Choosers, Clips, Fold, Indices, check, read_folds, seed_fold, speaker_folds
-from shared.emotion.learning import Learnt, Lesson
+from shared.emotion.learning import Fits, Learnt, Lesson
 from shared.emotion.methods import Method, method
 from shared.emotion.outcomes import Finding, Heard, Outcome
 from shared.emotion.questions import Protocol, Question
@@ -57,14 +57,15 @@ def evaluate(
     for fold in folds:
         check(clips, fold)
     foreign = _foreign(way.spec) if question.protocol is Protocol.OPEN_SET else None
-    outcomes = []
+    outcomes: list[Outcome] = []
+    fits: Fits = {}
     for done, fold in enumerate(folds):
         report("folds", done, len(folds))
         finding_id = _identity(question, way, clips, fold)
         outcome = Outcome.read(output, finding_id)
         if outcome is None:
             recipe = Recipe("", question.network, seed=fold.seed, epochs=question.epochs)
-            learnt = way.learn(Lesson.of(data, clips, fold), recipe, report)
+            learnt = way.learn(Lesson.of(data, clips, fold), recipe, report, fits)
             outcome = _judge(learnt, data, clips, fold, foreign, finding_id)
             outcome.write(output)
         outcomes.append(outcome)

@@ -70,6 +70,10 @@ class RiskCoverage:
         """The largest coverage at which no more than this share is wrong; 0 if there is none."""
         return float(self.coverage[self.risk <= risk].max(initial=0.0))
 
+    def risk_at(self, coverage: float) -> float:
+        """The share of wrong ones among the surest clips that are at least this share of all."""
+        return float(self.risk[np.argmax(self.coverage >= coverage)])
+
 
 def risk_threshold(
     confidences: ArrayLike, is_right: ArrayLike, target: float = RISK_TARGET

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from shared.emotion import committee, material, tcn, towers
 from shared.emotion.backend import load_keras
 from shared.emotion.calibration import Logits
 from shared.emotion.folds import Clips, learning_fold
-from shared.emotion.learning import Lesson
+from shared.emotion.learning import Fits, Lesson
 from shared.emotion.material import Material, Order
+from shared.emotion.training import Recipe
 
 SPEC = replace(VOICE_V7, statistics=6, frames=40, descriptors=60)
 CLIPS = 24
@@ -121,6 +123,33 @@ def test_behind_a_recordings_end_there_is_nothing(lesson: Lesson) -> None:
     assert not frames[0, 5:].any()
     assert not frames[1, 10:].any()
     assert frames[0, :5, -1].all()
+
+
+def test_a_training_that_two_folds_have_in_common_is_done_once(
+    lesson: Lesson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[tuple[int, ...]] = []
+
+    def fit(lesson: Lesson, train: np.ndarray, recipe: Recipe, advance) -> tuple[Any, dict[str, list[float]]]:
+        trained.append(tuple(train))
+        advance()
+        advance()
+        return tcn.build_tcn(SPEC.frames, SPEC.descriptors, 3), {"loss": [1.0]}
+
+    monkeypatch.setattr(committee, "fit_committee", fit)
+    fits: Fits = {}
+    steps: list[int] = []
+    one, other = lesson.fold.crossed[:2]
+    recipe = Recipe("", epochs=1)
+    given = fits, lambda: steps.append(1), 2
+    first = committee._crossed_logits(lesson, one.train, recipe, *given)
+    committee._crossed_logits(lesson, other.train, recipe, *given)
+    assert committee._crossed_logits(lesson, one.train, recipe, *given) is first
+    assert trained == [tuple(one.train), tuple(other.train)]
+    assert len(steps) == 6, "progress counts what is taken over"
+    other_seed = Recipe("", epochs=1, seed=43)
+    committee._crossed_logits(lesson, one.train, other_seed, *given)
+    assert len(trained) == 3
 
 
 def test_stretches_are_short_and_lie_anywhere() -> None:

@@ -76,6 +76,7 @@ def test_the_text_names_levels_and_counts() -> None:
 def test_a_changed_model_file_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(REPOSITORY / "saved_models" / "seed-v6", tmp_path / "models" / "seed-v6")
     monkeypatch.setenv("VOXMOOD_MODELS_DIR", str(tmp_path / "models"))
+    monkeypatch.setenv("VOXMOOD_CHAMPION", "seed-v6")
     diagnosis(0)
     with (tmp_path / "models" / "seed-v6" / "model.keras").open("r+b") as file:
         file.write(b"damaged")

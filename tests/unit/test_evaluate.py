@@ -224,7 +224,7 @@ def test_other_judging_clips_leave_weights_epoch_temperature_and_thresholds_bit_
 ) -> None:
     other = judged_by_others(data, fold)
     lesson = Lesson.of(other, Clips.of(other), fold)
-    learnt = METHODS[open_set.network].learn(lesson, Recipe("", epochs=2), lambda *_: None)
+    learnt = METHODS[open_set.network].learn(lesson, Recipe("", epochs=2), lambda *_: None, None)
     finding = answered[0][0].finding
     assert (learnt.digest, learnt.temperature) == (finding.digest, finding.temperature)
     assert learnt.thresholds == finding.thresholds

@@ -62,6 +62,7 @@ def test_pooled_figures_are_over_clips_and_means_over_folds(outcomes: list[Outco
     assert figures["all"]["pooled"]["ece"] == pytest.approx((0.1 + 0.8 + 0.3 + 0.4) / 4)
     assert figures["all"]["pooled"]["aurc"] == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 4) / 4)
     assert figures["all"]["pooled"]["coverage_at_10%_risk"] == 1 / 4
+    assert figures["all"]["pooled"]["accuracy_of_surest_half"] == 1 / 2  # the wrong 0.8 is of it
     assert figures["all"]["folds"]["accuracy"]["mean"] == pytest.approx((2 / 3 + 1) / 2)
     assert figures["all"]["folds"]["recall"]["a"] == {
         "n": 1,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from shared.emotion.datasets import Example, channel
-from shared.emotion.folds import Clips, Fold, check, read_folds, seed_fold, speaker_folds
+from shared.emotion.folds import Choosers, Clips, Fold, check, read_folds, seed_fold, speaker_folds
 from shared.emotion.training import known_classes, stratified
 from shared.errors.models import Leak, TooFewRecordings, TooFewSpeakers, WrongFolds
 
@@ -49,6 +49,23 @@ def test_the_seed_protocol_is_the_seeds_split_and_chooses_by_speakers_inside_tra
     check(clips, habit)
     assert sides(habit)["inner"] == sides(habit)["test"] == sides(fold)["test"]
     assert sides(habit)["train"] == train | moved
+
+
+def test_two_of_five_folds_have_one_training_in_common() -> None:
+    clips = clips_of(10)
+    folds = speaker_folds(clips, DROP, 42, choosers=Choosers.ALL)
+    trainings: dict[tuple[int, ...], list[set[str]]] = {}
+    for fold in folds:
+        check(clips, fold)
+        judges = set(clips.speakers[fold.test])
+        for part in fold.crossed:
+            choosers = set(clips.speakers[part.inner])
+            trainings.setdefault(tuple(part.train), []).append(judges | choosers)
+            assert not set(clips.speakers[part.train]) & (judges | choosers)
+        everyone = np.concatenate([part.inner for part in fold.crossed])
+        assert sorted(everyone) == sorted(fold.train)
+    assert len(trainings) == 10
+    assert all(len(heldout) == 2 and heldout[0] == heldout[1] for heldout in trainings.values())
 
 
 def test_twins_stay_on_one_side_whatever_the_seed(clips: Clips) -> None:

@@ -59,6 +59,7 @@ def test_the_risk_coverage_curve_equals_the_worked_example() -> None:
     assert curve.area == pytest.approx(0 * 0.2 + 0.5 * 0.2 + 0.25 * 0.4 + 0.4 * 0.2)
     assert curve.coverage_at(0.25) == 0.8
     assert curve.coverage_at(0.1) == 0.2
+    assert (curve.risk_at(0.4), curve.risk_at(0.5), curve.risk_at(1.0)) == (0.5, 0.25, 0.4)
     assert RiskCoverage.of([0.5], [False]).coverage_at(0.1) == 0
 
 
