@@ -44,7 +44,7 @@ def demo(
         state = client.job(job)["state"]
     show_results(job, limit=0, server=server)
     say(
-        "These voices are synthesised, and nobody meant anything by them: a version that is honest rejects them. "
+        "Synthesised voices: nobody meant anything by them, so an honest version rejects them. "
         "Send recordings of people: voxmood submit PATH --wait"
     )
     if state != "done":

@@ -16,9 +16,9 @@ IS_THERE = ORIGINAL.is_dir() and RAVDESS.is_dir()
 pytestmark = pytest.mark.skipif(not IS_THERE, reason="shared/data is not beside the clone")
 
 
-@pytest.fixture(scope="module")
-def classifier() -> Classifier:
-    return Classifier.load(REPOSITORY / "saved_models", "seed-v6")
+@pytest.fixture(scope="module", params=["seed-v6", "v7"])
+def classifier(request: pytest.FixtureRequest) -> Classifier:
+    return Classifier.load(REPOSITORY / "saved_models", request.param)
 
 
 def classified(classifier: Classifier, files: list[Path]) -> list[Verdict]:
