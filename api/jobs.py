@@ -18,7 +18,7 @@ from shared.audio.windows import MINIMUM_S, Windows
 from shared.database import keys, queries
 from shared.database.tables import job, upload, webhook
 from shared.doorbell import UNPACK, Bell
-from shared.emotion import provenance, registry
+from shared.emotion import recognition, registry
 from shared.errors.requests import JobNotOpen, JobWithoutUploads, KeyUsedAgain, UnknownJob, UploadUnfinished
 from shared.settings import MEBIBYTE
 from shared.status import JobDocument, documents
@@ -84,7 +84,7 @@ def create_job(
     """
     version = aliases(parts).get(request.model, request.model)
     manifest = registry.read_manifest(parts.settings.model_folders, version)
-    provenance.confirm(parts.database, manifest)
+    recognition.confirm(parts.database, manifest)
     windows = Windows(request.windows, request.win_s, request.hop_s, request.channels)
     windows.check(manifest.feature_spec, version)
     private = parts.settings.webhooks_reach_private

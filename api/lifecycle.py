@@ -15,7 +15,7 @@ from api.parts import Parts, Wired
 from shared import lifecycle
 from shared.database import queries
 from shared.database.tables import upload
-from shared.emotion import provenance, registry
+from shared.emotion import recognition, registry
 from shared.status import JobDocument
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def reclassify_job(
     """Classify an ended job's clips under another version too; the job's own version never moves."""
     version = aliases(parts).get(request.model, request.model)
     manifest = registry.read_manifest(parts.settings.model_folders, version)
-    provenance.confirm(parts.database, manifest)
+    recognition.confirm(parts.database, manifest)
     with parts.database.read() as connection:
         windows = queries.windows_of(find(connection, job_id))
     windows.check(manifest.feature_spec, version)

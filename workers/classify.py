@@ -15,7 +15,7 @@ from sqlalchemy import Connection, exists, func, select, update
 from shared import leases, logs
 from shared.database import queries
 from shared.database.tables import OUTCOMES, clip, clip_try, job, prediction, segment, shard, unit
-from shared.emotion import provenance, registry
+from shared.emotion import recognition, registry
 from shared.emotion.classifier import Classifier, Verdict
 from shared.errors.recordings import ClipError, CrashesDecoder, LostInStore, TakesTooMuchMemory
 from shared.errors.surroundings import ObjectMissing, SurroundingsError
@@ -98,7 +98,7 @@ class Classifying:
         """All clips that have no prediction yet, then the unit's end."""
         self._look()
         models, version = self.parts.settings.model_folders, self.row.model_version
-        provenance.confirm(self.parts.database, registry.read_manifest(models, version))
+        recognition.confirm(self.parts.database, registry.read_manifest(models, version))
         self.classifier = classifier(models, version)
         if self.lease.crashes or self.lease.attempts - self.lease.returns > ATTEMPTS_IN_BATCHES:
             self._one_by_one()

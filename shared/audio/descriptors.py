@@ -12,11 +12,10 @@ from typing import Self
 
 import numpy as np
 import scipy.fft
-import scipy.signal
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from shared.audio import pitch
+from shared.audio import filters, pitch
 from shared.audio.spec import VoiceSpec
 
 Floats = NDArray[np.float32]
@@ -163,13 +162,11 @@ def _bins(spec: VoiceSpec, low: int, high: int) -> slice:
 
 @lru_cache
 def _hann(spec: VoiceSpec) -> Floats:
-    return np.asarray(scipy.signal.get_window("hann", spec.n_fft), np.float32)
+    return np.asarray(filters.hann(spec.n_fft), np.float32)
 
 
 @lru_cache
 def _mel_filters(spec: VoiceSpec) -> Floats:
     """(1 + n_fft/2, n_mels): librosa's, from the right."""
-    from librosa.filters import mel  # brings numba, which only what computes features should pay for
-
-    weights = mel(sr=spec.sampling_rate, n_fft=spec.n_fft, n_mels=spec.n_mels, fmin=spec.fmin, fmax=spec.fmax)
+    weights = filters.mel(spec.sampling_rate, spec.n_fft, spec.n_mels, spec.fmin, spec.fmax)
     return np.ascontiguousarray(weights.T)

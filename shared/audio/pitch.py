@@ -10,9 +10,9 @@ from functools import lru_cache
 
 import numpy as np
 import scipy.fft
-import scipy.signal
 from numpy.typing import NDArray
 
+from shared.audio import filters
 from shared.audio.spec import VoiceSpec
 
 Floats = NDArray[np.float32]
@@ -59,7 +59,7 @@ def _lags(spec: VoiceSpec) -> tuple[tuple[int, int], Floats]:
 
 @lru_cache
 def _window_correlation(spec: VoiceSpec) -> Floats:
-    window = scipy.signal.get_window("hann", spec.n_fft)
+    window = filters.hann(spec.n_fft)
     raw = scipy.fft.irfft(np.abs(scipy.fft.rfft(window, 2 * spec.n_fft)) ** 2)
     return np.asarray(raw[: spec.n_fft] / raw[0], np.float32)
 

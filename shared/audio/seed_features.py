@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import librosa
 import numpy as np
 import scipy.fft
-import scipy.signal
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from shared.audio import filters
 from shared.audio.spec import SEED_V6, SeedSpec
 from shared.audio.threads import one_blas_thread
 
@@ -56,7 +55,7 @@ class _PowerSpectrogram:
     def __init__(self, spec: SeedSpec, n_fft: int) -> None:
         shape = spec.frames, 1 + n_fft // 2
         self._hop_length = spec.hop_length
-        self._window = scipy.signal.get_window("hann", n_fft)
+        self._window = filters.hann(n_fft)
         self._padded = np.zeros(spec.n_samples + n_fft, np.float32)
         self._frames = np.empty((spec.frames, n_fft))
         self._spectrum = np.empty(shape, np.complex128)
@@ -91,6 +90,8 @@ def _dct(spec: SeedSpec) -> Floats:
 @lru_cache
 def _delta(spec: SeedSpec) -> Floats:
     """(frames, frames): librosa.feature.delta as the linear map that it is, from the right."""
+    import scipy.signal  # half of SciPy, which v7 does without
+
     identity = np.eye(spec.frames)
     slopes = scipy.signal.savgol_filter(identity, spec.delta_width, polyorder=1, deriv=1, axis=-1)
     return np.asarray(slopes, np.float32)
@@ -153,6 +154,8 @@ def estimate_tuning(power: Floats, spec: SeedSpec = SEED_V6) -> float:
 # --- the seed's own functions: the reference ----------------------------------------------------
 def get_audio_features(samples: Floats, spec: SeedSpec = SEED_V6) -> Floats:
     """The seed's features of one clip (spec.n_samples,) through librosa: (rows, frames, 2)."""
+    import librosa
+
     y, sr, hop_length = samples, spec.sampling_rate, spec.hop_length
     shape = spec.rows, spec.frames
     mel = librosa.feature.melspectrogram(

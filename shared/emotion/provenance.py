@@ -4,7 +4,7 @@ A `.keras` archive is a program: Keras builds it from its config.json, importing
 read before Keras reads it, and only the layers of Keras itself pass. An `.onnx` graph may name other files
 and operators of other makers: only the operators of ONNX itself pass, with their weights inside. The rest is
 hashes: each file's in the manifest (`registry.verify`), and the manifest's in the database, which a changed
-folder cannot reach.
+folder cannot reach (`recognition.confirm`).
 """
 
 from __future__ import annotations
@@ -16,12 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
-from sqlalchemy import select, update
 
-from shared.database.sessions import Database
-from shared.database.tables import model
-from shared.emotion.registry import MODEL, ONNX, PROBE, Manifest
-from shared.errors.models import ModelReplaced, UnsafeModel
+from shared.errors.models import UnsafeModel
 
 MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 CONFIG_BYTES = 2**24  # seed-v6's has 9 kB
@@ -96,32 +92,3 @@ def _messages(message: Message) -> Iterator[Message]:
         for field, value in part.ListFields():
             if field.message_type is not None:
                 left.extend([value] if isinstance(value, Message) else value)
-
-
-def confirm(database: Database, manifest: Manifest) -> None:
-    """Have the database know this version by its weights; ModelReplaced where it knows it by others.
-
-    An ONNX form that came later (`shared.emotion.export.complete`) is known from when it is first met.
-    """
-    known = select(model.c.manifest).where(model.c.version == manifest.version)
-    with database.read() as connection:
-        before = connection.execute(known).scalar_one_or_none()
-    if before is None:
-        values = {
-            "version": manifest.version,
-            "manifest": manifest.model_dump(mode="json"),
-            "created_at": manifest.created.timestamp(),
-        }
-        with database.write() as connection:
-            connection.execute(database.insert(model).values(values).on_conflict_do_nothing())
-            before = connection.execute(known).scalar_one()
-    derived = {name: manifest.files[name] for name in (ONNX, PROBE) if name in manifest.files}
-    if manifest.files.get(MODEL) != before["files"][MODEL] or any(
-        before["files"].get(name, digest) != digest for name, digest in derived.items()
-    ):
-        raise ModelReplaced(version=manifest.version)
-    if not derived.keys() <= before["files"].keys():
-        grown = {**before, "files": {**before["files"], **derived}}
-        with database.write() as connection:
-            statement = update(model).where(model.c.version == manifest.version)
-            connection.execute(statement.values(manifest=grown))

