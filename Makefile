@@ -6,11 +6,12 @@ ARCHIVE ?=
 REPEAT ?= 10
 N ?= 100000
 MINUTES ?= 30
+ROWS ?= 1000000
 DATABASE ?= sqlite
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --fork-strategy fewest \
 	--custom-compile-command "make lock" --quiet
 
-.PHONY: help setup run down test test-full faults fuzz soak check format bench lock clean
+.PHONY: help setup run down test test-full faults fuzz soak check format bench bench-flow bench-rows lock clean
 
 help:  ## the targets, a line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +51,12 @@ format: setup  ## let ruff format the code
 
 bench: setup  ## what a clip costs: the seed's way against ours, stage by stage
 	@$(BIN)/python -m benchmarks.clip
+
+bench-flow: setup  ## a job through the whole stack against the same clips in memory; latencies and memory
+	@$(BIN)/python -m benchmarks.flow
+
+bench-rows: setup  ## status, pages and export of a job of ROWS=1000000 rows, on SQLite and PostgreSQL
+	@$(BIN)/python -m benchmarks.rows --rows $(ROWS)
 
 lock: $(VENV)/.ready  ## resolve the dependencies anew
 	@$(LOCK) --extra stack --extra dev pyproject.toml -o requirements/dev.lock

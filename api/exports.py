@@ -27,11 +27,16 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 ROW_GROUP_ROWS = 65_536
 
 
+def cells(row: RowMapping, manifest: Manifest, names: Columns) -> dict[str, Any]:
+    """One row as the contract has it."""
+    probabilities = row["probabilities"] or {}
+    found = {name: row[name] for name in names}
+    return found | {f"p_{label}": probabilities.get(label) for label in manifest.labels}
+
+
 def result(row: RowMapping, manifest: Manifest, names: Columns = RESULT_COLUMNS) -> dict[str, Any]:
     """One row as the contract has it, with its sentence."""
-    columns = {name: row[name] for name in names}
-    probabilities = row["probabilities"] or {}
-    columns |= {f"p_{label}": probabilities.get(label) for label in manifest.labels}
+    columns = cells(row, manifest, names)
     columns["message"] = message(
         row["outcome"],
         emotion=row["emotion"],
@@ -46,13 +51,11 @@ def result(row: RowMapping, manifest: Manifest, names: Columns = RESULT_COLUMNS)
 def csv_stream(pages: Pages, manifest: Manifest, names: Columns = RESULT_COLUMNS) -> Iterator[str]:
     """A header, then a line a row. A text that a spreadsheet would take for a formula gets a leading '."""
     text = io.StringIO()
-    writer = csv.DictWriter(
-        text, [*names, *(f"p_{label}" for label in manifest.labels)], extrasaction="ignore"
-    )
+    writer = csv.DictWriter(text, [*names, *(f"p_{label}" for label in manifest.labels)])
     writer.writeheader()
     for rows in pages:
         for row in rows:
-            writer.writerow({name: _cell(value) for name, value in result(row, manifest, names).items()})
+            writer.writerow({name: _cell(value) for name, value in cells(row, manifest, names).items()})
         yield text.getvalue()
         text.seek(0)
         text.truncate()
@@ -91,11 +94,18 @@ def parquet_stream(pages: Pages, manifest: Manifest, names: Columns = RESULT_COL
     from pyarrow.parquet import ParquetWriter
 
     schema = parquet_schema(manifest, names)
+    # A dictionary of what never repeats took two thirds of the writing, and a fifth of the file.
+    repeated = [field.name for field in schema if pa.types.is_dictionary(field.type)]
     outlet = _Outlet()
-    with ParquetWriter(cast("IO[bytes]", outlet), schema, compression="zstd") as writer:
+    with ParquetWriter(
+        cast("IO[bytes]", outlet),
+        schema,
+        compression="zstd",
+        use_dictionary=cast("bool", repeated),  # its stubs know no list
+    ) as writer:
         held: list[pa.RecordBatch] = []
         for rows in pages:
-            held.append(pa.RecordBatch.from_pylist([result(row, manifest, names) for row in rows], schema))
+            held.append(_batch(rows, manifest, schema, names))
             if sum(batch.num_rows for batch in held) + len(rows) > ROW_GROUP_ROWS:
                 writer.write_table(pa.Table.from_batches(held))
                 held = []
@@ -103,6 +113,19 @@ def parquet_stream(pages: Pages, manifest: Manifest, names: Columns = RESULT_COL
         if held:
             writer.write_table(pa.Table.from_batches(held))
     yield outlet.taken()
+
+
+def _batch(
+    rows: Sequence[RowMapping], manifest: Manifest, schema: pa.Schema, names: Columns
+) -> pa.RecordBatch:
+    """Column by column: a dict a row took half as long again."""
+    import pyarrow as pa
+
+    probabilities = [row["probabilities"] or {} for row in rows]
+    columns = [[row[name] for row in rows] for name in names]
+    columns += [[one.get(label) for one in probabilities] for label in manifest.labels]
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 class _Outlet(io.RawIOBase):

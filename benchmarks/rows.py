@@ -1,0 +1,250 @@
+"""What a large job costs to look at: its status, pages of its results, their export.
+
+`python -m benchmarks.rows`. The rows are made, without a recording: what a finished job leaves in the
+database. All is asked of the real API in this process, so that a figure holds the queries and the writing of
+the answer, but no network. PostgreSQL comes from its wheel, with its usual settings, but without fsync.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json as json_module
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import typer
+from pyarrow.parquet import ParquetFile
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import func, insert, select, text, update
+
+from api.app import create_app
+from benchmarks.clip import milliseconds
+from shared.database import upgrade
+from shared.database.sessions import Database
+from shared.database.tables import OUTCOMES, clip, job, prediction, shard, unit, upload
+from shared.emotion import registry
+from shared.emotion.datasets import RAVDESS_EMOTIONS
+from shared.errors.base import VoxmoodError
+from shared.settings import Settings
+from tests.servers import running_postgres
+
+NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+VERSION = "rows"
+EMOTIONS = sorted(RAVDESS_EMOTIONS.values())
+PAGE_ROWS = 1000  # the most that the API gives at once
+SHARD_CLIPS = 256
+UPLOAD_CLIPS = 200 * SHARD_CLIPS
+CHUNK_CLIPS = 20 * SHARD_CLIPS  # written in one transaction
+THRESHOLD = 0.5
+# What a figure must be, and what it should be: milliseconds; of the export, rows a second.
+BOUNDS = {"status": (50, 20), "page": (100, 50), "export": (50_000, 200_000)}
+
+Row = dict[str, Any]
+Ask = Callable[..., bytes]  # a path below the job's, and its parameters: the body of the answer
+
+
+def path_of(number: int, rows: int) -> str:
+    """As in `tapes/1987/003/take 0012.wav`: forty years, and in each folders of 100 takes."""
+    year = 1950 + number * 40 // rows
+    return f"tapes/{year}/{number // 100 % 1000:03d}/take {number % 100:04d}.wav"
+
+
+def clip_rows(numbers: range, rows: int) -> Iterator[tuple[Row, Row | None]]:
+    """Clips of these numbers, from 0, each with its prediction where it has one of its own.
+
+    Of 100,000 clips 69,999 are classified, 29,000 rejected, 900 failed (half of them in unpack), 100 copies
+    of the clip before, and one is `no_voice`.
+    """
+    generator = np.random.default_rng(numbers.start)
+    heights = generator.random(len(numbers)).tolist()
+    answers = generator.integers(len(EMOTIONS), size=len(numbers)).tolist()
+    others = generator.dirichlet(np.full(len(EMOTIONS) - 1, 0.5), len(numbers)).tolist()
+    for number, height, answer, shares in zip(numbers, heights, answers, others, strict=True):
+        # 48,271 and 100,000 have no common divisor: each kind is spread evenly over the archive.
+        kind = number * 48_271 % 100_000
+        is_copy = kind >= 99_900
+        place = {"job_id": 1, "upload_id": number // UPLOAD_CLIPS + 1, "member": number % UPLOAD_CLIPS}
+        row: Row = place | {"id": number + 1, "path": path_of(number, rows), "offset": 512, "size": 100_000,
+                            "sha256": hashlib.sha256(b"%d" % (number - is_copy)).hexdigest(),
+                            "duplicate_of": number if is_copy else None, "error_code": None, "error": None,
+                            "shard_id": number // SHARD_CLIPS + 1}  # fmt: skip
+        if 99_450 <= kind < 99_900:
+            nowhere = dict.fromkeys(("sha256", "shard_id", "offset", "size"))
+            row |= nowhere | {"error_code": "encrypted", "error": f"{row['path']} is encrypted."}
+        if kind >= 99_450:
+            yield row, None
+            continue
+        known = {"clip_id": row["id"], "model_version": VERSION, "unit_id": row["shard_id"]}
+        found: Row = dict.fromkeys(prediction.c.keys()) | place | known
+        if kind == 0:
+            found |= {"outcome": "no_voice", "duration_s": 3.6}
+        elif kind >= 99_000:
+            found |= {"outcome": "failed", "error_code": "not_audio", "error": "{path} is not audio."}
+        else:
+            is_classified = kind < 70_000
+            confidence = THRESHOLD + (1 - THRESHOLD) * height if is_classified else THRESHOLD * height
+            heard = [share * (1 - confidence) for share in shares]
+            heard.insert(answer, confidence)
+            found |= {"threshold": THRESHOLD, "confidence": confidence, "duration_s": 3.6,
+                      "outcome": "classified" if is_classified else "rejected",
+                      "emotion": EMOTIONS[answer] if is_classified else None,
+                      "probabilities": dict(zip(EMOTIONS, heard, strict=True))}  # fmt: skip
+        yield row, found
+
+
+def fill(database: Database, rows: int) -> None:
+    """One finished job of so many clips: what unpack and classify would have written."""
+    ended = {"state": "done", "model_version": VERSION}
+    a_job = ended | {"id": 1, "key": "k", "created_at": 0, "started_at": 0, "ended_at": rows / 350}
+    archive: Row = {"job_id": 1, "state": "done", "object_key": "o", "bytes": 10**10, "bytes_read": 10**10}
+    uploads = [archive | {"id": n + 1, "name": f"{n}.zip"} for n in range(-(-rows // UPLOAD_CLIPS))]
+    shards: list[Row] = [
+        {"id": n // SHARD_CLIPS + 1, "job_id": 1, "upload_id": n // UPLOAD_CLIPS + 1, "number": n,
+         "object_key": f"s{n}", "bytes": 10**7, "clips": SHARD_CLIPS}
+        for n in range(0, rows, SHARD_CLIPS)
+    ]  # fmt: skip
+    units = [ended | {"id": one["id"], "job_id": 1, "shard_id": one["id"]} for one in shards]
+    with database.write() as connection:
+        for table, made in ((job, [a_job]), (upload, uploads), (shard, shards), (unit, units)):
+            connection.execute(insert(table), made)
+    for first in range(0, rows, CHUNK_CLIPS):
+        pairs = list(clip_rows(range(first, min(rows, first + CHUNK_CLIPS)), rows))
+        with database.write() as connection:
+            connection.execute(insert(clip), [row for row, _ in pairs])
+            connection.execute(insert(prediction), [found for _, found in pairs if found is not None])
+    counted = {"clips": clip.c.id, "failed": clip.c.error_code, "duplicates": clip.c.duplicate_of}
+    in_unit = select(func.count()).where(prediction.c.unit_id == unit.c.id)
+    with database.write() as connection:
+        for name, column in counted.items():
+            count = select(func.count(column)).where(clip.c.upload_id == upload.c.id)
+            connection.execute(update(upload).values({name: count.scalar_subquery()}))
+        for name in OUTCOMES:
+            count = in_unit.where(prediction.c.outcome == name)
+            connection.execute(update(unit).values({name: count.scalar_subquery()}))
+
+
+@contextmanager
+def filled(name: str, folder: Path, rows: int) -> Iterator[str]:
+    """The address of a database with the job in it, gone afterwards."""
+    with ExitStack() as beside:
+        of_server = name == "postgresql"
+        url = beside.enter_context(running_postgres()) if of_server else f"sqlite:///{folder / 'voxmood.db'}"
+        database = beside.enter_context(closing(Database(url)))
+        upgrade.upgrade(database)
+        fill(database, rows)
+        if of_server:
+            # Its autovacuum would within minutes. SQLite must be asked, and voxmood never asks.
+            with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.execute(text("VACUUM ANALYZE"))
+        yield url
+
+
+def write_manifest(models_dir: Path) -> None:
+    """A version for all eight emotions: the API reads nothing of it but the manifest."""
+    settings = Settings()
+    champion = registry.read_manifest(settings.model_folders, settings.champion)
+    known = {"version": VERSION, "labels": EMOTIONS, "unknown_labels": []}
+    (folder := models_dir / VERSION).mkdir()
+    (folder / registry.MANIFEST).write_text(champion.model_copy(update=known).model_dump_json())
+
+
+@contextmanager
+def asking(url: str, models_dir: Path) -> Iterator[Ask]:
+    """What asks the API of the job. There is neither queue nor store: nothing asked here needs them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # starlette would like another HTTP client
+        from fastapi.testclient import TestClient
+
+    def answer(path: str, **parameters: Any) -> bytes:
+        return bytes(client.get(f"/v1/jobs/1{path}", params=parameters).raise_for_status().content)
+
+    settings = Settings(database_url=url, models_dir=models_dir, api_host="127.0.0.1", require_key=False)
+    app = create_app(settings)
+    with closing(app.state.parts.database), TestClient(app, "http://localhost") as client:
+        yield answer
+
+
+def figures_of(answer: Ask, rows: int) -> dict[str, float]:
+    """Each figure of the job that `fill` made."""
+
+    def behind(number: int) -> Row:
+        """The cursor behind a clip, as the API writes it."""
+        place = f"{number // UPLOAD_CLIPS + 1}:{number % UPLOAD_CLIPS}"
+        return {"cursor": base64.urlsafe_b64encode(place.encode()).decode()}
+
+    pages: dict[str, Row] = {
+        "at_the_beginning": {},
+        "in_the_middle": behind(rows // 2),
+        "at_the_end": behind(rows - PAGE_ROWS - 1),
+        "of_a_rare_outcome": {"outcome": "no_voice"},
+        "of_a_narrow_confidence": {"confidence": "0.8:0.8005"},  # 1 row in 1,400, anywhere
+        "of_a_folder": {"path_prefix": f"{path_of(rows // 2, rows).rpartition('/')[0]}/"},
+        "of_an_emotion_in_a_decade": {"emotion": "sad", "path_prefix": "tapes/197"},  # in the second half
+    }
+    figures = {"status_ms": milliseconds(lambda: answer(""), 1)}
+    for name, filters in pages.items():
+        page = partial(answer, "/results", limit=PAGE_ROWS, **filters)
+        assert json_module.loads(page())["results"], f"no row is on the page {name}"
+        figures[f"page_{name}_ms"] = milliseconds(page, 1)
+    started = time.perf_counter()
+    content = answer("/export", format="parquet")
+    figures["export_rows_a_second"] = rows / (time.perf_counter() - started)
+    assert ParquetFile(io.BytesIO(content)).metadata.num_rows == rows, "the export has not all rows"
+    return figures
+
+
+def measure(rows: int, databases: Sequence[str]) -> dict[str, dict[str, float]]:
+    """For each database (`sqlite`, `postgresql`) its figures by name: medians of five, of the export one."""
+    figures = {}
+    for name in databases:
+        with tempfile.TemporaryDirectory(prefix="voxmood-rows-") as temporary:
+            write_manifest(folder := Path(temporary))
+            with filled(name, folder, rows) as url, asking(url, folder) as answer:
+                figures[name] = figures_of(answer, rows)
+    return figures
+
+
+def marked(figure: str, value: float) -> str:
+    """The value, with `!!` where it is short of what it must be, `!` of what it should."""
+    is_rate = figure.startswith("export")
+    short = sum(value < bound if is_rate else value > bound for bound in BOUNDS[figure.partition("_")[0]])
+    return f"{value:,.{0 if is_rate else 1}f} {'!' * short:2}"
+
+
+def main(
+    rows: Annotated[int, typer.Option(min=20_000, help="Clips of the job.")] = 1_000_000,
+    database: Annotated[Literal["sqlite", "postgresql", "both"], typer.Option()] = "both",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure, and print a table."""
+    figures = measure(rows, list(NAMES) if database == "both" else [database])
+    if json:
+        print(json_module.dumps({"rows": rows, "figures": figures}))
+        return
+    table = Table(title=f"A job of {rows:,} clips", caption="!! short of must, ! of goal", box=None)
+    table.add_column("figure", no_wrap=True)
+    for heading in (*(NAMES[name] for name in figures), "must", "goal"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for figure in next(iter(figures.values())):
+        values = (marked(figure, one[figure]) for one in figures.values())
+        bounds = (f"{bound:,}" for bound in BOUNDS[figure.partition("_")[0]])
+        table.add_row(figure.replace("_", " "), *values, *bounds)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except VoxmoodError as error:
+        sys.exit(f"voxmood: {error}")
