@@ -49,7 +49,7 @@ def plot_training_curves(history: Mapping[str, Sequence[float]], best_epoch: int
         axes.axvline(best_epoch, color="grey", linestyle=":", label=f"weights of epoch {best_epoch}")
         axes.set_xlabel("epoch")
         axes.set_title(name)
-    panels[0].legend(frameon=False, loc="lower right")
+    panels[0].legend(frameon=False, loc="lower right" if names[0] == "accuracy" else "upper right")
     figure.savefig(file, dpi=110)
 
 

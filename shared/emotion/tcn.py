@@ -40,13 +40,13 @@ def fit_tcn(
     optimizer, steps = network.optimizer, math.ceil(material.n_clips / BATCH_CLIPS)
     losses = []
     for epoch in range(epochs):
+        of_batches = []
         for step, shown in enumerate(material.order(rng).batches(BATCH_CLIPS)):
             done = (epoch + step / steps) / epochs
             warm = min(1.0, (epoch + (step + 1) / steps) / WARM_UP_EPOCHS)
             optimizer.learning_rate = LEARNING_RATE * warm * (1 + math.cos(math.pi * done)) / 2
-            loss = network.train_on_batch(*_batch(material, shown, rng))
-        losses.append(float(loss))  # the mean since the last reset
-        network.reset_metrics()
+            of_batches.append(float(network.train_on_batch(*_batch(material, shown, rng))))
+        losses.append(float(np.mean(of_batches)))
         advance()
     optimizer.finalize_variable_values(network.trainable_variables)
     return network, losses

@@ -28,12 +28,12 @@ def fit_towers(
     losses = []
     for epoch in range(epochs):
         towers.optimizer.learning_rate = LEARNING_RATE * (1 + math.cos(math.pi * epoch / epochs)) / 2
+        of_batches = []
         for shown in material.order(rng, MEMBERS).batches(BATCH_CLIPS):
             values, targets = material.statistics(shown), material.targets[shown.places]
             own, others = shares(shown.places.shape, rng), rng.permutation(len(values))
-            loss = towers.train_on_batch(*mixed(values, targets, own, others))
-        losses.append(float(loss))  # the mean since the last reset
-        towers.reset_metrics()
+            of_batches.append(float(towers.train_on_batch(*mixed(values, targets, own, others))))
+        losses.append(float(np.mean(of_batches)))
         advance()
     return towers, losses
 

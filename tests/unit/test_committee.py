@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -150,6 +151,22 @@ def test_a_training_that_two_folds_have_in_common_is_done_once(
     other_seed = Recipe("", epochs=1, seed=43)
     committee._crossed_logits(lesson, one.train, other_seed, *given)
     assert len(trained) == 3
+
+
+def test_an_epochs_loss_is_the_mean_of_its_batches(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Network:
+        trainable_variables = ()
+        optimizer = SimpleNamespace(learning_rate=0.0, finalize_variable_values=lambda _: None)
+        said = iter(range(100))
+
+        def train_on_batch(self, *_: np.ndarray) -> int:
+            return next(self.said)
+
+    monkeypatch.setattr(tcn, "_renewed", lambda *_: Network())
+    monkeypatch.setattr(tcn, "BATCH_CLIPS", 10)
+    of_all = Material(lesson, lesson.fold.train)
+    assert -(-of_all.n_clips // 10) == 3
+    assert tcn.fit_tcn(of_all, 2, 42, lambda: None)[1] == [(0 + 1 + 2) / 3, (3 + 4 + 5) / 3]
 
 
 def test_stretches_are_short_and_lie_anywhere() -> None:
