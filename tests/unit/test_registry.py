@@ -12,7 +12,7 @@ import pytest
 from shared.emotion import registry
 from shared.errors.models import DamagedModel, ModelExists, WrongVersionName
 from shared.errors.requests import UnknownModel
-from shared.settings import REPOSITORY
+from shared.settings import REPOSITORY, Settings
 
 SHIPPED = REPOSITORY / "saved_models"
 VERSION = "seed-v6"
@@ -80,6 +80,27 @@ def test_versions_are_looked_up_in_several_folders_and_the_first_wins(models: Pa
 def test_an_unknown_version_is_answered_with_those_that_there_are(models: Path, name: str) -> None:
     with pytest.raises(UnknownModel, match=r"There are: seed-v6\."):
         registry.read_manifest(models, name)
+
+
+def test_what_ships_is_whole_and_says_who_was_heard() -> None:
+    manifests = {version: registry.verify(SHIPPED, version) for version in registry.versions(SHIPPED)}
+    assert set(manifests) == {"seed-v6", "v7", "v7-six"}
+    assert Settings().champion == "v7"
+    heard = [f"{number:02}" for number in range(1, 19)]
+    for version in ("v7", "v7-six"):
+        manifest = manifests[version]
+        assert (manifest.speakers.training, manifest.speakers.reserve) == (heard, ["19", "20"])
+        assert manifest.hears_no_voice
+        assert manifest.threshold_rule.name == "risk"
+        curve = manifest.threshold_rule.curve
+        assert curve[-1][0] < manifest.threshold < curve[0][0]
+        assert {"README.md", "reliability.png", "risk_coverage.png", "confusion_matrix.png"} <= set(
+            manifest.files
+        )
+    assert manifests["v7"].unknown_labels == []
+    assert manifests["v7-six"].unknown_labels == ["sad", "surprised"]
+    assert len(manifests["v7"].labels) == 8
+    assert max(file.stat().st_size for file in SHIPPED.rglob("*")) < 10_000_000
 
 
 def test_a_changed_or_missing_file_is_named(models: Path) -> None:

@@ -34,9 +34,9 @@ VERSION = "seed-v6"
 RUNTIMES: tuple[Runtime, ...] = ("onnx", "tensorflow")
 
 
-@pytest.fixture(scope="module")
-def both() -> list[Classifier]:
-    return [Classifier.load(SHIPPED, VERSION, runtime=runtime) for runtime in RUNTIMES]
+@pytest.fixture(scope="module", params=registry.versions(SHIPPED))
+def both(request: pytest.FixtureRequest) -> list[Classifier]:
+    return [Classifier.load(SHIPPED, request.param, runtime=runtime) for runtime in RUNTIMES]
 
 
 @pytest.fixture
