@@ -340,11 +340,11 @@ def test_a_job_says_its_windows_and_is_refused_what_its_version_cannot_hear(clie
     )
     for asked, code, words in (
         (
-            {"windows": "sliding", "win_s": 4},
+            {"windows": "sliding", "win_s": 8},
             "window_too_long",
-            "4 s are longer than the 3 s that model vers",
+            "8 s are longer than the 6.4 s that model vers",
         ),
-        ({"windows": "sliding", "hop_s": 3.5}, "hop_too_long", "A hop of 3.5 s would leave gaps"),
+        ({"windows": "sliding", "hop_s": 7}, "hop_too_long", "A hop of 7 s would leave gaps"),
         ({"win_s": 2}, "window_unasked", "those of sliding windows"),
         (
             {"windows": "sliding", "win_s": 2.5, "model": "short"},
