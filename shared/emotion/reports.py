@@ -154,7 +154,7 @@ def _closed(figures: Figures, labels: Sequence[str]) -> list[str]:
         ["coverage at 5 % / 10 % risk",
          *(f"{one['coverage_at_5%_risk']:.3f} / {one['coverage_at_10%_risk']:.3f}" for one in pooled_)],
         ["accuracy of the surest half", *(number(one["accuracy_of_surest_half"]) for one in pooled_)],
-        *([f"recall of {label}, mean [95 %] over folds", *(_interval(one["recall"][label]) for one in folds)]
+        *([f"recall of {label}, mean [95 %] over folds", *(interval(one["recall"][label]) for one in folds)]
           for label in labels),
     ]  # fmt: skip
     return table(["", *parts], rows)
@@ -227,7 +227,8 @@ def _mean(values: Figures | None) -> str:
     return f"{values['mean']:.3f}" + ("" if values["sd"] is None else f" ± {values['sd']:.3f}")
 
 
-def _interval(values: Figures | None) -> str:
+def interval(values: Figures | None) -> str:
+    """A mean with its 95 % interval, if it is of several."""
     if values is None:
         return "–"
     interval = "" if values["sd"] is None else f" [{max(0, values['low']):.3f}, {min(1, values['high']):.3f}]"

@@ -60,6 +60,8 @@ def test_the_scores_equal_the_worked_example() -> None:
     assert SCORES["top probability"](logits, 0.5, 3) == pytest.approx(25 / 30)
     assert SCORES["max logit"](logits, 0.5, 3) == pytest.approx(np.log(5))
     assert SCORES["energy"](logits, 0.5, 3) == pytest.approx(np.log(8))
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert SCORES["negative entropy"](logits, 0.5, 3) == pytest.approx((shares * np.log(shares)).sum(axis=1))
 
 
 def test_detection_equals_the_worked_example_and_scikit_learn() -> None:

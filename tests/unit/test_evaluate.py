@@ -116,7 +116,7 @@ def test_the_open_set_protocol_judges_by_the_emotion_that_set_no_threshold(
     outcomes, output = answered
     report = write_report(open_set, dataset, data, outcomes, output)
     figures = report["open_set"]
-    assert set(figures["scores"]) == {"top probability", "max logit", "energy"}
+    assert set(figures["scores"]) == {"top probability", "max logit", "energy", "negative entropy"}
     for score in figures["scores"].values():
         assert set(score["by_emotion"]) == set(DROP)
         assert set(score["by_kind"]) == {"silence", "noise", "tones"}
@@ -125,6 +125,7 @@ def test_the_open_set_protocol_judges_by_the_emotion_that_set_no_threshold(
     assert sides == {("sad", "surprised"), ("surprised", "sad")}
     assert {(rule["rule"], rule["score"]) for rule in figures["thresholds"]} == {
         ("seed", "top probability"), ("risk", "top probability"), ("risk", "max logit"), ("risk", "energy"),
+        ("risk", "negative entropy"),
     }  # fmt: skip
     assert set(report["results"]["chosen inside training"]) == {"all", "speech", "song"}
     clips = {name: part["clips"] for name, part in report["results"]["chosen inside training"].items()}
