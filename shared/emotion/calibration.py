@@ -20,15 +20,15 @@ BATCH_CLIPS = 256
 
 # Of logits (m, outputs), a temperature, and how many outputs are emotions, the first n; higher means surer.
 # Max logit and energy after Hendrycks et al. 2022 (arXiv:1911.11132) and Liu et al. 2020 (arXiv:2010.03759);
-# these two and the entropy, of all outputs, are at temperature 1: a threshold is set on them as they are.
+# these two and the entropy are at temperature 1: a threshold is set on them as they are.
 SCORES: dict[str, Callable[[Values, float, int], Values]] = {
     "top probability": lambda logits, temperature, n: softmax(logits / temperature, axis=1)[:, :n].max(
         axis=1
     ),
     "max logit": lambda logits, _temperature, n: logits[:, :n].max(axis=1),
     "energy": lambda logits, _temperature, n: np.asarray(logsumexp(logits[:, :n], axis=1)),
-    "negative entropy": lambda logits, _temperature, _n: np.asarray(
-        (softmax(logits, axis=1) * log_softmax(logits, axis=1)).sum(axis=1)
+    "negative entropy": lambda logits, _temperature, n: np.asarray(
+        (softmax(logits[:, :n], axis=1) * log_softmax(logits[:, :n], axis=1)).sum(axis=1)
     ),
 }
 
