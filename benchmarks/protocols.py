@@ -1,0 +1,133 @@
+"""What the networks are worth under every protocol, side by side, from their reports: README's tables.
+
+`python -m benchmarks.protocols` reads what `voxmood evaluate` wrote below docs/reports, trains nothing, and
+prints Markdown.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from shared.emotion.figures import TOP, Figures, spread
+from shared.emotion.questions import Protocol
+from shared.emotion.reports import HONEST, JSON, interval, number, table
+from shared.settings import REPOSITORY
+
+REPORTS = REPOSITORY / "docs" / "reports"
+NETWORKS = "seed", "v7"
+# What the seed's author published of each experiment, by the emotions left out.
+PUBLISHED = {(): 0.7862, ("sad",): 0.8341, ("surprised",): 0.8075, ("sad", "surprised"): 0.8621}
+UNKNOWNS = ("sad", "surprised")
+
+Reports = dict[tuple[Protocol, str, tuple[str, ...]], Figures]
+
+
+def read_reports(folder: Path = REPORTS) -> Reports:
+    """All reports below a folder, by protocol, network and emotions left out."""
+    documents = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob(f"*/{JSON}"))]
+    return {(Protocol(one["protocol"]), one["network"], tuple(one["drop"])): one for one in documents}
+
+
+def known(reports: Reports) -> Iterator[str]:
+    """Random clips beside unheard speakers: accuracy by experiment."""
+    rows = []
+    for drop, published in PUBLISHED.items():
+        name = f"without {' and '.join(drop)}" if drop else "all eight emotions"
+        seed, ours = (reports[Protocol.SEED, network, drop] for network in NETWORKS)
+        accuracies = [_spread(one["results"][HONEST]["all"]["folds"]["accuracy"]) for one in (seed, ours)]
+        rows.append([f"random clips, {name}", number(published), *accuracies])
+    of = {network: reports[Protocol.SPEAKER, network, ()]["results"][HONEST] for network in NETWORKS}
+    for name, part, figure in (
+        ("all eight emotions, accuracy", "all", "accuracy"),
+        ("the spoken ones alone, average recall", "speech", "uar"),
+        ("the sung ones alone, accuracy", "song", "accuracy"),
+        ("right among the surest half of all", "all", "accuracy_of_surest_half"),
+        ("ECE (15 bins)", "all", "ece"),
+    ):
+        figures = [f"**{number(of[network][part]['pooled'][figure])}**" for network in NETWORKS]
+        rows.append([f"**unheard speakers**, {name}", "–", *figures])
+    header = ["", "seed, published", "seed", "v7"]
+    yield from table(header, rows)
+    yield ""
+    yield _paired(reports)
+
+
+def _paired(reports: Reports) -> str:
+    folds = [
+        {fold["name"]: fold["accuracy"] for fold in reports[Protocol.SPEAKER, network, ()]["folds"]}
+        for network in NETWORKS
+    ]
+    gained = [folds[1][name] - folds[0][name] for name in folds[0]]
+    over = spread(gained) or {}
+    return (
+        f"Fold by fold v7 is {over['mean']:+.3f} from the seed's network on unheard speakers (95 % interval "
+        f"{over['low']:+.3f} to {over['high']:+.3f}, {over['n']} folds, each between {min(gained):+.3f} and "
+        f"{max(gained):+.3f})."
+    )
+
+
+def experiments(reports: Reports, network: str) -> Iterator[str]:
+    """Each remaining class's recall in the four experiments, over the seeds."""
+    by_drop = {drop: reports[Protocol.SEED, network, drop] for drop in PUBLISHED}
+    rows = []
+    for label in by_drop[()]["labels"]:
+        recalls = (one["results"][HONEST]["all"]["folds"]["recall"].get(label) for one in by_drop.values())
+        rows.append([label, *(interval(recall) for recall in recalls)])
+    header = ["all eight", *(f"without {' and '.join(drop)}" for drop in by_drop if drop)]
+    yield from table([f"recall by {network}", *header], rows)
+
+
+def unknown(reports: Reports) -> Iterator[str]:
+    """Unknown emotions and sounds without a voice, each figure with its score."""
+    columns = [_refused(reports[Protocol.OPEN_SET, network, UNKNOWNS]) for network in NETWORKS]
+    names = list(columns[0])
+    yield from table(["", *NETWORKS], [[name, *(column[name] for column in columns)] for name in names])
+
+
+def _refused(document: Figures) -> dict[str, str]:
+    scores, pooled = document["open_set"]["scores"], document["results"][HONEST]["all"]["pooled"]
+    column = {
+        "accuracy of the six known emotions": number(pooled["accuracy"]),
+        "ECE (15 bins)": number(pooled["ece"]),
+        **{
+            f"AUROC, known against unknown emotions, by {score}": number(figures["unknown"]["auroc"])
+            for score, figures in scores.items()
+        },
+        "FPR at 95 % TPR, by top probability": number(scores[TOP]["unknown"]["fpr95"]),
+        "AUROC, known against sounds without a voice": number(scores[TOP]["non_speech"]["auroc"]),
+        "right among the surest half, known": number(pooled["accuracy_of_surest_half"]),
+        "coverage at 5 % / 10 % risk, known": " / ".join(
+            number(pooled[f"coverage_at_{risk}%_risk"]) for risk in (5, 10)
+        ),
+    }
+    for rule in document["open_set"]["thresholds"]:
+        if rule["score"] == TOP:
+            name = f"rule `{rule['rule']}`, set on {rule['set_on']}, judged on {' '.join(rule['judged_on'])}"
+            column[f"{name}: coverage / right among accepted"] = (
+                f"{number(rule['coverage'])} / {number(rule['accepted_accuracy'])}"
+            )
+            column[f"{name}: unknown let through"] = number(rule["unknown_let_through"])
+    return column
+
+
+def _spread(values: dict[str, Any] | None) -> str:
+    if values is None:
+        return "–"
+    return number(values["mean"]) + ("" if values["sd"] is None else f" ± {values['sd']:.3f}")
+
+
+def tables(reports: Reports) -> list[str]:
+    """All of it, a block each, with empty lines between."""
+    blocks: Sequence[Iterator[str]] = [
+        known(reports), *(experiments(reports, network) for network in NETWORKS), unknown(reports)
+    ]  # fmt: skip
+    return list(chain.from_iterable([*block, ""] for block in blocks))[:-1]
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join(tables(read_reports())) + "\n")

@@ -1,0 +1,37 @@
+"""README's tables of all protocols: made from reports, and in README as they are made."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmarks.protocols import REPORTS, Reports, read_reports, tables
+from shared.settings import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def reports() -> Reports:
+    return read_reports()
+
+
+def test_the_readme_shows_what_the_reports_say(reports: Reports) -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    assert [line for line in tables(reports) if line not in readme] == []
+
+
+def test_another_figure_in_a_report_is_another_figure_in_the_tables(tmp_path: Path) -> None:
+    for file in REPORTS.glob("*/report.json"):
+        copy = tmp_path / file.parent.name
+        copy.mkdir()
+        shutil.copy(file, copy)
+    before = tables(read_reports(tmp_path))
+    one = tmp_path / "speaker-v7" / "report.json"
+    document = json.loads(one.read_text())
+    document["results"]["chosen inside training"]["all"]["pooled"]["accuracy"] = 0.1234
+    one.write_text(json.dumps(document))
+    after = tables(read_reports(tmp_path))
+    (changed,) = [line for line, old in zip(after, before, strict=True) if line != old]
+    assert "0.123" in changed
