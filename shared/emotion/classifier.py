@@ -92,7 +92,7 @@ class Classifier:
     """A loaded model version; one a process, not for several threads at once.
 
     A clip's probabilities do not depend on its neighbours: features are computed window by window. A clip
-    costs 1.0 ms to decode (3 s of 16 kHz FLAC) and, under v7, 5 ms for features and network, one thread.
+    costs 1.1 ms to decode (FLAC of 16 kHz) and, under v7, 7 ms for features and network, one thread.
     """
 
     def __init__(self, manifest: Manifest, network: Network, limits: DecodeLimits) -> None:
