@@ -10,7 +10,6 @@ import json as json_module
 import logging
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from io import BytesIO
@@ -21,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from shared.errors.base import VoxmoodError
+from benchmarks.command import run
 from shared.settings import REPOSITORY, Settings
 
 RAVDESS = REPOSITORY.parent / "shared" / "data" / "ravdess"
@@ -161,7 +160,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except VoxmoodError as error:
-        sys.exit(f"voxmood: {error}")
+    run(main)

@@ -11,7 +11,6 @@ import json as json_module
 import multiprocessing
 import os
 import signal
-import sys
 import tarfile
 import time
 from collections.abc import Iterator, Sequence
@@ -29,8 +28,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.clip import RAVDESS, recordings
+from benchmarks.command import run
 from infra.stack.parts import ONE_THREAD
-from shared.errors.base import VoxmoodError
 
 # Until the slowest process has imported everything, has its share and is warm; beside other work this may
 # take a minute.
@@ -168,7 +167,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except VoxmoodError as error:
-        sys.exit(f"voxmood: {error}")
+    run(main)

@@ -31,10 +31,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.command import run
 from benchmarks.floor import archive_of, floor, members
 from infra.stack.state import Record, StateFolder
 from shared.client import Client
-from shared.errors.base import VoxmoodError
 from shared.packing import FileToSend
 from shared.settings import Settings
 
@@ -176,7 +176,7 @@ def environment(state: Path) -> dict[str, str]:
     return told | {"VOXMOOD_STATE": str(state)}
 
 
-def run(arguments: Sequence[str], told: Mapping[str, str]) -> None:
+def voxmood(arguments: Sequence[str], told: Mapping[str, str]) -> None:
     """The `voxmood` command; where it fails, it has said why."""
     command = [str(Path(sys.executable).with_name("voxmood")), *arguments]
     if subprocess.run(command, env=told, check=False, stdout=subprocess.DEVNULL).returncode:
@@ -188,21 +188,21 @@ def running_stack(state: Path, workers: int) -> Iterator[Stack]:
     """`voxmood up` on a state folder of its own; `voxmood down` whatever happens."""
     told = environment(state)
     try:
-        run(["up", "--detach", "--workers", str(workers)], told)
+        voxmood(["up", "--detach", "--workers", str(workers)], told)
         record = StateFolder(state).record()
         assert record is not None, "a stack that is up has a record"
         with Client(record.api_url) as client:
             yield Stack(record, client)
     finally:
         if StateFolder(state).held():
-            run(["down"], told)
+            voxmood(["down"], told)
 
 
 def cold_start(recording: Path, told: Mapping[str, str]) -> float:
     """Median seconds of `voxmood classify` on one file, from its start to its end."""
     times = [time.monotonic()]
     for _ in range(STARTS):
-        run(["classify", str(recording)], told)
+        voxmood(["classify", str(recording)], told)
         times.append(time.monotonic())
     return statistics.median(end - start for start, end in pairwise(times))
 
@@ -281,7 +281,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except VoxmoodError as error:
-        sys.exit(f"voxmood: {error}")
+    run(main)

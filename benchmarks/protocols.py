@@ -115,9 +115,7 @@ def _refused(document: Figures) -> dict[str, str]:
     return column
 
 
-def _spread(values: dict[str, Any] | None) -> str:
-    if values is None:
-        return "–"
+def _spread(values: dict[str, Any]) -> str:
     return number(values["mean"]) + ("" if values["sd"] is None else f" ± {values['sd']:.3f}")
 
 

@@ -11,7 +11,6 @@ import base64
 import hashlib
 import io
 import json as json_module
-import sys
 import tempfile
 import time
 import warnings
@@ -30,12 +29,12 @@ from sqlalchemy import func, insert, select, text, update
 
 from api.app import create_app
 from benchmarks.clip import milliseconds
+from benchmarks.command import run
 from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.database.tables import OUTCOMES, clip, job, prediction, shard, unit, upload
 from shared.emotion import registry
 from shared.emotion.datasets import RAVDESS_EMOTIONS
-from shared.errors.base import VoxmoodError
 from shared.settings import Settings
 from tests.servers import running_postgres
 
@@ -244,7 +243,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except VoxmoodError as error:
-        sys.exit(f"voxmood: {error}")
+    run(main)

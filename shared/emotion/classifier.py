@@ -121,10 +121,10 @@ class Classifier:
         network = load_network(folder, manifest, runtime or settings.runtime, threads)
         return cls(manifest, network, limits or DecodeLimits.of(settings))
 
-    def warm(self, batch_clips: int = BATCH_CLIPS) -> None:
+    def warm(self) -> None:
         """Run everything once, so that the first clip is as fast as the others."""
         silence = np.zeros(self.manifest.feature_spec.n_samples, np.float32)
-        self._probabilities([Window(0, 0.0, 0.0, silence, peak=0.0)] * batch_clips)
+        self._probabilities([Window(0, 0.0, 0.0, silence, peak=0.0)])
 
     def classify(
         self,

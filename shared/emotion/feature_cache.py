@@ -42,7 +42,10 @@ def load(
     entry = cache / _identity(recordings, examples, spec, limits, speeds)
     if not (entry / ABOUT).is_file():
         computed = load_audio_data(recordings, examples, spec, limits, report, speeds)
-        _write(entry, computed)
+        with suppress(OSError):  # a full disk, or a folder that is not ours: the next command computes them
+            _write(entry, computed)
+        if not (entry / ABOUT).is_file():
+            return computed
     report("features", len(examples), len(examples))
     (entry / ABOUT).touch()
     _tidy(cache)
@@ -74,8 +77,7 @@ def _write(entry: Path, data: AudioData) -> None:
         np.save(folder / "copies.npy", data.copies)
         about = {"examples": [asdict(example) for example in data.examples], "left_out": data.left_out}
         (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
-        with suppress(OSError):
-            folder.rename(entry)
+        folder.rename(entry)
 
 
 def _read(entry: Path, spec: FeatureSpec) -> AudioData:

@@ -75,6 +75,12 @@ def test_other_bytes_labels_or_features_are_computed_anew(
     assert len(computed) == 4
 
 
+def test_a_folder_that_cannot_be_written_costs_nothing_but_time(dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where a folder should be")
+    for _ in range(2):
+        assert len(load(dataset, tmp_path / "cache").examples) == 2
+
+
 def test_a_write_that_was_cut_off_is_no_entry_and_old_entries_go(
     dataset: Dataset, tmp_path: Path, computed: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
