@@ -47,7 +47,8 @@ def load(
         if not (entry / ABOUT).is_file():
             return computed
     report("features", len(examples), len(examples))
-    (entry / ABOUT).touch()
+    with suppress(OSError):
+        (entry / ABOUT).touch()  # used now; another user's entry stays as it is
     _tidy(cache)
     return _read(entry, spec)
 
