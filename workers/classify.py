@@ -23,6 +23,7 @@ from shared.leases import Lease, LeaseLost
 from workers import ending
 from workers.ending import Ending
 from workers.parts import Parts
+from workers.renewal import Renewal
 
 # A lease that runs out is no evidence against a clip, but ten of them are.
 ATTEMPTS_IN_BATCHES = 10
@@ -80,6 +81,8 @@ class Classifying:
         self.clips: Sequence[Any] = ()
         self.verdicts: list[tuple[Any, Verdict]] = []
         self.trying: int | None = None  # the clip whose try is counted and has not ended
+        lease_s = parts.settings.lease_s
+        self._renewed = Renewal(lambda: leases.renew(parts.database, lease, lease_s), lease_s)
 
     def _look(self) -> None:
         with self.parts.database.read() as connection:
@@ -110,7 +113,7 @@ class Classifying:
             found = self._classify([(row, sources(row)) for row in batch])
             self.verdicts.extend(zip(batch, found, strict=True))
             if start + size < len(self.clips):
-                self._renew()
+                self._renewed()
         return self._complete()
 
     def fail_all(self, error: ClipError) -> str:
@@ -124,11 +127,6 @@ class Classifying:
         if self.trying is not None:  # the clip had no part in what ended its try
             tried = clip_try.c.unit_id == self.lease.id, clip_try.c.clip_id == self.trying
             connection.execute(update(clip_try).where(*tried).values(tries=clip_try.c.tries - 1))
-
-    def _renew(self) -> None:
-        """Between two steps: still ours, and is this worker to go on?"""
-        ending.check()
-        leases.renew(self.parts.database, self.lease, self.parts.settings.lease_s)
 
     def _clips_left(self, connection: Connection) -> Sequence[Any]:
         done = exists().where(
@@ -149,7 +147,7 @@ class Classifying:
             return lambda row: io.BytesIO(body[row.offset : row.offset + row.size])
 
         return lambda row: storage.open(
-            self.row.object_key, row.offset, row.size, lambda _count: self._renew()
+            self.row.object_key, row.offset, row.size, lambda _count: self._renewed()
         )
 
     def _classify(self, clips: Sequence[tuple[Any, BinaryIO]]) -> list[Verdict]:
@@ -160,7 +158,7 @@ class Classifying:
             threshold=row.threshold,
             batch_clips=self.parts.settings.batch_clips,
             windows=queries.windows_of(row._mapping),
-            between=self._renew,
+            between=self._renewed,
         )
 
     def _one_by_one(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from shared.database import upgrade
@@ -18,6 +18,7 @@ from shared.settings import Settings
 from shared.storage import Storage
 
 log = logging.getLogger(__name__)
+SIGN_EVERY_S = 5.0  # workers.sweep asks for one after 15 s without
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,13 @@ class Parts:
     database: Database
     storage: Storage
     doorbell: Doorbell
+    _signs: dict[str, float] = field(default_factory=dict)
 
     def seen(self, queue: str) -> None:
-        """Note that something was taken from `queue`: `/health/ready` asks for it."""
+        """Note, every 5 s at most, that something was taken from `queue`: `/health/ready` asks for it."""
+        now = time.monotonic()
+        if now - self._signs.get(queue, -SIGN_EVERY_S) < SIGN_EVERY_S:
+            return
         values = {"queue": queue, "seen_at": self.database.clock}
         statement = self.database.insert(consumption).values(values)
         with self.database.write() as connection:
@@ -39,6 +44,7 @@ class Parts:
                     index_elements=["queue"], set_={"seen_at": self.database.clock}
                 )
             )
+        self._signs[queue] = now
 
 
 @cache

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,9 +29,9 @@ from shared.errors.surroundings import SurroundingsError
 from shared.leases import LeaseLost
 from shared.retraining import Turn
 from shared.storage import Storage
-from workers import ending
 from workers.ending import Ending
 from workers.parts import Parts
+from workers.renewal import Renewal
 
 log = logging.getLogger(__name__)
 
@@ -149,12 +148,14 @@ def _train(parts: Parts, turn: Turn) -> str:
         epochs=settings.retrain_epochs,
         base=champion.version,
     )
+    lease_s = settings.retrain_lease_s
+    renewal = Renewal(lambda: retraining.renew(parts.database, turn, lease_s), lease_s)
     manifest, left_out = train_version(
         StoredRecordings(choice.clips, parts.storage),
         recipe,
         settings.trained_dir,
         DecodeLimits.of(settings),
-        Renewal(parts, turn),
+        lambda *_: renewal(),
     )
     for sentence in left_out:
         log.info("left out: %s", sentence)
@@ -178,19 +179,3 @@ def _remove_leftovers(trained_dir: Path) -> None:
     """What a killed retraining was writing; whoever has the turn is alone here."""
     for folder in trained_dir.glob(".*"):
         shutil.rmtree(folder, ignore_errors=True)
-
-
-class Renewal:
-    """Called with the training's course; renews the turn's lease each time a tenth of it has passed."""
-
-    def __init__(self, parts: Parts, turn: Turn) -> None:
-        self._parts = parts
-        self._turn = turn
-        self._renewed_at = time.monotonic()
-
-    def __call__(self, _stage: str, _done: int, _total: int) -> None:
-        ending.check()
-        lease_s = self._parts.settings.retrain_lease_s
-        if time.monotonic() - self._renewed_at > lease_s / 10:
-            retraining.renew(self._parts.database, self._turn, lease_s)
-            self._renewed_at = time.monotonic()

@@ -20,10 +20,10 @@ from shared.errors.uploads import EmptyArchive, UnpackFailed, UploadError
 from shared.leases import Lease, LeaseLost
 from shared.shards import Placed, Shard
 from shared.storage import shard_key
-from workers import ending
 from workers.deadman import alive, deadman
 from workers.ending import Ending
 from workers.parts import Parts
+from workers.renewal import Renewal
 
 log = logging.getLogger(__name__)
 # Tries that the archive itself ended, or that cost a child its life, without one boundary between them.
@@ -95,6 +95,8 @@ class Unpacking:
         self.position = 0
         self.failed = False
         self.crashes = lease.crashes  # since the last boundary
+        lease_s = parts.settings.lease_s
+        self._renewed = Renewal(lambda: leases.renew(parts.database, lease, lease_s), lease_s)
 
     def _look(self) -> None:
         with self.parts.database.read() as connection:
@@ -127,17 +129,16 @@ class Unpacking:
             kind = archives.kind_of(source.read(archives.HEAD_BYTES), row.name)
             source.seek(0)
             limits = archives.Limits.of(settings)
-            yield from archives.members(cast("BinaryIO", source), row.name, kind, limits, self._renew)
+            yield from archives.members(cast("BinaryIO", source), row.name, kind, limits, self._goes_on)
 
     def _on_read(self, count: int) -> None:
         """After each 8 MB from the store: still ours? (So a read that hangs loses the lease.)"""
         self.position = min(self.position + count, self.row.bytes)
-        self._renew()
+        self._goes_on()
 
-    def _renew(self) -> None:
-        ending.check()
+    def _goes_on(self) -> None:
         alive()
-        leases.renew(self.parts.database, self.lease, self.parts.settings.lease_s)
+        self._renewed()
 
     def _take(self, member: Member) -> None:
         settings, storage = self.parts.settings, self.parts.storage
@@ -271,12 +272,10 @@ def insert_clips(database: Any, connection: Connection, rows: list[dict[str, Any
     if not rows:
         return 0
     rows = sorted(rows, key=lambda row: (row["sha256"], row["member"]))
-    originals = database.insert(clip).values(rows)
-    connection.execute(
-        originals.on_conflict_do_nothing(
-            index_elements=["job_id", "sha256"], index_where=clip.c.duplicate_of.is_(None)
-        )
+    originals = database.insert(clip).on_conflict_do_nothing(
+        index_elements=["job_id", "sha256"], index_where=clip.c.duplicate_of.is_(None)
     )
+    connection.execute(originals, rows)
     job_id, upload_id = rows[0]["job_id"], rows[0]["upload_id"]
     members = [row["member"] for row in rows]
     inserted = set(

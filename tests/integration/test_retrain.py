@@ -305,13 +305,15 @@ def test_a_retraining_that_is_killed_leaves_nothing_and_the_next_begins_anew(
             "VOXMOOD_RETRAIN_MIN_LABELS": "20",
         },
     )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not list(trained.glob(".seed-*")):
-        assert killed.poll() is None
-        assert time.monotonic() < deadline, "it never began to train"
-        time.sleep(0.05)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    try:
+        deadline = time.monotonic() + 120
+        while not list(trained.glob(".seed-*")):
+            assert killed.poll() is None
+            assert time.monotonic() < deadline, "it never began to train"
+            time.sleep(0.05)
+    finally:
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
     assert registry.versions(trained) == []
     assert retrain(trainer) == "nothing to do", "the dead one has the turn still"
     set_row(trainer.database, turns, 1, lease_until=1.0)

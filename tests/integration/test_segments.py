@@ -28,7 +28,7 @@ from tests.archive_builders import zip_of
 from tests.integration.builders import Made, add_prediction, make_job, row_of, set_row
 from tests.integration.test_classify import sent
 from tests.integration.test_unpack import clips_of, parts, send
-from workers import ending, purge
+from workers import ending, purge, renewal
 from workers.classify import Classifying, classify
 from workers.parts import Parts
 from workers.unpack import unpack
@@ -99,6 +99,7 @@ def test_the_lease_of_a_long_recording_is_renewed_and_given_back_between_its_bat
 
     with monkeypatch.context() as patch:
         patch.setattr(leases, "renew", renew)
+        patch.setattr(renewal, "SHARE", 0)
         assert classify(parts, units[0]) == "given back: this worker ends"
     assert segments_of(parts.database) == []
     classify(parts, units[0])

@@ -22,6 +22,7 @@ from shared.storage import Storage
 from tests.archive_builders import encrypted_zip, packed_tar, tar_of, zip_of
 from tests.integration.builders import row_of, set_row, wait_out_the_pause
 from tests.servers import Store
+from workers import renewal
 from workers.parts import Parts
 from workers.unpack import Unpacking, unpack
 
@@ -191,6 +192,7 @@ def test_the_lease_is_renewed_while_much_comes_from_few_bytes(
     _, upload_id = send(parts, packed_tar({"a.wav": b"RIFF" + bytes(40 * 10**6)}, "zst"), "in.tar.zst")
     renewals = []
     renew = leases.renew
+    monkeypatch.setattr(renewal, "SHARE", 0)
     monkeypatch.setattr(leases, "renew", lambda *given: renewals.append(1) or renew(*given))
     settings = parts.settings.model_copy(update={"max_clip_bytes": 1000})
     unpack(Parts(settings, parts.database, parts.storage, parts.doorbell), upload_id)
