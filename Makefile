@@ -11,7 +11,7 @@ DATABASE ?= sqlite
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --fork-strategy fewest \
 	--custom-compile-command "make lock" --quiet
 
-.PHONY: help setup run down test test-full faults fuzz soak check format bench bench-flow bench-rows lock clean
+.PHONY: help setup run down test test-full faults fuzz soak check format bench bench-flow bench-rows bench-peer lock clean
 
 help:  ## the targets, a line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,10 @@ bench-flow: setup  ## a job through the whole stack against the same clips in me
 
 bench-rows: setup  ## status, pages and export of a job of ROWS=1000000 rows, on SQLite and PostgreSQL
 	@$(BIN)/python -m benchmarks.rows --rows $(ROWS)
+
+bench-peer: setup  ## a clip by ours against wav2vec2-base with random weights; installs 1.2 GB into build/peer
+	@sh infra/peer.sh $(BIN) build/peer
+	@$(BIN)/python -m benchmarks.peer
 
 lock: $(VENV)/.ready  ## resolve the dependencies anew
 	@$(LOCK) --extra stack --extra dev pyproject.toml -o requirements/dev.lock

@@ -97,6 +97,7 @@ def our_stages(settings: Settings, version: str, clips: Clips) -> dict[str, floa
     from shared.audio.decode import DecodeLimits, decode
     from shared.audio.features import features, fixed_length
     from shared.audio.synthesis import wav_bytes
+    from shared.emotion.devices import BATCH_CLIPS
     from shared.emotion.registry import folder_of, verify
     from shared.emotion.runtimes import load_network
 
@@ -116,8 +117,9 @@ def our_stages(settings: Settings, version: str, clips: Clips) -> dict[str, floa
     fixed = np.stack([fixed_length(clip, spec) for clip in samples])
     inputs = features(fixed, spec)
     folder = folder_of(settings.model_folders, version)
-    network = load_network(folder, manifest, settings.runtime, threads=1)
-    batches = [inputs[i : i + settings.batch_clips] for i in range(0, len(inputs), settings.batch_clips)]
+    network = load_network(folder, manifest, settings.runtime, threads=1, device=settings.device)
+    size = settings.batch_clips or BATCH_CLIPS[network.processor]
+    batches = [inputs[i : i + size] for i in range(0, len(inputs), size)]
     stages: dict[str, Callable[[], object]] = {
         "decode_flac_16_khz": lambda: decoded(clips, rate),
         "decode_wav_48_khz": lambda: decoded(high_clips, 48000),

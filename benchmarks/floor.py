@@ -127,8 +127,8 @@ def _classify(clips: Clips) -> tuple[float, float]:
 
     try:
         settings = Settings()
-        size = settings.batch_clips
         classifier = Classifier.load(settings.model_folders, settings.champion)
+        size = classifier.batch_size(settings.batch_clips)
         classifier.warm()
         classifier.classify(clips[:size], batch_clips=size)  # what only the first recording imports
         _barrier.wait(WARM_LIMIT_S)

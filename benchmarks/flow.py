@@ -49,7 +49,7 @@ LOOK_FOR_ROW_S = 0.005
 PAUSE_S = 0.5  # after a clip, so that the next one finds the stack idle
 ROW_LIMIT_S = 120.0
 SECONDS_A_CLIP = 0.25  # more than this, 50 times what it should take, and the job counts as stuck
-HANDED_ON = ("models_dir", "trained_dir", "champion", "runtime", "batch_clips")
+HANDED_ON = ("models_dir", "trained_dir", "champion", "runtime", "device", "batch_clips")
 ENDED = ("done", "failed", "cancelled")
 MEGABYTE = 10**6
 
@@ -172,7 +172,9 @@ def environment(state: Path) -> dict[str, str]:
     """
     settings = Settings()
     told = {name: value for name, value in os.environ.items() if not name.startswith("VOXMOOD_")}
-    told |= {f"VOXMOOD_{name.upper()}": str(getattr(settings, name)) for name in HANDED_ON}
+    for name in HANDED_ON:
+        if (value := getattr(settings, name)) is not None:
+            told[f"VOXMOOD_{name.upper()}"] = str(value)
     return told | {"VOXMOOD_STATE": str(state)}
 
 

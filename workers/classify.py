@@ -106,7 +106,7 @@ class Classifying:
         if self.lease.crashes or self.lease.attempts - self.lease.returns > ATTEMPTS_IN_BATCHES:
             self._one_by_one()
             return self._complete()
-        size = self.parts.settings.batch_clips
+        size = self.classifier.batch_size(self.parts.settings.batch_clips)
         sources = self._sources()
         for start in range(0, len(self.clips), size):
             batch = self.clips[start : start + size]

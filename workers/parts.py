@@ -12,8 +12,9 @@ from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.database.tables import consumption
 from shared.doorbell import Doorbell, celery_app
-from shared.emotion import registry
+from shared.emotion import devices, registry
 from shared.errors.base import VoxmoodError
+from shared.errors.models import NoGpu
 from shared.settings import Settings
 from shared.storage import Storage
 
@@ -66,9 +67,18 @@ def wait_for_parts(classifies: bool) -> Parts:
     if classifies:
         settings = own.settings
         _wait("the model", lambda: bool(registry.verify(settings.model_folders, settings.champion)))
+        # TensorFlow is not asked: a parent that has run it leaves children that hang.
+        if (settings.device, settings.runtime) == ("gpu", "onnx"):
+            _wait("a GPU", _has_provider)
     _wait("the database's schema", lambda: upgrade.current(own.database) == upgrade.head())
     _wait("the object store", own.storage.ensure_bucket)
     return own
+
+
+def _has_provider() -> bool:
+    if lack := devices.onnx_lack():
+        raise NoGpu(lack=lack)
+    return True
 
 
 def _wait(what: str, ready: Callable[[], bool]) -> None:

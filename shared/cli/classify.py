@@ -41,15 +41,16 @@ def classify_files(
     files = [file for path in paths for file in _files(path)]
     settings = Settings()
     classifier = Classifier.load(settings.model_folders, model or settings.champion)
+    size = classifier.batch_size(settings.batch_clips)
     counts: Counter[str] = Counter()
 
     # On a terminal the results scroll by; a bar would be torn to pieces.
     has_bar = len(files) > 1 and not sys.stdout.isatty()
     with progress("clips") if has_bar else nullcontext() as bar:
         task = bar.add_task("clips", total=len(files)) if bar else None
-        for start in range(0, len(files), settings.batch_clips):
-            batch = files[start : start + settings.batch_clips]
-            for verdict in _classify(classifier, batch, threshold, settings.batch_clips):
+        for start in range(0, len(files), size):
+            batch = files[start : start + size]
+            for verdict in _classify(classifier, batch, threshold, size):
                 counts[verdict.outcome] += 1
                 sys.stdout.write(_line(verdict, classifier) if json else _block(verdict))
             if bar and task is not None:

@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -34,6 +35,8 @@ SHOWN_PACKAGES = (
     "streamlit",
 )  # fmt: skip
 GIGABYTE = 10**9
+# What a GPU takes in place of the package that is locked.
+FOR_GPUS = {"onnxruntime": "onnxruntime-gpu", "tensorflow-cpu": "tensorflow"}
 LITTLE_DISK_BYTES = 5 * GIGABYTE
 # Resident, of a stack at work: the parts share 1.4 GB, each classifying process takes 0.6 GB more.
 STACK_BYTES, WORKER_BYTES = 1.4 * GIGABYTE, 0.45 * GIGABYTE
@@ -85,6 +88,7 @@ def examine(folder: StateFolder, settings: Settings, server: str | None) -> Iter
     yield _disk(folder)
     yield _memory(settings, running)
     yield from _models(settings)
+    yield _device(settings)
     yield _stack(folder, running)
     yield from _parts(folder, running) if running else _ports()
     yield _database(folder, settings, running)
@@ -113,16 +117,23 @@ def _packages() -> Finding:
         wanted = Requirement(line)
         if wanted.marker and not wanted.marker.evaluate({"extra": ""}):
             continue
-        try:
-            version = metadata.version(wanted.name)
-        except metadata.PackageNotFoundError:
+        if (found := _installed(wanted.name)) is None:
             wrong.append(f"{wanted.name} is missing")
-        else:
-            if not wanted.specifier.contains(version, prereleases=True):
-                wrong.append(f"{wanted.name} is {version}, wanted is {wanted.specifier}")
+        elif not wanted.specifier.contains(found[1], prereleases=True):
+            wrong.append(f"{found[0]} is {found[1]}, wanted is {wanted.specifier}")
     if wrong:
         return Finding("packages", "problem", "; ".join(wrong), "`make setup` installs what is locked.")
-    return Finding("packages", "ok", ", ".join(f"{name} {metadata.version(name)}" for name in SHOWN_PACKAGES))
+    shown = filter(None, map(_installed, SHOWN_PACKAGES))
+    return Finding("packages", "ok", ", ".join(f"{name} {version}" for name, version in shown))
+
+
+def _installed(package: str) -> tuple[str, str] | None:
+    """Name and version of the package, or of the one that a GPU takes in its place."""
+    for name in (package, FOR_GPUS.get(package)):
+        if name:
+            with suppress(metadata.PackageNotFoundError):
+                return name, metadata.version(name)
+    return None
 
 
 def _programs() -> Iterator[Finding]:
@@ -182,6 +193,27 @@ def _models(settings: Settings) -> Iterator[Finding]:
     if settings.champion not in known:
         missing = UnknownModel(model=settings.champion, known=", ".join(known) or "none")
         yield Finding("models", "problem", str(missing), "Name the champion by VOXMOOD_CHAMPION.")
+
+
+def _device(settings: Settings) -> Finding:
+    """Where networks run. Only for a GPU that is demanded is TensorFlow asked, which takes some 6 s."""
+    from shared.emotion.backend import tensorflow_lack
+    from shared.emotion.devices import onnx_lack
+    from shared.errors.models import NoGpu
+
+    runtime, device = settings.runtime, settings.device
+    if device == "cpu":
+        return Finding("device", "ok", f"{runtime} runs networks on the CPU, as VOXMOOD_DEVICE=cpu says")
+    if device == "auto" and runtime == "tensorflow":
+        return Finding("device", "ok", "tensorflow runs networks on a GPU if it sees one")
+    lack = onnx_lack() if runtime == "onnx" else tensorflow_lack()
+    if lack and device == "gpu":
+        return Finding(
+            "device", "problem", str(NoGpu(lack=lack)), "See VOXMOOD_DEVICE in shared/settings.py."
+        )
+    if lack:
+        return Finding("device", "ok", f"{runtime} runs networks on the CPU: it has nothing for a GPU")
+    return Finding("device", "ok", f"{runtime} runs networks on a GPU if driver and card are there")
 
 
 def _stack(folder: StateFolder, running: Record | None) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.errors.base import VoxmoodError
+from shared.errors.surroundings import SurroundingsError
 
 
 class NoLabelStored(VoxmoodError):
@@ -32,6 +33,15 @@ class UnsafeModel(VoxmoodError):
 
 class DoesNotRun(VoxmoodError):
     """{file} does not run on ONNX Runtime: {reason}. With VOXMOOD_RUNTIME=tensorflow it is not needed."""
+
+
+class NoGpu(SurroundingsError):
+    """VOXMOOD_DEVICE=gpu demands a GPU, but {lack}. With VOXMOOD_DEVICE=cpu none is needed."""
+
+
+class GpuDiffers(SurroundingsError):
+    """{file} is sound, but this GPU answers its probe {difference} otherwise than the CPU, more than the
+    {tolerance} that results may differ. Set VOXMOOD_DEVICE=cpu."""
 
 
 class NotExported(VoxmoodError):

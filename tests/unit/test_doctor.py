@@ -59,6 +59,7 @@ def test_without_a_stack_it_says_so_and_touches_nothing(own_state: Path) -> None
         "disk",
         "memory",
         "models",
+        "device",
         "ports",
         "database",
     } < set(found)
@@ -129,6 +130,28 @@ def test_packages_that_are_missing_or_old_are_a_problem(monkeypatch: pytest.Monk
     monkeypatch.setattr(metadata, "requires", lambda _: wanted)
     says = problem(diagnosis(1), "packages")
     assert says == f"no-such-package is missing; numpy is {metadata.version('numpy')}, wanted is >=99"
+
+
+def test_the_packages_that_a_gpu_takes_stand_for_those_that_are_locked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = metadata.version
+
+    def version(name: str) -> str:
+        if name == "onnxruntime":
+            raise metadata.PackageNotFoundError(name)
+        return real("onnxruntime") if name == "onnxruntime-gpu" else real(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    assert "onnxruntime-gpu 1." in diagnosis(0)["packages"][0]["says"]
+
+
+def test_a_gpu_that_is_demanded_and_not_there_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    for device in ("auto", "cpu"):
+        monkeypatch.setenv("VOXMOOD_DEVICE", device)
+        assert "onnx runs networks on the CPU" in diagnosis(0)["device"][0]["says"]
+    monkeypatch.setenv("VOXMOOD_DEVICE", "gpu")
+    assert "install onnxruntime-gpu" in problem(diagnosis(1), "device")
 
 
 def test_a_full_disk_is_a_problem_and_little_room_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
