@@ -2,7 +2,10 @@
 
 A page is found in two steps: first its keys (upload, member), each from a walk along an index that
 begins behind the cursor and ends after `limit` keys; then the rows of these keys. Where few answers or few
-paths can be meant, all of them are looked at instead.
+paths can be meant, all of them are looked at instead. That is much the same work wherever the cursor stands,
+however rare the outcome, emotion, confidence or path is: 5 to 60 ms for 1,000 of 1,000,000 clips, with other
+work on both cores. Dearest is what is found nowhere near the cursor under a prefix of very many paths, all of
+which are then gone through: 0.06 s for 250,000 of them, 0.15 s with that other work.
 """
 
 from __future__ import annotations
