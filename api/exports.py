@@ -8,12 +8,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from sqlalchemy import RowMapping
-
-from shared.database.results import RESULT_COLUMNS, Pages
+from shared.database.results import RESULT_COLUMNS
 from shared.emotion.registry import Manifest
 from shared.emotion.rejection import message
 
@@ -21,41 +19,48 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Columns = Sequence[str]  # of a row, in their order; p_<emotion> for each label follow
+# What these columns hold, then the probabilities as JSON text or None; whatever follows is not looked at.
+Row = Sequence[Any]
+Pages = Iterable[Sequence[Row]]
 # A cell that begins so is a formula to a spreadsheet, and a path may be anything.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-# Of a Parquet file; a group of them takes about 15 MB while it is gathered.
-ROW_GROUP_ROWS = 65_536
+# Of a Parquet file. Of 65,536 the API held 30 MB more while it wrote, in the same time.
+ROW_GROUP_ROWS = 16_384
+# Of probabilities, parsed in one piece; no row may be longer.
+JSON_BLOCK_BYTES = 4 * 2**20
 
 
-def cells(row: RowMapping, manifest: Manifest, names: Columns) -> dict[str, Any]:
-    """One row as the contract has it."""
-    probabilities = row["probabilities"] or {}
-    found = {name: row[name] for name in names}
-    return found | {f"p_{label}": probabilities.get(label) for label in manifest.labels}
-
-
-def result(row: RowMapping, manifest: Manifest, names: Columns = RESULT_COLUMNS) -> dict[str, Any]:
+def result(row: Row, manifest: Manifest, names: Columns = RESULT_COLUMNS) -> dict[str, Any]:
     """One row as the contract has it, with its sentence."""
-    columns = cells(row, manifest, names)
+    columns = dict(zip(names, row, strict=False))
+    probabilities = _probabilities(row, names)
+    columns |= {f"p_{label}": probabilities.get(label) for label in manifest.labels}
     columns["message"] = message(
-        row["outcome"],
-        emotion=row["emotion"],
-        confidence=row["confidence"],
-        threshold=row["threshold"],
+        columns["outcome"],
+        emotion=columns["emotion"],
+        confidence=columns["confidence"],
+        threshold=columns["threshold"],
         unknown_labels=manifest.unknown_labels,
-        error=row["error"],
+        error=columns["error"],
     )
     return columns
+
+
+def _probabilities(row: Row, names: Columns) -> dict[str, float]:
+    found: dict[str, float] = json.loads(row[len(names)] or "{}")
+    return found
 
 
 def csv_stream(pages: Pages, manifest: Manifest, names: Columns = RESULT_COLUMNS) -> Iterator[str]:
     """A header, then a line a row. A text that a spreadsheet would take for a formula gets a leading '."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [*names, *(f"p_{label}" for label in manifest.labels)])
-    writer.writeheader()
+    writer = csv.writer(text)
+    writer.writerow([*names, *(f"p_{label}" for label in manifest.labels)])
     for rows in pages:
         for row in rows:
-            writer.writerow({name: _cell(value) for name, value in cells(row, manifest, names).items()})
+            probabilities = _probabilities(row, names)
+            heard = [probabilities.get(label) for label in manifest.labels]
+            writer.writerow([_cell(value) for value in (*row[: len(names)], *heard)])
         yield text.getvalue()
         text.seek(0)
         text.truncate()
@@ -115,16 +120,23 @@ def parquet_stream(pages: Pages, manifest: Manifest, names: Columns = RESULT_COL
     yield outlet.taken()
 
 
-def _batch(
-    rows: Sequence[RowMapping], manifest: Manifest, schema: pa.Schema, names: Columns
-) -> pa.RecordBatch:
-    """Column by column: a dict a row took half as long again."""
+def _batch(rows: Sequence[Row], manifest: Manifest, schema: pa.Schema, names: Columns) -> pa.RecordBatch:
+    """Column by column, the probabilities parsed all at once: no dict a row."""
     import pyarrow as pa
+    from pyarrow import json as arrow_json
 
-    probabilities = [row["probabilities"] or {} for row in rows]
-    columns = [[row[name] for row in rows] for name in names]
-    columns += [[one.get(label) for one in probabilities] for label in manifest.labels]
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    *columns, texts = list(zip(*rows, strict=True))[: len(names) + 1]
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=False)]
+    lines = "\n".join([text or "{}" for text in texts]).encode()
+    heard = arrow_json.read_json(
+        io.BytesIO(lines),
+        arrow_json.ReadOptions(use_threads=False, block_size=JSON_BLOCK_BYTES),
+        arrow_json.ParseOptions(
+            explicit_schema=pa.schema([(label, pa.float64()) for label in manifest.labels]),
+            unexpected_field_behavior="ignore",
+        ),
+    )
+    arrays += [pa.concat_arrays(heard[label].chunks) for label in manifest.labels]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 

@@ -17,9 +17,10 @@ from api.jobs import find
 from api.parts import Wired
 from shared.database import queries, results, segments
 from shared.database.filters import Filters
-from shared.database.results import RESULT_COLUMNS, Cursor
+from shared.database.results import RESULT_COLUMNS
 from shared.database.segments import SEGMENT_COLUMNS
 from shared.database.tables import OUTCOMES
+from shared.database.walks import Cursor
 from shared.emotion import registry
 from shared.emotion.registry import Manifest
 from shared.errors.requests import NoSegments, WrongCursor, WrongFilter

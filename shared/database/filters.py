@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, Table
+from sqlalchemy import ColumnElement, FromClause
 
 from shared.database.tables import clip, prediction
 
@@ -23,7 +23,7 @@ class Filters:
     highest: float | None = None
     path_prefix: str = ""
 
-    def of(self, answers: Table) -> list[ColumnElement[bool]]:
+    def of(self, answers: FromClause) -> list[ColumnElement[bool]]:
         """What the columns of an answer must fulfil: those of a prediction, or of a segment."""
         conditions: list[ColumnElement[bool]] = []
         if self.outcomes:

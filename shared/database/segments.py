@@ -7,12 +7,13 @@ bytes it has) by their primary key. Filters are looked at on the way: a page of 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    RowMapping,
     String,
+    Text,
     and_,
     case,
     cast,
@@ -25,9 +26,10 @@ from sqlalchemy import (
 )
 
 from shared.database.filters import Filters
-from shared.database.results import RESULT_COLUMNS, Cursor, Pages, every_page
+from shared.database.results import EXPORTED_ROWS, RESULT_COLUMNS, Pages, Rows, every_page
 from shared.database.sessions import Database
 from shared.database.tables import clip, prediction, segment, upload
+from shared.database.walks import Cursor
 
 # The contract's columns of segments, in its order; `p_<emotion>` for each label follow.
 SEGMENT_COLUMNS = (*RESULT_COLUMNS, "channel", "start_s", "end_s")
@@ -40,7 +42,7 @@ def segments_page(
     after: Cursor | None,
     limit: int,
     filters: Filters | None = None,
-) -> Sequence[RowMapping]:
+) -> Rows:
     """Up to `limit` segment rows behind the cursor (upload id, member, number).
 
     Outcome, emotion and confidence, also those of the filters, are the segment's own; threshold and
@@ -66,7 +68,7 @@ def segments_page(
             case((segment.c.channel == 0, ""), else_=cast(segment.c.channel, String)).label("channel"),
             segment.c.start_s,
             segment.c.end_s,
-            segment.c.probabilities,
+            cast(segment.c.probabilities, Text).label("probabilities"),
             clip.c.upload_id,
             clip.c.member,
             segment.c.number,
@@ -79,23 +81,27 @@ def segments_page(
         .order_by(clip.c.upload_id, clip.c.member, segment.c.number)
         .limit(limit)
     )
-    return connection.execute(statement).mappings().all()
+    return connection.execute(statement).all()
 
 
 def all_segments(
-    database: Database, job_id: int, model_version: str, filters: Filters | None = None, page: int = 1000
+    database: Database,
+    job_id: int,
+    model_version: str,
+    filters: Filters | None = None,
+    page: int = EXPORTED_ROWS,
 ) -> Pages:
     """All segment rows, a page at a time."""
 
-    def rows_behind(connection: Connection, after: Cursor | None) -> Sequence[RowMapping]:
+    def rows_behind(connection: Connection, after: Cursor | None) -> Rows:
         return segments_page(connection, job_id, model_version, after, page, filters)
 
     return every_page(database, rows_behind, cursor_of, page)
 
 
-def cursor_of(row: RowMapping) -> Cursor:
+def cursor_of(row: Sequence[Any]) -> Cursor:
     """The cursor that continues behind a row."""
-    return row["upload_id"], row["member"], row["number"]
+    return tuple(row[-3:])
 
 
 def _behind(after: Cursor | None) -> list[ColumnElement[bool]]:

@@ -238,6 +238,9 @@ prediction = Table(
     Index("ix_prediction_by_emotion", "job_id", "model_version", "emotion", "upload_id", "member",
           "confidence", sqlite_where=text("emotion IS NOT NULL"),
           postgresql_where=text("emotion IS NOT NULL")),
+    # Of a range that holds few, all are looked at: a walk of 1,000,000 took 0.15 s to find 700 of them.
+    Index("ix_prediction_by_confidence", "job_id", "model_version", "confidence", "upload_id", "member",
+          sqlite_where=text("confidence IS NOT NULL"), postgresql_where=text("confidence IS NOT NULL")),
 )  # fmt: skip
 
 segment = Table(

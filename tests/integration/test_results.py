@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import itertools
+import json
 import re
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,9 +20,10 @@ from sqlalchemy import JSON, event, insert, text
 from api.exports import FORMATS, ROW_GROUP_ROWS
 from shared.database import results
 from shared.database.filters import Filters
-from shared.database.results import RESULT_COLUMNS, Cursor, all_results, cursor_of, results_page
+from shared.database.results import RESULT_COLUMNS, all_results, cursor_of, results_page
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, prediction, shard, unit, upload
+from shared.database.walks import Cursor
 from shared.emotion import registry
 from shared.settings import Settings
 from tests.integration.builders import add_prediction, make_job, set_row
@@ -98,14 +102,19 @@ def filled(database: Database) -> Database:
     return database
 
 
-def pages(database: Database, filters: Filters, limit: int) -> list[Any]:
+def as_dict(row: Any) -> dict[str, Any]:
+    """A row by its columns, its probabilities as they were written."""
+    return row._asdict() | {"probabilities": row.probabilities and json.loads(row.probabilities)}
+
+
+def pages(database: Database, filters: Filters, limit: int, version: str = VERSION) -> list[Any]:
     """All rows by pages of a size."""
     found: list[Any] = []
     after: Cursor | None = None
     while True:
         with database.read() as connection:
-            rows = results_page(connection, 1, VERSION, after, limit, filters)
-        found += rows
+            rows = results_page(connection, 1, version, after, limit, filters)
+        found += [as_dict(row) for row in rows]
         if len(rows) < limit:
             return found
         after = cursor_of(rows[-1])
@@ -134,11 +143,20 @@ def every_fifth_filter() -> Iterator[Filters]:
         yield Filters(frozenset(outcome), frozenset(emotion), low, high, prefix)
 
 
-@pytest.mark.parametrize(("few", "window", "limit"), [(10_000, 20_000, 300), (5, 60, 40)])
+@pytest.mark.parametrize(
+    ("few_paths", "few_answers", "window", "limit"),
+    [(10_000, 5000, 20_000, 300), (10_000, 0, 20_000, 300), (5, 0, 60, 40), (5, 20, 60, 40)],
+)
 def test_pages_of_every_filter_hold_what_a_look_at_each_row_finds(
-    filled: Database, monkeypatch: pytest.MonkeyPatch, few: int, window: int, limit: int
+    filled: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    few_paths: int,
+    few_answers: int,
+    window: int,
+    limit: int,
 ) -> None:
-    monkeypatch.setattr(results, "FEW_PATHS", few)
+    monkeypatch.setattr(results, "FEW_PATHS", few_paths)
+    monkeypatch.setattr(results, "FEW_ANSWERS", few_answers)
     monkeypatch.setattr(results, "WINDOW_CLIPS", window)
     whole = pages(filled, Filters(), limit)
     ended = (row for row, found in answers(800) if found or row["error_code"] or row["duplicate_of"])
@@ -176,7 +194,7 @@ def test_the_view_has_the_same_rows_under_every_version_that_a_job_was_classifie
             seen = connection.execute(view, {"job": made.job, "v": version}).all()
             rows = results_page(connection, made.job, version, None, 10)
         assert len(rows) == 2
-        assert sorted(seen) == sorted((row["path"], row["outcome"], version) for row in rows)
+        assert sorted(seen) == sorted((row.path, row.outcome, version) for row in rows)
 
 
 def test_a_copy_is_found_by_its_original_s_answer_under_its_own_path(filled: Database) -> None:
@@ -218,6 +236,7 @@ def test_no_page_looks_through_a_whole_table(filled: Database) -> None:
         (Filters(outcomes=frozenset({"rejected"}), lowest=0.5), "ix_prediction_by_outcome"),
         (Filters(emotions=frozenset({"happy"})), "ix_prediction_by_emotion"),
         (Filters(path_prefix="tapes/07/"), "ix_clip_path"),
+        (Filters(lowest=0.2, highest=0.21), "ix_prediction_by_confidence"),
     ):
         plans.clear()
         with filled.read() as connection:
@@ -234,6 +253,63 @@ def exported(database: Database, format: str, page: int = 1000) -> Iterator[Any]
     """The blocks of an export."""
     manifest = registry.read_manifest(Settings().model_folders, VERSION)
     return FORMATS[format][0](all_results(database, 1, VERSION, page=page), manifest)
+
+
+@pytest.mark.parametrize("page", [7, 799, 4096])
+def test_an_export_has_every_row_as_the_pages_have_it(filled: Database, page: int) -> None:
+    second = {"job_id": 1, "shard_id": 1, "model_version": "v2", "state": "done", "id": 2}
+    originals = [row for row, found in answers(800) if found]
+    with filled.write() as connection:
+        connection.execute(insert(unit).values(second))
+        # Another version, with labels of its own, that has not come far: also `no_voice`, and other errors.
+        for n, row in enumerate(originals[:300]):
+            place = {name: row[name] for name in ("job_id", "upload_id", "member")}
+            found = _prediction(n, 800) | place | {"clip_id": row["id"], "unit_id": 2, "model_version": "v2"}
+            if n % 5 == 2:
+                found |= {"outcome": "no_voice", "emotion": None, "confidence": None, "probabilities": None}
+            elif found["probabilities"]:
+                found["probabilities"] = {"happy": n / 300, "bored": 1 - n / 300}
+            connection.execute(insert(prediction).values(found))
+    known = registry.read_manifest(Settings().model_folders, VERSION)
+    labels = {VERSION: known.labels, "v2": ["bored", "happy", "unheard of"]}
+    for version, of_version in labels.items():
+        rows = pages(filled, Filters(), 60, version)
+        outcomes = {"classified", "rejected", "failed"} | ({"no_voice"} if version == "v2" else set())
+        assert {row["outcome"] for row in rows} == outcomes
+        assert any(row["error"] == f"{row['path']} is text." for row in rows)
+        expected = [
+            {name: row[name] for name in RESULT_COLUMNS}
+            | {f"p_{label}": (row["probabilities"] or {}).get(label) for label in of_version}
+            for row in rows
+        ]
+        manifest = known.model_copy(update={"version": version, "labels": of_version})
+
+        def content(
+            format: str, filters: Filters | None = None, manifest: registry.Manifest = manifest
+        ) -> bytes:
+            every = all_results(filled, 1, manifest.version, filters, page)
+            blocks = FORMATS[format][0](every, manifest, RESULT_COLUMNS)
+            return b"".join(block.encode() if isinstance(block, str) else block for block in blocks)
+
+        assert pq.read_table(io.BytesIO(content("parquet"))).to_pylist() == expected
+        lines = [json.loads(line) for line in content("jsonl").splitlines()]
+        assert [{name: line[name] for name in expected[0]} for line in lines] == expected
+        cells = csv.DictReader(io.StringIO(content("csv").decode(), newline=""))
+        as_text = [
+            {name: "" if cell is None else str(cell) for name, cell in row.items()} for row in expected
+        ]
+        assert list(cells) == as_text
+        # The other way of reading, that of filters: here one that every row fulfils.
+        for format in FORMATS:
+            assert content(format, Filters(path_prefix="t")) == content(format)
+
+
+def test_an_export_that_is_broken_off_gives_its_connection_back(filled: Database) -> None:
+    stream = exported(filled, "csv", page=10)
+    next(stream)
+    stream.close()
+    assert filled.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert not [one for one in threading.enumerate() if one.name.startswith("next page")]
 
 
 @pytest.mark.long

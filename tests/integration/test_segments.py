@@ -19,14 +19,15 @@ from api.app import create_app
 from shared import leases, lifecycle
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.database.filters import Filters
-from shared.database.results import Cursor
 from shared.database.segments import all_segments, cursor_of, segments_page
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, prediction, segment, tombstone, unit
+from shared.database.walks import Cursor
 from shared.settings import REPOSITORY, Settings
 from tests.archive_builders import zip_of
 from tests.integration.builders import Made, add_prediction, make_job, row_of, set_row
 from tests.integration.test_classify import sent
+from tests.integration.test_results import as_dict
 from tests.integration.test_unpack import clips_of, parts, send
 from workers import ending, purge, renewal
 from workers.classify import Classifying, classify
@@ -173,7 +174,7 @@ def test_a_job_that_is_reclassified_has_segments_of_both_versions(parts: Parts, 
     assert [row.model_version for row in found] == ["again"] * 3 + [VERSION] * 3
     assert [row[2:] for row in found[:3]] == [row[2:] for row in first]
     pages = list(all_segments(parts.database, job_id, "again"))
-    assert [row["start_s"] for row in pages[0]] == [0.0, 1.0, 2.0]
+    assert [row.start_s for row in pages[0]] == [0.0, 1.0, 2.0]
 
 
 def test_nothing_of_a_deleted_job_s_segments_is_left(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +244,7 @@ def pages(database: Database, job_id: int, limit: int, filters: Filters | None =
     while True:
         with database.read() as connection:
             rows = segments_page(connection, job_id, VERSION, after, limit, filters)
-        found += rows
+        found += [as_dict(row) for row in rows]
         if len(rows) < limit:
             return found
         after = cursor_of(rows[-1])
@@ -265,7 +266,8 @@ def test_pages_of_any_size_have_all_segments_in_archive_order_then_by_channel_an
     }
     for limit in (1, 2, 3, 7):
         assert pages(database, made.job, limit) == whole
-    assert [row for page in all_segments(database, made.job, VERSION, page=4) for row in page] == whole
+    every = all_segments(database, made.job, VERSION, page=4)
+    assert [as_dict(row) for page in every for row in page] == whole
     assert pages(database, made.job + 1, 10) == []
 
 

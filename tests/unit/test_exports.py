@@ -27,13 +27,15 @@ PATHS = [
 ]  # fmt: skip
 
 
-def row(clip_id: int, path: str, **values: Any) -> dict[str, Any]:
-    """A row as the database gives it."""
+def row(clip_id: int, path: str, **values: Any) -> tuple[Any, ...]:
+    """A row as the database gives it: the columns, the probabilities, the cursor."""
     known = dict.fromkeys(RESULT_COLUMNS) | {"path": path, "clip_id": clip_id, "model_version": "seed-v6"}
     found = {"outcome": "classified", "emotion": "happy", "confidence": 1 / 3, "threshold": 0.85,
              "duration_s": 3.0, "upload": "=a.zip",
              "probabilities": dict.fromkeys(MANIFEST.labels, 1 / 7)}  # fmt: skip
-    return known | found | values
+    columns = known | found | values
+    heard = columns.pop("probabilities")
+    return (*columns.values(), None if heard is None else json.dumps(heard), 1, clip_id)
 
 
 NOTHING = dict.fromkeys(("emotion", "confidence", "threshold", "duration_s", "probabilities"))
@@ -42,6 +44,13 @@ ROWS = [row(n, path) for n, path in enumerate(PATHS)] + [
     row(101, "low.wav", outcome="rejected", emotion=None, confidence=-0.0),
 ]
 PAGES = [ROWS[:10], ROWS[10:]]
+# What a probability may be: the doubles at the ends, whole numbers, none, and labels of another version.
+HEARD: list[dict[str, Any] | None] = [
+    None, {}, dict.fromkeys(MANIFEST.labels), {"boredom": 0.5, MANIFEST.labels[-1]: 0.1 + 0.2},
+    dict(zip(MANIFEST.labels, (5e-324, 1, 0, 1 - 2**-53, 1e-05), strict=False)),
+    {label: (n + 1) / 7 for n, label in enumerate(reversed(MANIFEST.labels))},
+    dict.fromkeys(MANIFEST.labels, 1.7976931348623157e308), {'"': 1.0, "{path}\n": 2.0, "é": None},
+]  # fmt: skip
 
 
 def exported(format: str) -> bytes:
@@ -93,6 +102,26 @@ def test_parquet_comes_back_as_it_was_with_a_type_for_each_column(parquet: Path)
     assert all(kinds[f"p_{label}"] == "double" for label in MANIFEST.labels)
 
 
+@pytest.mark.parametrize("first", range(len(HEARD)))
+def test_every_format_has_the_probabilities_to_the_last_bit(first: int) -> None:
+    """Whatever the first row of a page has, and if there is no other."""
+    rows = [row(n, "a.wav", probabilities=heard) for n, heard in enumerate(HEARD[first:])]
+    expected = [[(heard or {}).get(label) for label in MANIFEST.labels] for heard in HEARD[first:]]
+    names = [f"p_{label}" for label in MANIFEST.labels]
+    for pages in ([rows], [[one] for one in rows]):
+        files = {name: io.BytesIO() for name in FORMATS}
+        for name, file in files.items():
+            for block in FORMATS[name][0](iter(pages), MANIFEST, RESULT_COLUMNS):
+                file.write(block.encode() if isinstance(block, str) else block)
+            file.seek(0)
+        table = pq.read_table(files["parquet"])
+        assert [[one[name] for name in names] for one in table.to_pylist()] == expected
+        lines = [json.loads(line) for line in files["jsonl"]]
+        assert [[one[name] for name in names] for one in lines] == expected
+        found = list(csv.DictReader(io.StringIO(files["csv"].read().decode(), newline="")))
+        assert [[float(one[name]) if one[name] else None for name in names] for one in found] == expected
+
+
 def test_parquet_of_no_rows_has_the_same_schema(parquet: Path) -> None:
     empty = b"".join(FORMATS["parquet"][0](iter([]), MANIFEST))
     assert pq.read_table(io.BytesIO(empty)).num_rows == 0
@@ -100,7 +129,7 @@ def test_parquet_of_no_rows_has_the_same_schema(parquet: Path) -> None:
 
 
 def test_pandas_duckdb_and_polars_open_it(parquet: Path) -> None:
-    paths = [one["path"] for one in ROWS]
+    paths = [one[0] for one in ROWS]
     frame = pd.read_parquet(parquet)
     assert list(frame["path"]) == paths
     assert frame["emotion"].dtype == "category"
