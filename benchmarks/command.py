@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import time
 from collections.abc import Callable
 
 import typer
@@ -16,3 +19,14 @@ def run(main: Callable[..., None]) -> None:
         typer.run(main)
     except VoxmoodError as error:
         sys.exit(f"voxmood: {error}")
+
+
+def ending_softly() -> None:
+    """For those who start a stack: SIGTERM takes it down too, and no key of another one is shown to it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    os.environ.pop("VOXMOOD_API_KEY", None)
+
+
+def say(sentence: str) -> None:
+    """How far it is, to stderr."""
+    print(f"{time.strftime('%H:%M:%S')} {sentence}", file=sys.stderr, flush=True)

@@ -23,13 +23,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import typer
 from pyarrow.parquet import ParquetFile
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy import func, insert, select, text, update
 
 from api.app import create_app
 from benchmarks.clip import milliseconds
-from benchmarks.command import run
+from benchmarks.command import run, say
+from benchmarks.figures import DATABASES, ROWS, show
 from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.database.tables import OUTCOMES, clip, job, prediction, shard, unit, upload
@@ -38,7 +37,6 @@ from shared.emotion.datasets import RAVDESS_EMOTIONS
 from shared.settings import Settings
 from tests.servers import running_postgres
 
-NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 VERSION = "rows"
 EMOTIONS = sorted(RAVDESS_EMOTIONS.values())
 PAGE_ROWS = 1000  # the most that the API gives at once
@@ -46,8 +44,6 @@ SHARD_CLIPS = 256
 UPLOAD_CLIPS = 200 * SHARD_CLIPS
 CHUNK_CLIPS = 20 * SHARD_CLIPS  # written in one transaction
 THRESHOLD = 0.5
-# What a figure must be, and what it should be: milliseconds; of the export, rows a second.
-BOUNDS = {"status": (50, 20), "page": (100, 50), "export": (50_000, 200_000)}
 
 Row = dict[str, Any]
 Ask = Callable[..., bytes]  # a path below the job's, and its parameters: the body of the answer
@@ -207,6 +203,7 @@ def measure(rows: int, databases: Sequence[str]) -> dict[str, dict[str, float]]:
     """For each database (`sqlite`, `postgresql`) its figures by name: medians of five, of the export one."""
     figures = {}
     for name in databases:
+        say(f"{rows:,} rows on {DATABASES[name]}")
         with tempfile.TemporaryDirectory(prefix="voxmood-rows-") as temporary:
             write_manifest(folder := Path(temporary))
             with filled(name, folder, rows) as url, asking(url, folder) as answer:
@@ -214,11 +211,16 @@ def measure(rows: int, databases: Sequence[str]) -> dict[str, dict[str, float]]:
     return figures
 
 
-def marked(figure: str, value: float) -> str:
-    """The value, with `!!` where it is short of what it must be, `!` of what it should."""
-    is_rate = figure.startswith("export")
-    short = sum(value < bound if is_rate else value > bound for bound in BOUNDS[figure.partition("_")[0]])
-    return f"{value:,.{0 if is_rate else 1}f} {'!' * short:2}"
+def together(figures: dict[str, dict[str, float]]) -> dict[str, float]:
+    """The figures of benchmarks.figures.ROWS: of all pages the slowest counts; and each page's own."""
+    found = {}
+    for name, one in figures.items():
+        pages = {key: value for key, value in one.items() if key.startswith("page_")}
+        found[f"{name}_status_ms"] = one["status_ms"]
+        found[f"{name}_page_ms"] = max(pages.values())
+        found[f"{name}_export_rows_s"] = one["export_rows_a_second"]
+        found |= {f"{name}_{key}": value for key, value in pages.items()}
+    return found
 
 
 def main(
@@ -227,19 +229,12 @@ def main(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure, and print a table."""
-    figures = measure(rows, list(NAMES) if database == "both" else [database])
+    figures = measure(rows, list(DATABASES) if database == "both" else [database])
+    found = together(figures)
     if json:
-        print(json_module.dumps({"rows": rows, "figures": figures}))
+        print(json_module.dumps({"rows": rows, **found}))
         return
-    table = Table(title=f"A job of {rows:,} clips", caption="!! short of must, ! of goal", box=None)
-    table.add_column("figure", no_wrap=True)
-    for heading in (*(NAMES[name] for name in figures), "must", "goal"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for figure in next(iter(figures.values())):
-        values = (marked(figure, one[figure]) for one in figures.values())
-        bounds = (f"{bound:,}" for bound in BOUNDS[figure.partition("_")[0]])
-        table.add_row(figure.replace("_", " "), *values, *bounds)
-    Console().print(table)
+    show(found, ROWS, f"A job of {rows:,} clips")
 
 
 if __name__ == "__main__":

@@ -203,7 +203,7 @@ def _read(
     peak = 0.0
     for block, block_peak in _blocks(file, path, frames, BLOCK_SAMPLES // file.channels):
         peak = max(peak, block_peak)
-        blocks.append(block.mean(axis=1))
+        blocks.append(block[:, 0] if file.channels == 1 else block.mean(axis=1))
     return np.concatenate(blocks), peak
 
 

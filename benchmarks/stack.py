@@ -1,0 +1,144 @@
+"""A `voxmood up` of its own for each measurement, and what is asked of it."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import psutil
+
+from infra.stack.state import Record, StateFolder
+from shared.client import Client
+from shared.packing import FileToSend
+from shared.settings import Settings
+
+ALONE = 10  # clips sent to the idle stack, one at a time
+BESIDE = 5  # clips sent while a large job runs; the slowest counts
+# Each look at a job costs the API some 5 ms of the cores that are measured; its end has a time of its own.
+LOOK_AT_JOB_S = 0.5
+LOOK_FOR_ROW_S = 0.005
+PAUSE_S = 0.5  # after a clip, so that the next one finds the stack idle
+ROW_LIMIT_S = 120.0
+SECONDS_A_CLIP = 0.25  # more than this, 50 times what it should take, and the job counts as stuck
+HANDED_ON = ("models_dir", "trained_dir", "champion", "runtime", "device", "batch_clips")
+ENDED = ("done", "failed", "cancelled")
+MEGABYTE = 10**6
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running stack, and a client of it."""
+
+    record: Record
+    client: Client
+
+    def send(self, archive: Path) -> tuple[int, float]:
+        """Send an archive as a job and start it; the job's id, and when its first byte was sent."""
+        job = int(self.client.create_job(archive.name)["id"])
+        began = time.time()
+        self.client.put_upload(job, archive.name, FileToSend(archive), 0, lambda _: None)
+        self.client.start(job)
+        return job, began
+
+    def end_of(self, job: int, clips: int) -> float:
+        """Wait for a job's end; when that was, by the database's clock: so it may be looked for seldom."""
+        deadline = time.monotonic() + ROW_LIMIT_S + clips * SECONDS_A_CLIP
+        while (document := self.client.job(job))["state"] not in ENDED:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"Job {job} does not end: {document['counts']}")
+            time.sleep(LOOK_AT_JOB_S)
+        counts = document["counts"]
+        heard = counts["done"] - counts["failed"] - counts["duplicates"]
+        if document["state"] != "done" or heard != clips:
+            raise SystemExit(f"Of {clips} clips not all were heard: {document['state']}, {counts}")
+        return datetime.fromisoformat(document["ended_at"]).timestamp()
+
+    def rate(self, archive: Path, clips: int) -> float:
+        """Clips a second, from the first byte sent to the last row."""
+        job, began = self.send(archive)
+        return clips / (self.end_of(job, clips) - began)
+
+    def seconds_to_row(self, recording: Path) -> float:
+        """One recording as a job of its own: from its first byte sent until its row is to be had.
+
+        Asked for every 5 ms on the client's one kept connection.
+        """
+        job, began = self.send(recording)
+        while next(self.client.results(job, None, page=1), None) is None:
+            if time.time() - began > ROW_LIMIT_S:
+                raise SystemExit(f"Job {job}, a single clip, has no row.")
+            time.sleep(LOOK_FOR_ROW_S)
+        return time.time() - began
+
+    def alone(self, recording: Path) -> float:
+        """Median seconds of one clip on the idle stack."""
+        waits = []
+        for _ in range(ALONE):
+            time.sleep(PAUSE_S)
+            waits.append(self.seconds_to_row(recording))
+        return statistics.median(waits)
+
+    def beside(self, archive: Path, clips: int, recording: Path) -> tuple[float, float]:
+        """Clips a second of a large job, and the seconds of the slowest of some clips sent beside it, one
+        after another."""
+        job, began = self.send(archive)
+        while not (document := self.client.job(job))["counts"]["done"] and document["state"] == "running":
+            time.sleep(LOOK_FOR_ROW_S)
+        waits = [self.seconds_to_row(recording)]
+        while len(waits) < BESIDE and self.client.job(job)["state"] not in ENDED:
+            waits.append(self.seconds_to_row(recording))
+        return clips / (self.end_of(job, clips) - began), max(waits)
+
+    def memory(self) -> dict[str, float]:
+        """Megabytes, resident and proportional, of the API and of the largest child that classifies."""
+        children = self.record.children
+        serving = psutil.Process(children["classify"].pid).children()
+        found: dict[str, float] = {}
+        for name, some in (("worker", serving), ("api", [psutil.Process(children["api"].pid)])):
+            memories = [process.memory_full_info() for process in some]
+            found[f"{name}_mb"] = max(memory.rss for memory in memories) / MEGABYTE
+            found[f"{name}_proportional_mb"] = max(memory.pss for memory in memories) / MEGABYTE
+        return found
+
+
+def environment(state: Path) -> dict[str, str]:
+    """What `voxmood` is told: its folder, and of our own settings those that decide how a clip is heard.
+
+    Any other VOXMOOD_… would lead to the user's own database, queue or store.
+    """
+    settings = Settings()
+    told = {name: value for name, value in os.environ.items() if not name.startswith("VOXMOOD_")}
+    for name in HANDED_ON:
+        if (value := getattr(settings, name)) is not None:
+            told[f"VOXMOOD_{name.upper()}"] = str(value)
+    return told | {"VOXMOOD_STATE": str(state)}
+
+
+def voxmood(arguments: Sequence[str], told: Mapping[str, str]) -> None:
+    """The `voxmood` command; where it fails, it has said why."""
+    command = [str(Path(sys.executable).with_name("voxmood")), *arguments]
+    if subprocess.run(command, env=told, check=False, stdout=subprocess.DEVNULL).returncode:
+        raise SystemExit(f"voxmood {arguments[0]} failed.")
+
+
+@contextmanager
+def running_stack(state: Path, workers: int) -> Iterator[Stack]:
+    """`voxmood up` on a state folder of its own; `voxmood down` whatever happens."""
+    told = environment(state)
+    try:
+        voxmood(["up", "--detach", "--workers", str(workers)], told)
+        record = StateFolder(state).record()
+        assert record is not None, "a stack that is up has a record"
+        with Client(record.api_url) as client:
+            yield Stack(record, client)
+    finally:
+        if StateFolder(state).held():
+            voxmood(["down"], told)
