@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shutil
+from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from sqlalchemy import RowMapping, delete, insert, select, update
 from starlette.concurrency import run_in_threadpool
@@ -24,6 +27,7 @@ from shared.storage import upload_key
 log = logging.getLogger(__name__)
 # An upload needs its bytes twice for a while, packed and as shards, and the database needs air.
 ROOM_FACTOR, ROOM_LEFT_BYTES = 2, 256 * MEBIBYTE
+PARTS_AT_ONCE = 2  # on their way into the store, which takes a core for each
 
 
 def check_room(parts: Parts, name: str, expected_bytes: int | None) -> None:
@@ -84,7 +88,8 @@ class Receiver:
         self._parts = parts
         self._row = row
         self._multipart_id: str | None = row["multipart_id"]
-        self._number = row["bytes"] // parts.settings.part_bytes
+        self._number = row["bytes"] // parts.settings.part_bytes  # of the last part acknowledged
+        self._on_the_way: deque[tuple[asyncio.Future[str], int]] = deque()  # tags to come, and bytes
         self.acknowledged: int = row["bytes"]
 
     async def receive(self, stream: AsyncIterator[bytes]) -> UploadDocument:
@@ -94,45 +99,72 @@ class Receiver:
         held = bytearray()
         received = self.acknowledged
         judged = received > 0
-        async for chunk in stream:
-            held += chunk
-            received += len(chunk)
-            if received > limit:
-                raise UploadTooLarge(name=name, limit_bytes=limit)
-            if not judged and len(held) >= archives.HEAD_BYTES:
-                archives.kind_of(bytes(held[: archives.HEAD_BYTES]), name)
-                judged = True
-            while len(held) >= part_bytes:
-                part = bytes(held[:part_bytes])
-                del held[:part_bytes]
-                await run_in_threadpool(self._acknowledge, part)
+        try:
+            async for chunk in stream:
+                held += chunk
+                received += len(chunk)
+                if received > limit:
+                    raise UploadTooLarge(name=name, limit_bytes=limit)
+                if not judged and len(held) >= archives.HEAD_BYTES:
+                    archives.kind_of(bytes(held[: archives.HEAD_BYTES]), name)
+                    judged = True
+                while len(held) >= part_bytes:
+                    part = bytes(held[:part_bytes])
+                    del held[:part_bytes]
+                    await self._send(part)
+        except BaseException:
+            with suppress(Exception):  # what is raised already says more
+                await self._arrive()
+            raise
         if not received:
             raise EmptyUpload(name=name)
         if not judged:
             archives.kind_of(bytes(held), name)
+        await self._arrive()
         return await run_in_threadpool(self._finish, bytes(held))
 
-    def _acknowledge(self, part: bytes) -> None:
-        """From here on this part need not be sent again: the store has it and the database says so."""
+    async def _send(self, part: bytes) -> None:
+        """A part on its way, once there is room beside those that are."""
         storage, key = self._parts.storage, self._row["object_key"]
         if self._multipart_id is None:
-            self._multipart_id = storage.begin_parts(key)
-        self._number += 1
-        tag = storage.put_part(key, self._multipart_id, self._number, part)
-        self.acknowledged += len(part)
+            self._multipart_id = await run_in_threadpool(storage.begin_parts, key)
+        while len(self._on_the_way) >= PARTS_AT_ONCE:
+            await self._acknowledge_first()
+        number = self._number + len(self._on_the_way) + 1
+        sent = run_in_threadpool(storage.put_part, key, self._multipart_id, number, part)
+        self._on_the_way.append((asyncio.ensure_future(sent), len(part)))
+
+    async def _arrive(self) -> None:
+        """Wait for all parts on the way. Behind one that fails none is acknowledged."""
+        try:
+            while self._on_the_way:
+                await self._acknowledge_first()
+        finally:
+            await asyncio.gather(*(sent for sent, _ in self._on_the_way), return_exceptions=True)
+            self._on_the_way.clear()
+
+    async def _acknowledge_first(self) -> None:
+        sent, size = self._on_the_way[0]
+        await run_in_threadpool(self._acknowledge, await sent, size)
+        self._on_the_way.popleft()  # not before: what failed stays the first, and bars those behind it
+
+    def _acknowledge(self, tag: str, size: int) -> None:
+        """From here on this part need not be sent again: the store has it and the database says so."""
+        number, before, bytes_now = self._number + 1, self.acknowledged, self.acknowledged + size
         with self._parts.database.write() as connection:
             ours = upload.c.id == self._row["id"], upload.c.state == "receiving"
             values = {
-                "bytes": self.acknowledged,
+                "bytes": bytes_now,
                 "multipart_id": self._multipart_id,
                 "touched_at": self._parts.database.clock,
             }
-            before = upload.c.bytes == self.acknowledged - len(part)
-            if connection.execute(update(upload).where(*ours, before).values(values)).rowcount != 1:
+            statement = update(upload).where(*ours, upload.c.bytes == before)
+            if connection.execute(statement.values(values)).rowcount != 1:
                 raise UploadReplaced(name=self._row["name"])
-            values = {"upload_id": self._row["id"], "number": self._number, "etag": tag, "bytes": len(part)}
+            values = {"upload_id": self._row["id"], "number": number, "etag": tag, "bytes": size}
             connection.execute(insert(upload_part).values(values))
             self._parts.check_stored_bytes(connection, self._row["job_id"])
+        self._number, self.acknowledged = number, bytes_now
 
     def _finish(self, rest: bytes) -> UploadDocument:
         storage, key = self._parts.storage, self._row["object_key"]
@@ -141,7 +173,8 @@ class Receiver:
             self.acknowledged = len(rest)
         else:
             if rest:
-                self._acknowledge(rest)
+                tag = storage.put_part(key, self._multipart_id, self._number + 1, rest)
+                self._acknowledge(tag, len(rest))
             with self._parts.database.read() as connection:
                 known = select(upload_part.c.number, upload_part.c.etag)
                 rows = connection.execute(known.where(upload_part.c.upload_id == self._row["id"]))

@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     api_concurrent_uploads: int = Field(
         default=8,
         ge=1,
-        description="uploads received at once; each holds one part and what the socket has sent ahead",
+        description="uploads received at once; each holds three parts and what the socket has sent ahead",
     )
     header_timeout_s: float = Field(
         default=10.0, gt=0, description="seconds in which a connection must bring the header of a request"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from api.app import create_app
 from api.receiving import Receiver
 from shared.database import upgrade
 from shared.database.sessions import Database
+from shared.errors.surroundings import StoreUnavailable
 from shared.settings import Settings
 from shared.storage import Storage
 from tests.archive_builders import zip_of
@@ -61,11 +63,11 @@ def send_and_break(client: TestClient, job: str, count: int) -> None:
         assert client.put(f"{job}/uploads/a.zip", content=BODY[:count]).status_code == 500
 
 
-def rest_of(start: int) -> dict[str, Any]:
-    """The request that sends BODY from a byte on."""
+def rest_of(start: int, body: bytes = BODY) -> dict[str, Any]:
+    """The request that sends a body from a byte on."""
     return {
-        "content": BODY[start:],
-        "headers": {"Content-Range": f"bytes {start}-{len(BODY) - 1}/{len(BODY)}"},
+        "content": body[start:],
+        "headers": {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"},
     }
 
 
@@ -100,6 +102,30 @@ def test_an_upload_goes_on_at_its_last_acknowledged_part(
 def test_an_upload_that_broke_before_its_first_part_leaves_nothing(client: TestClient, job: str) -> None:
     send_and_break(client, job, MEBIBYTE)
     assert client.get(f"{job}/uploads/a.zip").json()["code"] == "unknown_upload"
+
+
+def test_no_part_behind_one_that_failed_is_acknowledged(
+    settings: Settings, client: TestClient, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two are on their way at once; the later one has long arrived when the earlier one fails."""
+    body = BODY[: 5 * MEBIBYTE] + BODY  # 18 MiB: three whole parts, and a rest
+    put_part, arrived = Storage.put_part, threading.Event()
+
+    def second_fails(self: Storage, key: str, upload_id: str, number: int, part: bytes) -> str:
+        if number == 2:
+            assert arrived.wait(30)
+            raise StoreUnavailable(endpoint=self.endpoint, reason="planted")
+        tag = put_part(self, key, upload_id, number, part)
+        if number == 3:
+            arrived.set()
+        return tag
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "put_part", second_fails)
+        assert client.put(f"{job}/uploads/a.zip", content=body).status_code == 503
+    assert client.get(f"{job}/uploads/a.zip").json()["bytes"] == 5 * MEBIBYTE
+    assert client.put(f"{job}/uploads/a.zip", **rest_of(5 * MEBIBYTE, body)).status_code == 201
+    assert stored(settings, client, job) == body
 
 
 def test_a_wrong_place_to_go_on_is_refused_with_the_right_one(client: TestClient, job: str) -> None:

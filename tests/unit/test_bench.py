@@ -1,0 +1,57 @@
+"""What `make bench` promises, how it judges, and that README shows what the last run found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.figures import FIGURES, FLOW, rows, short
+from benchmarks.report import FOLDER, JSON, MARKDOWN, PICTURE, STAGES, markdown, read, write
+from shared.settings import REPOSITORY
+
+RATIO = next(figure for figure in FLOW if figure.key == "end_to_end_against_floor")
+SECONDS = next(figure for figure in FLOW if figure.key == "one_clip_beside_large_s")
+
+
+@pytest.mark.parametrize(("value", "missed"), [(0.74, "must"), (0.75, "goal"), (0.89, "goal"), (0.9, "")])
+def test_more_is_better_where_the_goal_is_higher(value: float, missed: str) -> None:
+    assert RATIO.misses(value) == missed
+
+
+@pytest.mark.parametrize(("value", "missed"), [(10.1, "must"), (10, "goal"), (3.1, "goal"), (3, "")])
+def test_less_is_better_where_the_goal_is_lower(value: float, missed: str) -> None:
+    assert SECONDS.misses(value) == missed
+
+
+def test_ci_fails_by_ratios_alone_and_with_some_slack() -> None:
+    found = {RATIO.key: 0.51, SECONDS.key: 99.0}
+    assert list(short(found, slack=2 / 3)) == []
+    assert list(short(found)) == ["end to end against the floor: 0.51, where 0.75 must be"]
+    assert list(short({RATIO.key: 0.49}, slack=2 / 3)) == [
+        "end to end against the floor: 0.49, where 0.5 must be"
+    ]
+
+
+def test_what_was_not_measured_is_in_no_table() -> None:
+    (row,) = rows({RATIO.key: 0.8}, FIGURES)
+    assert row == [RATIO.name, "0.8", "0.75", "0.9", "misses goal"]
+
+
+def test_a_report_is_written_with_its_picture(tmp_path: Path) -> None:
+    found = {figure.key: figure.must for figure in FIGURES}
+    found |= {"ms_a_clip_seed": 70.0, "floor_1_clips_s": 99.0}
+    report = {"date": "2000-01-01", "machine": "none", "cores": 2, "champion": "v7", "clips": 4}
+    report |= {"found": found, "stages": dict.fromkeys(STAGES, 0.5)}
+    write(report, tmp_path)
+    assert json.loads((tmp_path / JSON).read_text())["found"] == found
+    text = (tmp_path / MARKDOWN).read_text()
+    assert all(f"| {figure.name} |" in text for figure in FIGURES)
+    assert (tmp_path / PICTURE).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(not (FOLDER / JSON).exists(), reason="`make bench` has written no report")
+def test_the_readme_shows_what_the_last_run_found() -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    assert [line for line in markdown(read()) if line not in readme] == []
