@@ -33,7 +33,7 @@ def seed_features(samples: Floats, spec: SeedSpec = SEED_V6) -> Floats:
     """
     out = np.empty((len(samples), *spec.shape), np.float32)
     short = _PowerSpectrogram(spec, spec.n_fft, np.float32)
-    # The tuning's histogram often ties: rounded otherwise than librosa does, 2 clips of 100 got another tuning.
+    # The tuning's histogram often ties: rounded otherwise than by librosa, 2 clips of 100 got another one.
     long = _PowerSpectrogram(spec, spec.chroma_n_fft, np.float64)
     with one_blas_thread():
         for clip, rows in zip(samples, out, strict=True):
