@@ -6,8 +6,8 @@ exactly once in effect, whatever dies or is delivered twice, as long as the data
 - The database is the truth. A message is a doorbell that carries an id; it may be lost or doubled.
 - `take` is one UPDATE: pending, or leased and run out, becomes leased, and `attempts` goes up. Whoever
   gets no row goes away.
-- No transaction is open while somebody works. The worker renews between steps (a batch, 8 MB read),
-  never by a timer, so that one that hangs loses its lease.
+- No transaction is open while somebody works. The worker renews between steps (a batch, 8 MB read), once a
+  tenth of the lease has passed, and never by a timer, so that one that hangs loses its lease.
 - Whatever a worker commits goes through `fence` first: its lease must still be its own (same
   `attempts`) and the job still running. Otherwise `LeaseLost`, and the work is dropped.
 - Whoever cannot go on gives the lease back: at once where a worker is asked to end, after a pause that
