@@ -15,7 +15,7 @@ from shared.emotion.reports import table
 from shared.settings import REPOSITORY
 
 FOLDER = REPOSITORY / "docs" / "reports" / "bench"
-JSON, MARKDOWN, PICTURE = "report.json", "report.md", "report.png"
+JSON, MARKDOWN, PICTURE = "bench.json", "bench.md", "bench.png"
 STAGES = ("decode", "features", "network", "store put", "store get", "database", "queue")
 
 Report = dict[str, Any]  # date, machine, cores, champion, clips, sizes, rows, found, stages
