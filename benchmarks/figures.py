@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 Found = Mapping[str, float]
+PIPED_COLUMNS = 110  # of what is no terminal, for which rich would take 80 and cut names
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +97,4 @@ def show(found: Found, figures: Sequence[Figure], title: str) -> None:
     table.add_section()
     for key in sorted(found.keys() - {figure.key for figure in figures}):
         table.add_row(f"  {key.replace('_', ' ')}", f"{found[key]:,.2f}")
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else PIPED_COLUMNS).print(table)
