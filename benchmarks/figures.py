@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 Found = Mapping[str, float]
-PIPED_COLUMNS = 110  # of what is no terminal, for which rich would take 80 and cut names
+PIPED_COLUMNS = 130  # of what is no terminal, for which rich would take 80 and cut names
 
 
 @dataclass(frozen=True, slots=True)
