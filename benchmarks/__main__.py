@@ -17,7 +17,6 @@ import typer
 
 from benchmarks.command import ending_softly, run, say
 from benchmarks.figures import FIGURES, short, show
-from benchmarks.flow import SIZES
 from benchmarks.report import FOLDER, Report, write
 from shared.settings import REPOSITORY, Settings
 
@@ -66,9 +65,7 @@ def measure(is_short: bool) -> Report:
     clips = SHORT_CLIPS if is_short else CLIPS
     flow = part("flow", "--clips", str(clips), *([] if is_short else ["--large"]))
     found |= {key: value for key, value in flow.items() if key != "clips"}
-    if is_short:
-        del found["largest_against_smallest"]  # of sizes that the start and the end of a job decide
-    else:
+    if not is_short:
         stages |= {name.replace("_", " "): cost for name, cost in part("surroundings").items()}
         rows = part("rows", "--rows", str(ROWS))
         found |= {key: value for key, value in rows.items() if key != "rows"}
@@ -78,7 +75,6 @@ def measure(is_short: bool) -> Report:
         "cores": len(os.sched_getaffinity(0)),
         "champion": champion,
         "clips": clips,
-        "sizes": SIZES,
         "rows": ROWS,
         "found": found,
         "stages": stages,

@@ -77,7 +77,7 @@ def measure(clips: int, sizes: Sequence[int] = ()) -> dict[str, float]:
     few, many = (found[f"end_to_end_{w}_clips_s"] / found[f"floor_{w}_clips_s"] for w in WORKERS)
     found["end_to_end_against_floor"] = many
     found["speed_up_against_floor"] = many / few  # the same as one speed-up over the other
-    if len(sizes) > 1:
+    if sizes == SIZES:  # the start and the end of a job decide of smaller ones
         smallest, largest = (found[f"job_of_{size}_clips_s"] for size in (sizes[0], sizes[-1]))
         found["largest_against_smallest"] = largest / smallest
     return found

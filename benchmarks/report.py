@@ -18,7 +18,7 @@ FOLDER = REPOSITORY / "docs" / "reports" / "bench"
 JSON, MARKDOWN, PICTURE = "bench.json", "bench.md", "bench.png"
 STAGES = ("decode", "features", "network", "store put", "store get", "database", "queue")
 
-Report = dict[str, Any]  # date, machine, cores, champion, clips, sizes, rows, found, stages
+Report = dict[str, Any]  # date, machine, cores, champion, clips, rows, found, stages
 
 
 def markdown(report: Report) -> Iterator[str]:
@@ -27,7 +27,7 @@ def markdown(report: Report) -> Iterator[str]:
     yield ""
     yield (
         f"{report['machine']}, {report['cores']} cores; the champion was `{report['champion']}`, "
-        f"{report['clips']:,} clips of 16 kHz for the floor."
+        f"{report['clips']:,} clips of 16 kHz for the floor; the large job has {report['rows']:,} rows."
     )
 
 
