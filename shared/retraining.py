@@ -21,7 +21,6 @@ from shared.doorbell import RETRAIN, Bell, Doorbell
 from shared.leases import LeaseLost
 
 CANDIDATE = "candidate"
-TICK_S = 0.001  # SQLite's clock
 BELL = Bell(RETRAIN, 1, small=False, text="the labels so far")
 
 
@@ -36,14 +35,9 @@ class Turn:
 
 def ask(database: Database) -> None:
     """Have the next turn train, however few labels are new."""
-    # A clock of milliseconds shows a turn and a question after it the same time: the question counts.
-    after = func.coalesce(retraining.c.taken_at, 0) + TICK_S
     with database.write() as connection:
-        connection.execute(update(retraining).values(asked_at=_later(database.clock, after)))
-
-
-def _later(one: ColumnElement[float], other: ColumnElement[float]) -> ColumnElement[float]:
-    return case((one > other, one), else_=other)
+        asked_at = database.clock_after(retraining.c.taken_at)
+        connection.execute(update(retraining).values(asked_at=asked_at))
 
 
 def ring_if_due(database: Database, doorbell: Doorbell, every_s: float) -> bool:
@@ -65,11 +59,11 @@ def _due(database: Database, every_s: float) -> tuple[ColumnElement[bool], Colum
 def take(database: Database, every_s: float, lease_s: float) -> Turn | None:
     """Lease the turn for `lease_s` seconds; None where another has it or it is not due."""
     now, row = database.clock, retraining.c
-    asked_at = func.coalesce(row.asked_at, 0)
+    not_before_asked = case((row.asked_at > now, row.asked_at), else_=now)
     statement = (
         update(retraining)
         .where(*_due(database, every_s))
-        .values(attempts=row.attempts + 1, lease_until=now + lease_s, taken_at=_later(now, asked_at))
+        .values(attempts=row.attempts + 1, lease_until=now + lease_s, taken_at=not_before_asked)
         .returning(row.attempts, row.asked_at, row.taken_at)
     )
     with database.write() as connection:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from shared.database.queries import of_key
 from shared.database.sessions import Database
-from shared.database.tables import clip, job, label, model, shard
+from shared.database.tables import clip, job, label, model, retraining, shard
 
 
 def labelled_clips(
@@ -30,7 +30,9 @@ def labelled_clips(
 
 def store_labels(connection: Connection, database: Database, labels: Sequence[Mapping[str, Any]]) -> None:
     """Keep labels (clip_id, emotion, speaker, labeller); a later one of a labeller replaces the first."""
-    statement = database.insert(label).values(created_at=database.clock)
+    # After the turn that has read the others, so that it counts for the next one.
+    taken_at = select(retraining.c.taken_at).scalar_subquery()
+    statement = database.insert(label).values(created_at=database.clock_after(taken_at))
     replaced = {name: statement.excluded[name] for name in ("emotion", "speaker", "created_at")}
     connection.execute(
         statement.on_conflict_do_update(index_elements=["clip_id", "labeller"], set_=replaced), list(labels)

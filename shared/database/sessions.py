@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, literal_column
+from sqlalchemy import ColumnElement, Connection, Engine, case, create_engine, event, func, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -17,6 +17,7 @@ from shared.errors.surroundings import DatabaseFull, DatabaseUnavailable, Surrou
 from shared.retries import again
 
 _BUSY_TIMEOUT_MS = 30_000
+_TICK_S = 0.001  # of SQLite's clock
 # Seconds for which a transaction is tried again; a lease holds for 60.
 _AGAIN_S = 5.0
 # PostgreSQL's SQLSTATEs of a server that is away, ending, short of something, or chose a victim: classes
@@ -91,6 +92,15 @@ class Database:
         if self.is_sqlite:
             return literal_column("(julianday('now') - 2440587.5) * 86400.0")
         return literal_column("extract(epoch from clock_timestamp())::float8")
+
+    def clock_after(self, moment: ColumnElement[float]) -> ColumnElement[float]:
+        """The clock, and in any case later than `moment`, which may be NULL.
+
+        SQLite's clock of milliseconds shows two things that follow each other the same time; where their
+        order decides, the second one is dated by this.
+        """
+        after = func.coalesce(moment, 0) + _TICK_S
+        return case((self.clock > after, self.clock), else_=after)
 
     def close(self) -> None:
         """Give all connections back to the system."""

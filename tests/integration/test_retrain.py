@@ -143,6 +143,18 @@ def test_labels_count_as_new_until_a_version_has_seen_them(database: Database) -
     assert new() == 1, "the one that came while it trained"
 
 
+def test_a_label_within_the_clocks_tick_of_a_turn_comes_after_it(database: Database) -> None:
+    clip_id = make_job(database).clips[0]
+    turn = retraining.take(database, DAY_S, 60)
+    assert turn is not None
+    standing = turn.since + 3600  # as if the clock had not moved since
+    set_row(database, turns, 1, taken_at=standing)
+    add_label(database, clip_id, "calm")
+    retraining.register(database, replace(turn, since=standing), "v1", {"base": "seed-v6"}, "")
+    with database.read() as connection:
+        assert labels.newly_labelled(connection) == 1
+
+
 def test_it_is_rung_when_due_and_not_while_a_bell_waits(database: Database, valkey: str) -> None:
     celery = celery_app(Settings(broker_url=valkey))
     doorbell = Doorbell(celery)
@@ -299,6 +311,7 @@ def test_a_retraining_that_is_killed_leaves_nothing_and_the_next_begins_anew(
         [sys.executable, "-c", PROGRAM],
         env={
             **os.environ,
+            "VOXMOOD_CHAMPION": trainer.settings.champion,
             "VOXMOOD_DATABASE_URL": trainer.settings.database_url,
             "VOXMOOD_TRAINED_DIR": str(trained),
             "VOXMOOD_RETRAIN_MIN_EXAMPLES": "10",
