@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, null, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, null, or_, select, update
 
 from shared.database.sessions import Database
 from shared.database.tables import alias, model, retraining
