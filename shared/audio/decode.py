@@ -175,7 +175,7 @@ def _opened(source: _WatchedSource, path: str) -> soundfile.SoundFile | FfmpegFi
     source.seek(0)
     if (kind := format_of(head)) is not None:
         return FfmpegFile(cast("BinaryIO", source), kind, path)
-    file = soundfile.SoundFile(mended(source))
+    file = _Forward(mended(source))
     if file.format == SAMPLE_DUMP:
         file.close()
         raise NotAudio(path=path, reason=REASONS[1])
@@ -235,6 +235,17 @@ def _blocks(
 def _reason(error: soundfile.LibsndfileError) -> str:
     said = error.error_string.strip().rstrip(".")
     return REASONS.get(error.code, f"its header is damaged ({said})")
+
+
+class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # it has no types
+    """A recording that is read from front to back.
+
+    soundfile has libsndfile seek to where it already is before and after each read, for files that are
+    written as well: a tenth of the time of a FLAC of 3.6 s.
+    """
+
+    def seekable(self) -> bool:
+        return False
 
 
 class _WatchedSource:

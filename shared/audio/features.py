@@ -13,9 +13,10 @@ Floats = NDArray[np.float32]
 
 
 def fixed_length(samples: Floats, spec: FeatureSpec) -> Floats:
-    """Cut, or pad with zeros at the end, to shape (spec.n_samples,)."""
+    """Cut, or pad with zeros at the end, to shape (spec.n_samples,); a view where nothing is missing."""
     cut = samples[: spec.n_samples]
-    return np.pad(cut, (0, spec.n_samples - len(cut)))
+    missing = spec.n_samples - len(cut)
+    return np.pad(cut, (0, missing)) if missing else cut
 
 
 def features(samples: Floats, spec: FeatureSpec) -> Floats:

@@ -6,18 +6,22 @@ librosa: the reference that tests hold the first one to (2 against 16-70 ms a cl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 import scipy.fft
+import scipy.sparse
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from shared.audio import filters
 from shared.audio.spec import SEED_V6, SeedSpec
 from shared.audio.threads import one_blas_thread
+from shared.audio.tuning import estimate_tuning
 
 Floats = NDArray[np.float32]
+Indices = NDArray[np.intp]
 
 MFCC_MELS = 128  # librosa's default bands beneath MFCC
 FLATTEST_STD = 1e-8  # keeps the z-score of a constant channel finite
@@ -32,57 +36,56 @@ def seed_features(samples: Floats, spec: SeedSpec = SEED_V6) -> Floats:
     cores their waiting threads took 17 ms of CPU a clip instead of 4 (decoding and network included).
     """
     out = np.empty((len(samples), *spec.shape), np.float32)
-    short = _PowerSpectrogram(spec, spec.n_fft, np.float32)
-    # The tuning's histogram often ties: rounded otherwise than by librosa, 2 clips of 100 got another one.
-    long = _PowerSpectrogram(spec, spec.chroma_n_fft, np.float64)
+    short, long = (PowerSpectrogram(spec, n_fft) for n_fft in (spec.n_fft, spec.chroma_n_fft))
     with one_blas_thread():
         for clip, rows in zip(samples, out, strict=True):
-            power = short(clip)
-            mel = _decibels(_mel_filters(spec, spec.n_mels) @ power.T, relative=True)
-            mfcc = _dct(spec) @ _decibels(_mel_filters(spec, MFCC_MELS) @ power.T)
-            chroma = _chroma(long(clip), spec)
+            bands = _mel_filters(spec) @ short(clip).T
+            mel = _decibels(bands[: spec.n_mels], relative=True)
+            mfcc = _dct(spec) @ _decibels(bands[spec.n_mels :])
+            chroma = _chroma(long(clip), spec, long.make_exact)
             stacked = np.concatenate([mfcc, mfcc @ _delta(spec), chroma])[: spec.rows]
             for channel, values in enumerate((mel, stacked)):
-                rows[..., channel] = (values - values.mean()) / (values.std() + FLATTEST_STD)
+                centred = values - values.mean()
+                rows[..., channel] = centred / (np.sqrt(np.square(centred).mean()) + FLATTEST_STD)
     return out
 
 
-class _PowerSpectrogram:
-    """Power spectrograms (frames, 1 + n_fft/2) in float32, each call overwriting the last.
+class PowerSpectrogram:
+    """Power spectrograms (frames, 1 + n_fft/2) in float32, each call overwriting the last."""
 
-    dtype: of the transform. In float64 equal to np.abs(librosa.stft(clip)) ** 2 to the last bit (transformed,
-    then rounded to complex64); in float32 half as dear.
-    """
-
-    def __init__(self, spec: SeedSpec, n_fft: int, dtype: type[np.float32 | np.float64]) -> None:
-        shape = spec.frames, 1 + n_fft // 2
-        self._hop_length = spec.hop_length
+    def __init__(self, spec: SeedSpec, n_fft: int) -> None:
+        self._exact_window = filters.hann(n_fft)
         # All of one type: a product that converts its factors took four times as long.
-        self._window = filters.hann(n_fft).astype(dtype)
-        self._padded = np.zeros(spec.n_samples + n_fft, dtype)
-        self._frames = np.empty((spec.frames, n_fft), dtype)
-        self._spectrum = np.empty(shape, np.complex128)
-        self._rounded = np.empty(shape, np.complex64)
-        self._power = np.empty(shape, np.float32)
+        self._window = self._exact_window.astype(np.float32)
+        padded = np.zeros(spec.n_samples + n_fft, np.float32)
+        self._clip = padded[n_fft // 2 : -n_fft // 2]
+        self._overlapping = sliding_window_view(padded, n_fft)[:: spec.hop_length]
+        self._frames = np.empty((spec.frames, n_fft), np.float32)
+        self._power = np.empty((spec.frames, 1 + n_fft // 2), np.float32)
 
     def __call__(self, clip: Floats) -> Floats:
-        n_fft = len(self._window)
-        self._padded[n_fft // 2 : -n_fft // 2] = clip
-        frames = sliding_window_view(self._padded, n_fft)[:: self._hop_length]
-        np.multiply(frames, self._window, out=self._frames)
-        if self._frames.dtype == np.float32:  # which NumPy transforms three times as slowly as SciPy
-            self._rounded[...] = scipy.fft.rfft(self._frames)
-        else:
-            self._rounded[...] = np.fft.rfft(self._frames, out=self._spectrum)
-        np.abs(self._rounded, out=self._power)
+        self._clip[:] = clip
+        np.multiply(self._overlapping, self._window, out=self._frames)
+        # NumPy transforms float32 three times as slowly.
+        np.abs(scipy.fft.rfft(self._frames), out=self._power)
         return np.square(self._power, out=self._power)
+
+    def make_exact(self, frames: Indices) -> None:
+        """Compute these frames of the last clip anew: np.abs(librosa.stft(clip)) ** 2 to the last bit."""
+        spectrum = np.fft.rfft(self._overlapping[frames] * self._exact_window)  # in float64
+        self._power[frames] = np.abs(spectrum.astype(np.complex64)) ** 2
 
 
 @lru_cache
-def _mel_filters(spec: SeedSpec, n_mels: int) -> Floats:
+def _mel_filters(spec: SeedSpec) -> scipy.sparse.csr_array:
+    """Bands of the mel spectrogram above those of MFCC: (n_mels + MFCC_MELS, 1 + n_fft/2).
+
+    Sparse, as 2 of 100 weights are not 0: a third of the time.
+    """
     from librosa.filters import mel  # brings numba, which only what computes features should pay for
 
-    return np.asarray(mel(sr=spec.sampling_rate, n_fft=spec.n_fft, n_mels=n_mels))
+    banks = [mel(sr=spec.sampling_rate, n_fft=spec.n_fft, n_mels=n) for n in (spec.n_mels, MFCC_MELS)]
+    return scipy.sparse.csr_array(np.concatenate(banks))
 
 
 @lru_cache
@@ -118,44 +121,12 @@ def _decibels(power: Floats, relative: bool = False) -> Floats:
     return np.asarray(np.maximum(decibels, decibels.max() - np.float32(80)))
 
 
-def _chroma(power: Floats, spec: SeedSpec) -> Floats:
+def _chroma(power: Floats, spec: SeedSpec, make_exact: Callable[[Indices], None]) -> Floats:
     """librosa.feature.chroma_stft of a power spectrogram (frames, bins): (n_chroma, frames)."""
-    chroma = _chroma_filters(spec, estimate_tuning(power, spec)) @ power.T
+    chroma = _chroma_filters(spec, estimate_tuning(power, spec, make_exact)) @ power.T
     peak = chroma.max(axis=0)
     peak[peak < np.finfo(np.float32).tiny] = 1
     return np.asarray(chroma / peak)
-
-
-def estimate_tuning(power: Floats, spec: SeedSpec = SEED_V6) -> float:
-    """librosa.estimate_tuning of a spectrogram (frames, bins), in fractions of a semitone, without numba.
-
-    The mode of the deviations of the spectral peaks from A440's semitones: peaks between 150 and
-    4000 Hz within a tenth of their frame's maximum, refined by a parabola (Smith, "Spectral Audio Signal
-    Processing", 2011), of these the upper half by magnitude. Precisions follow librosa's, since the
-    histogram's ties are decided by the last bit.
-    """
-    hz_per_bin = spec.sampling_rate / spec.chroma_n_fft
-    low, high = int(np.ceil(150 / hz_per_bin)), int(np.ceil(4000 / hz_per_bin))
-    here, below, above = (power[:, low + k : high + k] for k in (0, -1, 1))
-    is_loud = here > np.float32(0.1) * power.max(axis=1, keepdims=True)
-    # np.nonzero on two axes takes five times as long.
-    places = np.flatnonzero(is_loud & (here > below) & (here >= above))
-    if not len(places):
-        return 0.0
-    frame, bin_ = np.divmod(places, high - low)
-    bin_ += low
-    left, peak, right = power[frame, bin_ - 1], power[frame, bin_], power[frame, bin_ + 1]
-    curvature = (left + right).astype(np.float64) - 2.0 * peak
-    slope = (right - left).astype(np.float64) / 2
-    inside = np.abs(slope) < np.abs(curvature)
-    shift = np.divide(-slope, curvature, where=inside, out=np.zeros_like(slope)).astype(np.float32)
-    magnitude = peak + np.float32(0.5) * ((right - left) / np.float32(2)) * shift
-    pitch = ((bin_ + shift) * float(spec.sampling_rate) / spec.chroma_n_fft).astype(np.float32)
-    pitch = pitch[magnitude >= np.median(magnitude)]
-    deviation = np.mod(12 * np.log2(pitch / np.float32(440 / 16)), 1)
-    deviation[deviation >= 0.5] -= 1
-    counts, edges = np.histogram(deviation, np.linspace(-0.5, 0.5, 101))
-    return float(edges[np.argmax(counts)])
 
 
 # --- the seed's own functions: the reference ----------------------------------------------------

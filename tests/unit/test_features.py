@@ -10,9 +10,10 @@ import pytest
 
 from shared.audio.decode import DecodeLimits, decode
 from shared.audio.features import features, fixed_length
-from shared.audio.seed_features import estimate_tuning, get_audio_features, normalize_features, resize_array
+from shared.audio.seed_features import PowerSpectrogram, get_audio_features, normalize_features, resize_array
 from shared.audio.spec import SEED_V6, VOICE_V7, FeatureSpec
 from shared.audio.synthesis import COLOURS, speech_like
+from shared.audio.tuning import estimate_tuning
 from shared.settings import Settings
 from tests.recordings import RAVDESS
 
@@ -90,6 +91,33 @@ def test_the_tuning_equals_librosas_on_the_same_spectrogram(cents: int) -> None:
     clip = sum(sine(harmonic * 440 * 2 ** (cents / 1200)) / harmonic for harmonic in (0.5, 1, 2, 3, 4))
     power = np.abs(librosa.stft(clip, n_fft=2048, hop_length=512)) ** 2
     assert estimate_tuning(power.T) == librosa.estimate_tuning(S=power, sr=16000)
+
+
+def tunings(clip: np.ndarray) -> tuple[float, float, float]:
+    """librosa's; ours from float32 alone; ours with frames made exact."""
+    power = np.abs(librosa.stft(clip, n_fft=2048, hop_length=512)) ** 2
+    spectrogram = PowerSpectrogram(SEED_V6, SEED_V6.chroma_n_fft)
+    alone = estimate_tuning(spectrogram(clip))
+    made_exact = estimate_tuning(spectrogram(clip), SEED_V6, spectrogram.make_exact)
+    return float(librosa.estimate_tuning(S=power, sr=16000)), alone, made_exact
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_where_float32_would_take_another_tuning_frames_are_made_exact(seed: int) -> None:
+    clip = fixed_length(speech_like("angry", duration_s=1.0, seed=seed), SEED_V6)
+    clip[20_000::2500] = 2**-15  # as dither in digital silence: its flat spectra peak by the last bit
+    by_librosa, alone, made_exact = tunings(clip)
+    assert made_exact == by_librosa
+    assert alone != by_librosa
+
+
+@pytest.mark.filterwarnings("ignore:Trying to estimate tuning from empty frequency set")
+@pytest.mark.parametrize("name", synthesised())
+def test_the_tuning_from_float32_equals_librosas(name: str) -> None:
+    clip = fixed_length(synthesised()[name], SEED_V6)
+    for changed in (clip, clip * np.float32(1e-6), np.round(clip * 2**7) / np.float32(2**15)):
+        by_librosa, _, made_exact = tunings(changed)
+        assert made_exact == by_librosa
 
 
 def test_a_clip_is_cut_or_padded_at_its_end() -> None:

@@ -207,7 +207,8 @@ def test_a_flac_that_does_not_say_its_length_is_heard_to_its_last_block() -> Non
     stream = stream_of(bytes(unsaid))
     found = list(windows_of(stream, ALL, Windows()))
     assert stream.claimed_s > 1e9
-    assert 60.0 - 4.1 < stream.duration_s == found[-1].end_s <= 60.0  # libsndfile fails within the last
+    assert stream.duration_s == 60.0
+    assert 60.0 - 0.1 < found[-1].end_s <= 60.0
     assert len(found) >= 37
 
 
