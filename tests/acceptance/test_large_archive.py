@@ -71,6 +71,7 @@ def test_memory_does_not_grow_with_the_archive(stack: Stack, api: Api) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)  # four minutes; twenty where another long form runs beside it
 def test_memory_is_the_same_for_1_and_3_gigabytes(new_stack) -> None:
     with new_stack("--workers", "2") as stack:
         check(Api(stack.api_url), stack, 1_000 * MEGABYTE, 3_000 * MEGABYTE)
