@@ -51,16 +51,17 @@ def written(samples: Samples, sampling_rate: int, container: str, subtype: str) 
     return file.getvalue()
 
 
-def encoded(samples: Samples, sampling_rate: int, container: str, codec: str) -> bytes:
-    """By PyAV, mono: containers ipod (M4A), adts (AAC), amr, 3gp."""
+def encoded(samples: Samples, sampling_rate: int, container: str, codec: str, layout: str = "mono") -> bytes:
+    """By PyAV, the same samples on each channel of `layout`: containers ipod (M4A), adts (AAC), amr, 3gp."""
     file = io.BytesIO()
     with av.open(file, "w", format=container) as output:
         stream = output.add_stream(codec, rate=sampling_rate)
-        stream.layout = "mono"
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), "fltp", "mono")
+        stream.layout = layout
+        channels = np.repeat(samples[:, None], stream.layout.nb_channels, axis=1)
+        frame = av.AudioFrame.from_ndarray(channels.reshape(1, -1), "flt", layout)
         frame.sample_rate = sampling_rate
         wanted = stream.codec_context.format
-        for converted in av.AudioResampler(wanted, "mono", sampling_rate).resample(frame):
+        for converted in av.AudioResampler(wanted, layout, sampling_rate).resample(frame):
             output.mux(stream.encode(converted))
         output.mux(stream.encode(None))
     return file.getvalue()

@@ -71,7 +71,9 @@ class FfmpegFile:
         self.samplerate = stream.sample_rate
         self.channels = stream.channels
         self.frames = int(duration_s * stream.sample_rate)
-        self._blocks = self._decoded(stream, av.AudioResampler(format="fltp", rate=stream.sample_rate))
+        # Interleaved: PyAV 18 counts the planes of a frame up to a null pointer, which those of 8 and more
+        # channels do not have, and AAC of 7.1 ended the process.
+        self._blocks = self._decoded(stream, av.AudioResampler(format="flt", rate=stream.sample_rate))
         self._left = np.empty((0, self.channels), np.float32)
 
     def __enter__(self) -> Self:
@@ -91,8 +93,9 @@ class FfmpegFile:
     def _decoded(self, stream: AudioStream, resampler: AudioResampler) -> Iterator[NDArray[np.float32]]:
         """Blocks of shape (n, channels), about 20 ms each."""
         for frame in self._container.decode(stream):
-            for planar in resampler.resample(frame):
-                yield np.asarray(planar.to_ndarray(), np.float32).T
+            for interleaved in resampler.resample(frame):
+                samples = np.asarray(interleaved.to_ndarray(), np.float32)
+                yield samples.reshape(-1, interleaved.layout.nb_channels)
 
     def read(self, frames: int, dtype: str, always_2d: bool) -> NDArray[np.float32]:
         """Up to `frames` samples, shape (n, channels), float32 whatever is asked for; none at the end."""
@@ -101,7 +104,7 @@ class FfmpegFile:
             while there < frames and (block := next(self._blocks, None)) is not None:
                 blocks.append(block)
                 there += len(block)
-        except self._damage as error:
+        except (self._damage, ValueError) as error:  # ValueError: rate or channels change on the way
             raise NotAudio(path=self._path, reason=DAMAGE) from error
         joined = np.concatenate(blocks)
         self._left = joined[frames:]

@@ -139,6 +139,22 @@ def test_a_midi_sample_dump_is_no_recording() -> None:
         decode_start(written(speech_like("sad", 16000, 0.3, seed=1), 16000, "SDS", "PCM_16"))
 
 
+@pytest.mark.parametrize("layout", ["stereo", "5.1", "7.1"])
+def test_aac_of_many_channels_is_mixed(layout: str) -> None:
+    voice = speech_like("angry", 16000)
+    alone = decode_start(encoded(voice, 16000, "adts", "aac"))
+    several = decode_start(encoded(voice, 16000, "adts", "aac", layout))
+    assert several.samples.shape == alone.samples.shape
+    assert np.corrcoef(several.samples, alone.samples)[0, 1] > 0.95
+
+
+def test_aac_whose_channels_change_on_the_way_is_damaged() -> None:
+    voice = speech_like("angry", 16000, 1.0)
+    mono, stereo = (encoded(voice, 16000, "adts", "aac", layout) for layout in ("mono", "stereo"))
+    with pytest.raises(NotAudio, match=r"^a\.aac is not readable audio: its data is damaged or cut off\."):
+        decode_start(mono + stereo, "a.aac")
+
+
 def test_without_the_extra_av_the_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     content = encoded(speech_like("happy", 8000, 1.0, seed=1), 8000, "amr", "libopencore_amrnb")
     monkeypatch.setitem(sys.modules, "av", None)
