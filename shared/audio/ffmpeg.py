@@ -68,6 +68,8 @@ class FfmpegFile:
                     stream = self._audio()
         except av.FFmpegError as error:
             raise NotAudio(path=path, reason=f"its header is damaged ({error.strerror})") from error
+        except MemoryError as error:  # FFmpeg took all of it, and the next read found none
+            raise NotAudio(path=path, reason="its header is damaged (it asks for too much memory)") from error
         self.samplerate = stream.sample_rate
         self.channels = stream.channels
         self.frames = int(duration_s * stream.sample_rate)

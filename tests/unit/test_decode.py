@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
+import av
 import librosa
 import numpy as np
 import pytest
@@ -137,6 +138,17 @@ def peak_bytes() -> int:
 def test_a_midi_sample_dump_is_no_recording() -> None:
     with pytest.raises(NotAudio, match="of no known audio format"):
         decode_start(written(speech_like("sad", 16000, 0.3, seed=1), 16000, "SDS", "PCM_16"))
+
+
+def test_an_m4a_whose_header_leaves_no_memory_to_read_on_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    m4a = encoded(speech_like("happy", 16000, 0.3, seed=1), 16000, "ipod", "alac")
+
+    def takes_all(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(av, "open", takes_all)
+    with pytest.raises(NotAudio, match=r"its header is damaged \(it asks for too much memory\)"):
+        decode_start(m4a)
 
 
 @pytest.mark.parametrize("layout", ["stereo", "5.1", "7.1"])
