@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.fft
-import scipy.sparse
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
@@ -19,6 +19,9 @@ from shared.audio import filters
 from shared.audio.spec import SEED_V6, SeedSpec
 from shared.audio.threads import one_blas_thread
 from shared.audio.tuning import estimate_tuning
+
+if TYPE_CHECKING:
+    import scipy.sparse
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
@@ -82,6 +85,7 @@ def _mel_filters(spec: SeedSpec) -> scipy.sparse.csr_array:
 
     Sparse, as 2 of 100 weights are not 0: a third of the time.
     """
+    import scipy.sparse  # 20 ms, which v7 does without
     from librosa.filters import mel  # brings numba, which only what computes features should pay for
 
     banks = [mel(sr=spec.sampling_rate, n_fft=spec.n_fft, n_mels=n) for n in (spec.n_mels, MFCC_MELS)]
