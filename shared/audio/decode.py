@@ -204,7 +204,7 @@ def _read(
     for block, block_peak in _blocks(file, path, frames, BLOCK_SAMPLES // file.channels):
         peak = max(peak, block_peak)
         blocks.append(block[:, 0] if file.channels == 1 else block.mean(axis=1))
-    return np.concatenate(blocks), peak
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks), peak
 
 
 def _blocks(

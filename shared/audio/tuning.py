@@ -65,7 +65,7 @@ def estimate_tuning(
     peaks = _peaks(power, top, frame, bin_)
     if not len(peaks.candidate):
         return 0.0
-    upper = np.flatnonzero(peaks.magnitude >= np.median(peaks.magnitude))
+    upper = np.flatnonzero(peaks.magnitude >= _median(peaks.magnitude))
     deviation = np.sort(_deviation(peaks.bin_[upper] + peaks.shift[upper], spec))
     counts = np.diff(np.searchsorted(deviation, EDGES))
     return float(EDGES[np.argmax(counts)])
@@ -141,4 +141,13 @@ def _doubtful(power: Floats, top: Floats, frame: Indices, bin_: Indices, spec: S
         from_edge = 100 * _deviation(bin_ + peaks.shift[upper], spec)
         is_near = np.abs(from_edge - np.rint(from_edge)) <= 100 * (SEMITONE * shift_error / bin_ + ROUNDING)
         is_doubtful[index[is_near]] = True
-    return np.unique(frame[is_doubtful])
+    return np.flatnonzero(np.bincount(frame[is_doubtful]))
+
+
+def _median(values: Floats) -> np.float32:
+    """np.median's, whose checks took three times as long."""
+    middle = len(values) // 2
+    if len(values) % 2:
+        return np.float32(np.partition(values, middle)[middle])
+    below, above = np.partition(values, (middle - 1, middle))[middle - 1 : middle + 1]
+    return np.float32((below + above) / np.float32(2))

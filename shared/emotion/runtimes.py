@@ -16,6 +16,7 @@ import numpy as np
 from shared.audio.features import Floats
 from shared.emotion.backend import load_keras, tensorflow_lack
 from shared.emotion.devices import Processor, cuda_session
+from shared.emotion.graphs import with_batch_normalizations
 from shared.emotion.provenance import check_archive, read_graph
 from shared.emotion.registry import MODEL, ONNX, PROBE, Manifest
 from shared.errors.models import DamagedModel, DoesNotRun, GpuDiffers, NoGpu
@@ -84,7 +85,7 @@ def onnx_network(file: Path, threads: int, device: Device = "cpu") -> Network:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = threads
     options.enable_mem_pattern = False  # 24 MB less for seed-v6, and no slower
-    graph = read_graph(file)
+    graph = with_batch_normalizations(read_graph(file))
     session = None if device == "cpu" else cuda_session(graph, options, demanded=device == "gpu")
     processor: Processor = "gpu" if session else "cpu"
     try:
