@@ -41,8 +41,8 @@ VERSION = "rows"
 EMOTIONS = sorted(RAVDESS_EMOTIONS.values())
 PAGE_ROWS = 1000  # the most that the API gives at once
 SHARD_CLIPS = Settings.model_fields["shard_clips"].default
-UPLOAD_CLIPS = 400 * SHARD_CLIPS
-CHUNK_CLIPS = 40 * SHARD_CLIPS  # written in one transaction
+UPLOAD_CLIPS = 200 * SHARD_CLIPS
+CHUNK_CLIPS = 20 * SHARD_CLIPS  # written in one transaction
 THRESHOLD = 0.5
 
 Row = dict[str, Any]

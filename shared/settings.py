@@ -141,7 +141,7 @@ class Settings(BaseSettings):
         description="bytes a multipart part, and the read-ahead of ranged reads (S3's minimum is 5 MiB)",
     )
     shard_clips: int = Field(
-        default=128, ge=1, le=2000, description="clips after which a shard is closed; one insert each"
+        default=256, ge=1, le=2000, description="clips after which a shard is closed; one insert each"
     )
     shard_bytes: int = Field(
         default=32 * MEBIBYTE,
