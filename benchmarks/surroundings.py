@@ -20,7 +20,7 @@ from sqlalchemy import insert
 
 from benchmarks.clip import RAVDESS, REPEATS, milliseconds, recordings
 from benchmarks.command import run
-from benchmarks.rows import clip_rows
+from benchmarks.rows import SHARD_CLIPS, clip_rows
 from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, prediction, shard, unit, upload
@@ -29,8 +29,6 @@ from shared.settings import Settings
 from shared.shards import Shard
 from shared.storage import Storage, shard_key
 from tests.servers import running_store, running_valkey
-
-SHARD_CLIPS = Settings.model_fields["shard_clips"].default
 
 
 def store_costs(body: bytes) -> dict[str, float]:
