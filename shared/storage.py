@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import boto3
@@ -103,10 +103,11 @@ class Storage:
             return False
         return True
 
-    def put(self, key: str, body: bytes) -> None:
+    def put(self, key: str, body: bytes | bytearray) -> None:
         """Write one object whole."""
         with self._translated():
-            self._client.put_object(Bucket=self.bucket, Key=key, Body=body)
+            # boto3 takes both; its stubs know of one.
+            self._client.put_object(Bucket=self.bucket, Key=key, Body=cast("bytes", body))
 
     def get(self, key: str) -> bytes:
         """Read one object whole; for shards, which are bounded."""

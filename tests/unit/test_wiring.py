@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.stack.parts import volume_megabytes
 from infra.stack.ports import LOOPBACK, Ports
 from infra.stack.state import StateFolder
 from infra.stack.wiring import Wiring, wire
@@ -177,3 +178,17 @@ def test_python_may_write_its_bytecode(
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     environment = wire(folder, ports, workers=1, api_port=None).environment
     assert "PYTHONDONTWRITEBYTECODE" not in environment, "TensorFlow would be compiled at each start"
+
+
+@pytest.mark.parametrize(
+    ("free_gigabytes", "megabytes"),
+    [(0, 128), (7, 128), (8, 128), (16, 256), (40, 640), (64, 1024), (900, 1024)],
+)
+def test_the_files_of_the_store_grow_with_the_room_on_its_disk(free_gigabytes: int, megabytes: int) -> None:
+    assert volume_megabytes(free_gigabytes * 2**30) == megabytes
+
+
+def test_the_store_is_told_the_size_of_its_files(folder: StateFolder, ports: Ports) -> None:
+    store = next(part for part in wire(folder, ports, workers=1, api_port=None).parts if part.name == "store")
+    told = next(a for a in store.argv if a.startswith("-master.volumeSizeLimitMB="))
+    assert 128 <= int(told.partition("=")[2]) <= 1024
