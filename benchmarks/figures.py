@@ -63,6 +63,7 @@ ROWS = tuple(
         Figure(f"{key}_export_rows_s", f"a large job on {name}: export", 50_000, 200_000, "rows/s"),
     )
 )
+PROCESSOR_MS = "processor_ms_"  # and a part's name: what a clip costs it, in a job by two workers
 FIGURES = (*CLIP, *FLOW, *ROWS)
 
 

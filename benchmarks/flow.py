@@ -23,7 +23,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.command import ending_softly, run, say
-from benchmarks.figures import FLOW, show
+from benchmarks.figures import FLOW, PROCESSOR_MS, show
 from benchmarks.floor import archive_of, floor, members
 from benchmarks.stack import Stack, environment, running_stack, voxmood
 
@@ -61,14 +61,18 @@ def measure(clips: int, sizes: Sequence[int] = ()) -> dict[str, float]:
         found["classify_cold_start_s"] = cold_start(recording, environment(folder / "none"))
         for workers in WORKERS:
             # Floor and stack by turns: what else the machine does then falls on both.
-            floors, rates = [], []
+            floors, rates, spent = [], [], []
             with running_stack(folder / f"state {workers}", workers) as stack:
                 stack.rate(archive, clips)  # what only the first job loads
                 for turn in range(REPEATS):
                     say(f"{clips:,} clips by {workers}, {turn + 1} of {REPEATS}")
                     floors.append(floor(in_memory, workers))
+                    before = stack.processor_s()
                     rates.append(stack.rate(archive, clips))
+                    spent.append(_since(before, stack.processor_s(), clips))
                 if workers == WORKERS[-1]:
+                    for name in sorted(set.intersection(*map(set, spent))):
+                        found[PROCESSOR_MS + name] = statistics.median(one[name] for one in spent)
                     found |= stack.memory()
                     found["one_clip_alone_ms"] = 1000 * stack.alone(recording)
                     found |= _sizes(stack, sizes, recording, folder)
@@ -81,6 +85,11 @@ def measure(clips: int, sizes: Sequence[int] = ()) -> dict[str, float]:
         smallest, largest = (found[f"job_of_{size}_clips_s"] for size in (sizes[0], sizes[-1]))
         found["largest_against_smallest"] = largest / smallest
     return found
+
+
+def _since(before: Mapping[str, float], after: Mapping[str, float], clips: int) -> dict[str, float]:
+    """Milliseconds of processor time a clip, by part."""
+    return {name: 1000 * (after[name] - before[name]) / clips for name in before.keys() & after.keys()}
 
 
 def _sizes(stack: Stack, sizes: Sequence[int], recording: Path, folder: Path) -> dict[str, float]:

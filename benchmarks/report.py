@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure as Picture
 
-from benchmarks.figures import FIGURES, rows
+from benchmarks.figures import FIGURES, PROCESSOR_MS, rows
 from shared.emotion.plots import INK, SOFT, WARM
 from shared.emotion.reports import table
 from shared.settings import REPOSITORY
@@ -39,10 +39,24 @@ def stages(report: Report) -> Iterator[str]:
     yield from table(["stage", "ms a clip"], [[name, f"{costs[name]:.2f}"] for name in costs])
 
 
+def processor(report: Report) -> Iterator[str]:
+    """What a clip costs each part of the stack."""
+    found: dict[str, float] = report["found"]
+    costs = {key.removeprefix(PROCESSOR_MS): found[key] for key in found if key.startswith(PROCESSOR_MS)}
+    yield f"Milliseconds of processor time a clip in the stack, two workers, jobs of {report['clips']:,}:"
+    yield ""
+    ordered = sorted(costs.items(), key=lambda item: -item[1])
+    yield from table(["part", "ms a clip"], [[name, f"{cost:.2f}"] for name, cost in ordered])
+
+
 def rates(report: Report) -> Iterator[str]:
     """All else that was measured."""
     named = {figure.key for figure in FIGURES}
-    others = {key: value for key, value in report["found"].items() if key not in named}
+    others = {
+        key: value
+        for key, value in report["found"].items()
+        if key not in named and not key.startswith(PROCESSOR_MS)
+    }
     yield from table(["", ""], [[key.replace("_", " "), f"{others[key]:,.2f}"] for key in sorted(others)])
 
 
@@ -90,6 +104,7 @@ def write(report: Report, folder: Path = FOLDER) -> None:
         markdown(report),
         [f"![Clips]({PICTURE})"],
         stages(report),
+        processor(report),
         rates(report),
     ]
     (folder / MARKDOWN).write_text("\n\n".join("\n".join(part) for part in parts) + "\n", encoding="utf-8")

@@ -108,6 +108,18 @@ class Stack:
             found[f"{name}_proportional_mb"] = max(memory.pss for memory in memories) / MEGABYTE
         return found
 
+    def processor_s(self) -> dict[str, float]:
+        """Seconds of processor time that each part has taken until now, with all its children."""
+        found: dict[str, float] = {}
+        for name, child in self.record.children.items():
+            try:
+                process = psutil.Process(child.pid)
+                family = [process, *process.children(recursive=True)]
+                found[name] = sum(sum(one.cpu_times()[:4]) for one in family)  # 2 and 3: of those that ended
+            except psutil.NoSuchProcess:
+                continue  # one that has done its work, as the migrations
+        return found
+
 
 def environment(state: Path) -> dict[str, str]:
     """What `voxmood` is told: its folder, and of our own settings those that decide how a clip is heard.

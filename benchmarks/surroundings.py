@@ -31,7 +31,7 @@ from shared.storage import Storage, shard_key
 from tests.servers import running_store, running_valkey
 
 
-def store_costs(body: bytes) -> dict[str, float]:
+def store_costs(body: bytes | bytearray) -> dict[str, float]:
     """One PUT and one GET of a shard."""
     with running_store() as server:
         secret = SecretStr(server.secret_key)
