@@ -89,7 +89,7 @@ class Reader:
         recording = gathered.recording or b""
         shard = Shard()
         placed = shard.add(name, recording, gathered.sha256)
-        stored = shard.finished()[placed.offset : placed.offset + placed.size]
+        stored = bytes(shard.finished()[placed.offset : placed.offset + placed.size])
         if hashlib.sha256(stored).hexdigest() != gathered.sha256:
             raise Broken("the shard holds other bytes than the archive")
         self._hear(stored, member.path)
