@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.audio.channels import mixed
 from shared.audio.decode import SILENT_PEAK, Stream
 from shared.audio.spec import FeatureSpec
 from shared.audio.windows import MINIMUM_S, Windows, sliding, spread
@@ -54,7 +55,7 @@ def windows_of(stream: Stream, spec: FeatureSpec, windows: Windows) -> Iterator[
     for start, samples in cut(stream.blocks(), starts, length, least, ends_full=not is_sliding):
         start_s, end_s = start / rate, (start + len(samples)) / rate
         if windows.channels == "mix":
-            yield Window(0, start_s, end_s, samples.mean(axis=1), float(np.abs(samples).max()))
+            yield Window(0, start_s, end_s, mixed(samples), float(np.abs(samples).max()))
             continue
         for number, channel in enumerate(samples.T, 1):
             # A copy: a view would keep all that was held with it.

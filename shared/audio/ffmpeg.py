@@ -1,33 +1,67 @@
-"""M4A, AAC and AMR, which libsndfile does not read, through PyAV (the extra `av`)."""
+"""What libsndfile does not read, through PyAV (the extra `av`): FFmpeg's demuxers and decoders.
+
+FFmpeg is given the bytes, and no way to any other file: only the containers and codecs named here are tried,
+and no protocol, since a playlist could name a file of this machine or an address.
+"""
 
 from __future__ import annotations
 
+import re
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors.recordings import NeedsAv, NotAudio
+from shared.audio.channels import mixed, spread_over
+from shared.audio.sources import Source, size_of
+from shared.errors.recordings import NeedsAv, NotAudio, UnreadCodec
 
 if TYPE_CHECKING:
-    from av import AudioResampler, AudioStream
+    from av import AudioCodecContext, AudioFrame, AudioStream
 
-HEAD_BYTES = 16
-# By their content: FFmpeg's demuxer for it, and what people call it.
-MP4, AAC, AMR = ("mp4", "an M4A recording"), ("aac", "an AAC recording"), ("amr", "an AMR recording")
 # FFmpeg makes an index of 24 bytes a packet of what a header claims: three hours of AMR have 540,000 packets,
 # but a file of 826 bytes claimed 50 million and took 676 MiB.
 OPENING_BYTES = 128 * 2**20
 DAMAGE = "its data is damaged or cut off"
+NO_SOUND = "there is no sound in it"
+# A header's length in seconds may differ from what is decoded by a codec's run-in, 0.13 s at 8 kHz.
+TOLERANCE_S = 0.25
+# Kinds that are known by their first bytes; in the sentence that asks for the extra.
+MP4, AAC, AMR = "an M4A or MP4 recording", "an AAC recording", "an AMR recording"
+_BY_HEAD = (
+    (b"\x1aE\xdf\xa3", "a WebM or Matroska recording"), (b"0&\xb2u\x8ef\xcf\x11", "a WMA or WMV recording"),
+    (b"FLV\x01", "a Flash video"), (b"wvpk", "a WavPack recording"), (b"TTA1", "a TTA recording"),
+    (b"MAC ", "a Monkey's Audio recording"), (b"\x0bw", "an AC-3 recording"),
+    (b".RMF", "a RealMedia recording"),
+    (b"\0\0\x01\xba", "an MPEG video"), (b"MPCK", "a Musepack recording"), (b"DSD ", "a DSD recording"),
+)  # fmt: skip
+_DEMUXERS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dss,dts,eac3,flac,flv,loas,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,"
+    "mxf,nistsphere,ogg,qcp,rm,shn,tak,tta,voc,w64,wav,wv,xwma"
+)
+_DECODERS = (
+    "aac,aac_latm,ac3,adpcm_g726,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,adpcm_swf,adpcm_yamaha,alac,als,amrnb,amrwb,ape,"
+    "cook,dca,dsd_lsbf,dsd_lsbf_planar,dsd_msbf,dsd_msbf_planar,dss_sp,eac3,evrc,flac,g722,g723_1,g726,g726le,"
+    "g729,gsm,gsm_ms,ilbc,mace3,mace6,mp1float,mp2float,mp3float,mpc7,mpc8,nellymoser,opus,pcm_alaw,pcm_bluray,"
+    "pcm_dvd,pcm_f32be,pcm_f32le,pcm_f64be,pcm_f64le,pcm_mulaw,pcm_s16be,pcm_s16le,pcm_s24be,pcm_s24le,pcm_s32be,"
+    "pcm_s32le,pcm_s8,pcm_u8,qcelp,qdm2,qdmc,real_144,real_288,shorten,sipr,siren,speex,tak,truespeech,tta,vorbis,"
+    "wavpack,wmalossless,wmapro,wmav1,wmav2,wmavoice"
+)
+_OPTIONS = {"format_whitelist": _DEMUXERS, "codec_whitelist": _DECODERS, "protocol_whitelist": "none"}
+# What MP4, Matroska and WAV call a codec, in the first or last MiB.
+_CODEC_NAME = re.compile(rb"stsd.{12}(.{4})|(A_[A-Z0-9/_]{2,40})|fmt .{4}(..)", re.DOTALL)
+NAME_BYTES = 2**20
+# FFmpeg's own decoders of AMR refuse the frames that describe a pause (DTX).
+_BETTER = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
 
 
-def format_of(head: bytes) -> tuple[str, str] | None:
-    """Which of the three a file is by its first 16 bytes; None for all others."""
+def kind_of(head: bytes) -> str | None:
+    """What a file is by its first 16 bytes, in words, where FFmpeg alone reads it; else None."""
     if head[4:8] == b"ftyp":
         return MP4
     if head.startswith(b"#!AMR"):
@@ -35,82 +69,177 @@ def format_of(head: bytes) -> tuple[str, str] | None:
     # ADTS: twelve bits of sync and a layer of 0, which no MPEG audio layer has.
     if len(head) >= 2 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
         return AAC
-    return None
+    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+        return "an AVI video"
+    return next((words for magic, words in _BY_HEAD if head.startswith(magic)), None)
 
 
 class FfmpegFile:
-    """An open recording, with those parts of soundfile.SoundFile that decode uses.
+    """An open recording: of a video its first sound track.
 
-    samplerate: Hz; channels; frames: of the whole recording. M4A's header has them; the others say
-    nothing, so their packets are counted first, without decoding them.
-    Raises NeedsAv where PyAV is not installed, and NotAudio.
+    samplerate: Hz; channels; frames: of the whole recording, by its packets, which are counted first without
+    decoding them if `whole`, else by its header where that says it. flaw: what was wrong on the way.
+    What changes its rate or channels on the way is converted to those of the beginning.
+
+    Raises NeedsAv where PyAV is not installed, UnreadCodec, and NotAudio.
     """
 
-    def __init__(self, source: BinaryIO, kind: tuple[str, str], path: str) -> None:
+    def __init__(self, source: Source, path: str, *, whole: bool, kind: str | None = None) -> None:
         try:
             import av
         except ImportError as error:
-            raise NeedsAv(path=path, kind=kind[1]) from error
-        self._damage = av.FFmpegError
-        self._path = path
+            raise NeedsAv(path=path, kind=kind or "a recording") from error
+        self._av, self._path, self._source = av, path, source
+        self.flaw: str | None = None
         try:
             with _bounded(OPENING_BYTES):
-                self._container = av.open(source, "r", format=kind[0], metadata_errors="replace")
-                stream = self._audio()
-                if kind == MP4 and stream.duration and stream.time_base:
-                    duration_s = stream.duration * stream.time_base
-                else:
-                    ticks = sum(int(packet.duration or 0) for packet in self._container.demux(stream))
-                    duration_s = ticks * (stream.time_base or Fraction(0))
+                stream = self._open()
+                duration_s = self._claimed_s(stream)
+                if whole or not duration_s:
+                    duration_s = self._counted_s(stream) or duration_s
                     self._container.close()
-                    source.seek(0)
-                    self._container = av.open(source, "r", format=kind[0], metadata_errors="replace")
-                    stream = self._audio()
+                    stream = self._open()
         except av.FFmpegError as error:
             raise NotAudio(path=path, reason=f"its header is damaged ({error.strerror})") from error
         except MemoryError as error:  # FFmpeg took all of it, and the next read found none
             raise NotAudio(path=path, reason="its header is damaged (it asks for too much memory)") from error
-        self.samplerate = stream.sample_rate
-        self.channels = stream.channels
-        self.frames = int(duration_s * stream.sample_rate)
+        self.samplerate = int(stream.sample_rate or 0)
+        self.channels = int(stream.channels or 0)
+        self.frames = int(duration_s * self.samplerate)
+        self._layout = stream.codec_context.layout
+        self._done = 0
         # Interleaved: PyAV 18 counts the planes of a frame up to a null pointer, which those of 8 and more
         # channels do not have, and AAC of 7.1 ended the process.
-        self._blocks = self._decoded(stream, av.AudioResampler(format="flt", rate=stream.sample_rate))
+        self._format: tuple[Any, ...] | None = None
+        self._resampler: Any = None
+        self._blocks = self._decoded(stream)
         self._left = np.empty((0, self.channels), np.float32)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._container.close()
 
-    def _audio(self) -> AudioStream:
+    def _open(self) -> AudioStream:
+        self._source.seek(0)
+        self._container = self._av.open(
+            self._source,
+            "r",
+            options=dict(_OPTIONS),
+            metadata_errors="replace",
+        )
+        from av.stream import Discard
+
         if not self._container.streams.audio:
-            raise NotAudio(path=self._path, reason="there is no sound in it")
+            raise NotAudio(path=self._path, reason=NO_SOUND)
         stream = self._container.streams.audio[0]
-        if stream.codec_context is None:
-            raise NotAudio(path=self._path, reason="its sound is of no known format")
+        for other in self._container.streams:
+            if other.index != stream.index:
+                other.discard = Discard.all  # pictures are not even read where an index allows it
+        if stream.codec_context is None or stream.codec_context.codec.name not in _DECODERS.split(","):
+            raise UnreadCodec(path=self._path, codec=self._codec_name(stream))
         return stream
 
-    def _decoded(self, stream: AudioStream, resampler: AudioResampler) -> Iterator[NDArray[np.float32]]:
-        """Blocks of shape (n, channels), about 20 ms each."""
-        for frame in self._container.decode(stream):
-            for interleaved in resampler.resample(frame):
-                samples = np.asarray(interleaved.to_ndarray(), np.float32)
-                yield samples.reshape(-1, interleaved.layout.nb_channels)
+    def _codec_name(self, stream: AudioStream) -> str:
+        """FFmpeg's name, or, where it has none, what the container calls it."""
+        if stream.codec_context is not None:
+            return stream.codec_context.codec.name
+        size = size_of(self._source)
+        for start in (0, max(0, size - NAME_BYTES)):
+            self._source.seek(start)
+            if found := _CODEC_NAME.search(self._source.read(NAME_BYTES)):
+                fourcc, matroska, wave = found.groups()
+                if wave is not None:
+                    return f"WAV format 0x{int.from_bytes(wave, 'little'):04X}"
+                return (fourcc or matroska).decode("ascii", "backslashreplace").strip()
+        return "something unknown"
 
-    def read(self, frames: int, dtype: str, always_2d: bool) -> NDArray[np.float32]:
+    def _claimed_s(self, stream: AudioStream) -> Fraction:
+        if stream.duration and stream.duration > 0 and stream.time_base:
+            return stream.duration * stream.time_base
+        return Fraction(0)
+
+    def _counted_s(self, stream: AudioStream) -> Fraction:
+        ticks = sum(max(0, int(packet.duration or 0)) for packet in self._packets(stream))
+        if ticks or not stream.codec_context.sample_rate:
+            return ticks * (stream.time_base or Fraction(0))
+        # Nothing says how long the packets are: they have to be decoded.
+        self._container.close()
+        stream = self._open()
+        samples = sum(frame.samples for packet in self._packets(stream) for frame in self._frames(packet))
+        self.flaw = None  # it is found again
+        return Fraction(samples, stream.codec_context.sample_rate)
+
+    def _packets(self, stream: AudioStream) -> Iterator[Any]:
+        """Up to the end, or to where the container is damaged."""
+        try:
+            yield from self._container.demux(stream)
+        except self._av.FFmpegError:
+            self._note_flaw()
+
+    def _note_flaw(self) -> None:
+        done_s = getattr(self, "_done", 0) / (getattr(self, "samplerate", 0) or 1)
+        self.flaw = self.flaw or f"its data is damaged at about {done_s:.1f} s"
+
+    def _frames(self, packet: Any, decoder: Any = None) -> list[Any]:
+        """What a packet gives; a damaged one nothing, as players do it."""
+        try:
+            return (decoder.decode(packet) if decoder is not None else packet.decode()) or []
+        except self._av.FFmpegError:
+            self._note_flaw()
+            return []
+
+    def _decoded(self, stream: AudioStream) -> Iterator[NDArray[np.float32]]:
+        """Blocks of shape (n, channels), about 20 ms each."""
+        decoder = None
+        better = _BETTER.get(stream.codec_context.codec.name)
+        if better in self._av.codecs_available:
+            decoder = cast("AudioCodecContext", self._av.CodecContext.create(better, "r"))
+            decoder.sample_rate = self.samplerate
+            decoder.layout = self._layout
+        for packet in self._packets(stream):
+            for frame in self._frames(packet, decoder):
+                yield from self._converted(frame)
+        if self._resampler is not None:
+            yield from self._converted(None)
+
+    def _converted(self, frame: AudioFrame | None) -> Iterator[NDArray[np.float32]]:
+        """Interleaved, at the rate and with the channels of the beginning; None: what is left."""
+        blocks: list[Any] = []
+        if frame is not None:
+            found = frame.format.name, frame.layout.name, frame.sample_rate
+            if found != self._format:
+                if self._resampler is not None:
+                    blocks += self._resampler.resample(None)
+                self._format = found
+                self._resampler = self._av.AudioResampler("flt", frame.layout, self.samplerate)
+        blocks += self._resampler.resample(frame)
+        for block in blocks:
+            samples = np.asarray(block.to_ndarray(), np.float32).reshape(-1, block.layout.nb_channels)
+            if samples.shape[1] != self.channels:
+                samples = spread_over(mixed(samples), self.channels)
+            yield samples
+
+    def read(self, frames: int, dtype: str = "float32", always_2d: bool = True) -> NDArray[np.float32]:
         """Up to `frames` samples, shape (n, channels), float32 whatever is asked for; none at the end."""
         blocks, there = [self._left], len(self._left)
         try:
             while there < frames and (block := next(self._blocks, None)) is not None:
                 blocks.append(block)
                 there += len(block)
-        except (self._damage, ValueError) as error:  # ValueError: rate or channels change on the way
+        except (self._av.FFmpegError, ValueError) as error:
             raise NotAudio(path=self._path, reason=DAMAGE) from error
         joined = np.concatenate(blocks)
         self._left = joined[frames:]
-        return joined[:frames]
+        read = joined[:frames]
+        self._done += len(read)
+        if not len(read) and self._done < self.frames - TOLERANCE_S * self.samplerate:
+            self.flaw = self.flaw or DAMAGE
+        return read
 
 
 @contextmanager

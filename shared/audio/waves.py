@@ -1,29 +1,27 @@
-"""WAV files whose header does not say where their samples are, as a file whose header does.
+"""WAV files whose header does not say where their samples are, as files whose header does.
 
 Recorders that stream, and those that were switched off, leave a length of 0 or of another time; some write
-the samples before the format, or leave out the byte after a chunk of odd length. libsndfile itself bears
-lengths that are too large and chunks it does not know.
+the samples before the format, leave out the byte after a chunk of odd length, or write several chunks of
+samples; and files are joined as they are. libsndfile itself bears lengths that are too large and chunks it
+does not know.
 """
 
 from __future__ import annotations
 
-import io
 import struct
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
 
-MOST_CHUNKS = 100
+from shared.audio.links import Link
+from shared.audio.sources import Source, Spliced, size_of
+
+MAGICS = (b"RIFF", b"RF64", b"BW64")
+MOST_CHUNKS = 1000  # of one recording
 MOST_FORMAT_BYTES = 1024
 MOST_REST_BYTES = 4096  # after the samples: tags of other formats, padding
+# What writers leave that do not know the length: 0, 2**32 - 1, and what is near to 2**31 or 2**32.
+UNKNOWN_BYTES = 0x7FF00000
 _HEADER = struct.Struct("<4sL")
 _LARGEST = 0xFFFFFFFF
-
-
-class Source(Protocol):
-    """What is read here: a file whose reads are full except at its end."""
-
-    def read(self, size: int, /) -> bytes: ...
-    def seek(self, offset: int, whence: int = 0, /) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,59 +35,121 @@ class _Chunk:
         return self.start + self.size
 
 
-def mended(source: Source) -> Source | Spliced:
-    """The source itself, at its beginning, where its header will do or it is no WAV; else a mended one.
+@dataclass(slots=True)
+class _Wave:
+    """One WAV of a file. start: of its magic; samples: where its samples lie; next: where another begins."""
 
-    Reads the headers of its chunks, and at most 1 KiB of its format.
+    start: int
+    magic: bytes
+    format: _Chunk | None = None
+    wide: _Chunk | None = None
+    first: _Chunk | None = None  # of samples
+    is_padded: bool = True
+    claimed: int = 0
+    samples: list[range] = field(default_factory=list)
+    next: int | None = None
+
+
+def is_wave(head: bytes) -> bool:
+    """Whether a file is a WAV by its first 12 bytes."""
+    return head[:4] in MAGICS and head[8:12] == b"WAVE"
+
+
+def wave_links(source: Source, most: int) -> list[Link]:
+    """The recordings of a file that is a WAV, at most `most` + 1: the file itself where its header will do.
+
+    Reads the headers of its chunks, and at most 1 KiB of each format.
     """
+    size = size_of(source)
+    found: list[Link] = []
+    start: int | None = 0
+    while start is not None and len(found) <= most:
+        wave = _wave(source, start, size)
+        format_, first = wave.format, wave.first
+        if format_ is None or first is None or format_.size > MOST_FORMAT_BYTES:
+            break  # of no use to libsndfile either, which says why
+        is_alone = start == 0 and wave.next is None
+        found.append(_link(source, wave, format_, is_ordered=is_alone and format_.start < first.start))
+        start = wave.next
     source.seek(0)
-    magic = source.read(12)
-    if magic[:4] not in (b"RIFF", b"RF64") or magic[8:] != b"WAVE":
-        source.seek(0)
-        return source
-    size = source.seek(0, io.SEEK_END)
-    chunks, is_padded = _chunks(source, size)
-    format_, data = chunks.get(b"fmt "), chunks.get(b"data")
-    if format_ is None or data is None or format_.size > MOST_FORMAT_BYTES:
-        source.seek(0)
-        return source
-    claimed = _data_bytes(source, chunks, data)
-    actual = min(claimed, size - data.start)
-    if size - data.start - actual > MOST_REST_BYTES and not _is_chunk(source, data.start + actual, size):
-        actual = size - data.start
-    is_sound = actual == claimed or (claimed > actual and magic.startswith(b"RIFF"))
-    if is_sound and is_padded and format_.start < data.start:
-        source.seek(0)
-        return source
+    return found or [Link(source)]
+
+
+def _link(source: Source, wave: _Wave, format_: _Chunk, is_ordered: bool) -> Link:
     source.seek(format_.start)
     body = source.read(format_.size)
+    source.seek(0)
+    there = sum(map(len, wave.samples))
+    is_sound = there == wave.claimed or (wave.claimed > there and wave.magic == b"RIFF")
+    is_plain = len(wave.samples) == 1 and wave.is_padded and wave.magic != b"BW64"
+    file = source if is_ordered and is_sound and is_plain else _with_header(source, body, wave.samples)
+    bytes_a_second = int.from_bytes(body[8:12], "little")
+    if there < wave.claimed < UNKNOWN_BYTES and bytes_a_second:
+        return Link(file, promised_s=wave.claimed / bytes_a_second)
+    return Link(file)
+
+
+def _with_header(source: Source, body: bytes, samples: list[range]) -> Spliced:
+    size = sum(map(len, samples))
     header = (
-        _HEADER.pack(b"RIFF", min(_LARGEST, 20 + len(body) + actual)) + b"WAVE"
-        + _HEADER.pack(b"fmt ", len(body)) + body + _HEADER.pack(b"data", min(_LARGEST, actual))
+        _HEADER.pack(b"RIFF", min(_LARGEST, 20 + len(body) + size)) + b"WAVE"
+        + _HEADER.pack(b"fmt ", len(body)) + body + _HEADER.pack(b"data", min(_LARGEST, size))
     )  # fmt: skip
-    return Spliced(header, source, data.start, actual)
+    return Spliced(source, [header, *samples])
 
 
-def _chunks(source: Source, size: int) -> tuple[dict[bytes, _Chunk], bool]:
-    """The first chunk of each name up to format and data, and whether all odd ones were padded."""
-    chunks: dict[bytes, _Chunk] = {}
-    is_padded = True
-    place = 12
+def _wave(source: Source, start: int, size: int) -> _Wave:
+    """What the chunk headers say of the WAV that begins at `start`."""
+    source.seek(start)
+    wave = _Wave(start, source.read(4))
+    place = start + 12
     for _ in range(MOST_CHUNKS):
         source.seek(place)
-        header = source.read(_HEADER.size)
+        header = source.read(_HEADER.size + 4)
         if len(header) < _HEADER.size:
             break
-        chunk = _Chunk(header[:4], place + _HEADER.size, _HEADER.unpack(header)[1])
-        chunks.setdefault(chunk.name, chunk)
-        if b"fmt " in chunks and b"data" in chunks:
+        if place > start + 12 and is_wave(header):
+            wave.next = place
             break
-        place = chunk.end
-        if place % 2 and not _is_chunk(source, place + 1, size):
-            is_padded = False
+        chunk = _Chunk(header[:4], place + _HEADER.size, _HEADER.unpack_from(header)[1])
+        if chunk.name == b"data":
+            if not _add_samples(source, wave, chunk, size):
+                break
+        elif chunk.name == b"fmt " and wave.format is None:
+            wave.format = chunk
+        elif chunk.name == b"ds64" and wave.wide is None:
+            wave.wide = chunk
+        elif wave.samples and wave.format and not _is_name(chunk.name):
+            break
+        end = wave.samples[-1].stop if chunk.name == b"data" and wave.samples else chunk.end
+        if end % 2 != start % 2 and not _is_chunk(source, end + 1, size):
+            wave.is_padded = wave.is_padded and wave.format is not None and wave.first is not None
+            place = end
         else:
-            place += place % 2
-    return chunks, is_padded
+            place = end + (end % 2 != start % 2)
+    return wave
+
+
+def _add_samples(source: Source, wave: _Wave, chunk: _Chunk, size: int) -> bool:
+    """Take a chunk of samples as far as it goes; false where nothing can come behind it."""
+    claimed = chunk.size
+    if claimed == _LARGEST and wave.wide is not None and wave.first is None:
+        source.seek(wave.wide.start + 8)  # RF64 has the length of its first one there
+        claimed = int.from_bytes(source.read(8), "little")
+    there = min(claimed, size - chunk.start)
+    goes_on = chunk.start + there < size
+    if size - chunk.start - there > MOST_REST_BYTES and not _is_chunk(source, chunk.start + there, size):
+        there, goes_on = size - chunk.start, False
+    if wave.first is None:
+        wave.first = chunk
+    wave.claimed += claimed
+    if there or not wave.samples:
+        wave.samples.append(range(chunk.start, chunk.start + there))
+    return goes_on
+
+
+def _is_name(name: bytes) -> bool:
+    return all(0x20 <= byte < 0x7F for byte in name)
 
 
 def _is_chunk(source: Source, place: int, size: int) -> bool:
@@ -100,46 +160,6 @@ def _is_chunk(source: Source, place: int, size: int) -> bool:
         return place + len(header) >= size  # a rest too small for samples or chunks
     shift = 1 if place % 2 and header[0] == 0 else 0
     name, length = _HEADER.unpack_from(header, shift)
-    return all(0x20 <= byte < 0x7F for byte in name) and place + _HEADER.size + length <= size + 1
-
-
-def _data_bytes(source: Source, chunks: dict[bytes, _Chunk], data: _Chunk) -> int:
-    """Bytes of samples as claimed: RF64 has them in its chunk ds64."""
-    if data.size == _LARGEST and (wide := chunks.get(b"ds64")) is not None:
-        source.seek(wide.start + 8)
-        claimed = source.read(8)
-        return int.from_bytes(claimed, "little")
-    return data.size
-
-
-class Spliced:
-    """A header, and behind it a range of another file, as one file to read."""
-
-    def __init__(self, header: bytes, source: Source, start: int, length: int) -> None:
-        self._header = header
-        self._source = source
-        self._start = start
-        self._size = len(header) + length
-        self._place = 0
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
-        self._place = max(0, base + offset)
-        return self._place
-
-    def tell(self) -> int:
-        return self._place
-
-    def read(self, size: int) -> bytes:
-        end = min(self._size, self._place + size)
-        piece = self._header[self._place : end]
-        if self._place + len(piece) < end:
-            self._source.seek(self._start + self._place + len(piece) - len(self._header))
-            piece += self._source.read(end - self._place - len(piece))
-        self._place += len(piece)
-        return piece
-
-    def readinto(self, buffer: memoryview) -> int:
-        piece = self.read(len(buffer))
-        buffer[: len(piece)] = piece
-        return len(piece)
+    if name in MAGICS:  # a joined WAV may be of a stream
+        return True
+    return _is_name(name) and place + _HEADER.size + length <= size + 1

@@ -17,7 +17,7 @@ from shared.emotion.devices import BATCH_CLIPS
 from shared.emotion.registry import Folders, Manifest, folder_of, verify
 from shared.emotion.rejection import CLASSIFIED, FAILED, NO_VOICE, REJECTED, message
 from shared.emotion.runtimes import Network, load_network
-from shared.errors.recordings import ClipError, TooManyWindows
+from shared.errors.recordings import ClipError, HeardInPart, TooManyWindows
 from shared.settings import Runtime, Settings
 
 # Windows: a call of 512 takes 375 MB on top under v7, and 810 with their features all at once.
@@ -45,8 +45,8 @@ class Verdict:
     """What became of one clip.
 
     emotion: only when classified; confidence: the highest of `probabilities`, the mean of its windows';
-    threshold: what it was held against; duration_s: of the whole recording; error_code, error: only when
-    failed; segments: by channel, then time, where they are kept.
+    threshold: what it was held against; duration_s: of the whole recording; error_code, error: why it failed,
+    or why only a part was heard; segments: by channel, then time, where they are kept.
     """
 
     path: str
@@ -86,6 +86,7 @@ class _Hearing:
     total: NDArray[np.float64]
     count: int = 0
     duration_s: float | None = None
+    flaw: str | None = None
     error: ClipError | None = None
     segments: list[Segment] = field(default_factory=list)
 
@@ -179,7 +180,7 @@ class Classifier:
             recording = decode(
                 content, path, sampling_rate=spec.sampling_rate, seconds=seconds, limits=self._limits
             )
-            hearing.duration_s = recording.duration_s
+            hearing.duration_s, hearing.flaw = recording.duration_s, recording.flaw
             end_s = len(recording.samples) / spec.sampling_rate
             yield Window(0, 0.0, end_s, recording.samples, recording.peak)
             return
@@ -189,7 +190,7 @@ class Classifier:
             if number == most:
                 raise TooManyWindows(path=path, limit=most)
             yield window
-        hearing.duration_s = stream.duration_s
+        hearing.duration_s, hearing.flaw = stream.duration_s, stream.flaw
 
     def _hear(self, batch: Sequence[tuple[_Hearing, Window]], threshold: float, keep: bool) -> None:
         """Add windows of any clips to what has been heard of these; those without a voice take no part in
@@ -240,6 +241,7 @@ class Classifier:
             return Verdict.failed(hearing.path, hearing.error)
         mean = hearing.total / hearing.count if hearing.count else None
         outcome, emotion, confidence, probabilities = self._answer(mean, threshold)
+        part = None if hearing.flaw is None else HeardInPart(path=hearing.path, reason=hearing.flaw)
         return Verdict(
             hearing.path,
             outcome,
@@ -247,6 +249,8 @@ class Classifier:
             confidence=confidence,
             threshold=None if mean is None else threshold,
             duration_s=hearing.duration_s,
+            error_code=None if part is None else part.code,
+            error=None if part is None else str(part),
             probabilities=probabilities,
             unknown_labels=tuple(self.manifest.unknown_labels),
             # Stable: they came in order of time.

@@ -100,7 +100,7 @@ def message(
     unknown_labels: Sequence[str] = (),
     error: str | None = None,
 ) -> str:
-    """The sentence beside an outcome, in the seed's words.
+    """The sentence beside an outcome, in the seed's words; error: why it failed, or was heard in part.
 
     >>> message("rejected", confidence=0.57, threshold=0.85, unknown_labels=["sad", "surprised"])
     'Low confidence (0.57 < 0.85). May be sad or surprised.'
@@ -108,11 +108,14 @@ def message(
     if outcome == FAILED:
         return error or "Could not be read."
     if outcome == NO_VOICE:
-        return "No voice to classify."
-    if outcome == CLASSIFIED:
-        return f"Classified as {emotion} ({confidence or 0:.2f})."
-    low = f"Low confidence ({_below(confidence or 0, threshold or 0)})."
-    return f"{low} May be {_either(unknown_labels)}." if unknown_labels else low
+        said = "No voice to classify."
+    elif outcome == CLASSIFIED:
+        said = f"Classified as {emotion} ({confidence or 0:.2f})."
+    else:
+        said = f"Low confidence ({_below(confidence or 0, threshold or 0)})."
+        if unknown_labels:
+            said += f" May be {_either(unknown_labels)}."
+    return f"{said} {error}" if error else said
 
 
 def _below(confidence: float, threshold: float) -> str:

@@ -11,7 +11,19 @@ class ClipError(VoxmoodError):
 
 class NotAudio(ClipError):
     """{path} is not readable audio: {reason}. WAV, FLAC, AIFF, OGG, Opus and MP3 are read, and with the
-    extra av M4A, AAC and AMR."""
+    extra av M4A, AAC, AMR, WMA, WebM and what else FFmpeg reads."""
+
+
+class NotARecording(ClipError):
+    """{path} is {what}."""
+
+
+class UnreadCodec(ClipError):
+    """{path} is coded as {codec}, which is not read. Convert it, for example to FLAC, and send that."""
+
+
+class HeardInPart(ClipError):
+    """{path} was heard in part: {reason}."""
 
 
 class NeedsAv(ClipError):

@@ -104,9 +104,9 @@ def test_every_clip_gets_an_outcome_in_its_place(classifier: Classifier) -> None
     verdicts = classifier.classify(clips)
     assert [verdict.path for verdict in verdicts] == [path for path, _ in clips]
     text, first, no_voice, empty, file, soft = verdicts
-    assert (text.outcome, text.error_code, text.probabilities) == ("failed", "not_audio", None)
+    assert (text.outcome, text.error_code, text.probabilities) == ("failed", "not_a_recording", None)
     assert text.error == text.message
-    assert str(text.error).startswith("text.wav is not readable audio")
+    assert str(text.error).startswith("text.wav is a text file")
     assert (no_voice.outcome, no_voice.duration_s, no_voice.confidence) == ("no_voice", 3.0, None)
     assert (empty.outcome, empty.error_code) == ("failed", "empty")
     assert {first.outcome, file.outcome, soft.outcome} <= {"classified", "rejected"}
