@@ -65,3 +65,18 @@ def encoded(samples: Samples, sampling_rate: int, container: str, codec: str, la
             output.mux(stream.encode(converted))
         output.mux(stream.encode(None))
     return file.getvalue()
+
+
+def piped_mp3(samples: Samples, sampling_rate: int) -> bytes:
+    """As an encoder writes it into a pipe: a varying bit rate, and no frame that says how many there are."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp3", options={"write_xing": "0", "id3v2_version": "0"}) as output:
+        stream = output.add_stream("libmp3lame", rate=sampling_rate, options={"compression_level": "2"})
+        stream.layout = "mono"
+        stream.codec_context.global_quality = 5 * 118  # FF_QP2LAMBDA
+        stream.codec_context.flags |= 2  # AV_CODEC_FLAG_QSCALE
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1).astype(np.float32), "fltp", "mono")
+        frame.sample_rate = sampling_rate
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return file.getvalue()

@@ -25,9 +25,12 @@ from tests.archive_builders import (
     zip64_of,
     zip_of,
 )
-from tests.audio_builders import chunk, encoded, format_chunk, pcm16, rf64, riff, written
+from tests.audio_builders import chunk, encoded, format_chunk, pcm16, piped_mp3, rf64, riff, written
 
-FORMATS = "WAV, FLAC, AIFF, OGG, Opus and MP3 are read, and with the extra av M4A, AAC and AMR."
+FORMATS = (
+    "WAV, FLAC, AIFF, OGG, Opus and MP3 are read, and with the extra av M4A, AAC, AMR, WMA, WebM and what "
+    "else FFmpeg reads."
+)
 RATE = 16_000
 
 
@@ -66,6 +69,23 @@ def not_audio(path: str, reason: str, content: Callable[[], bytes]) -> tuple[str
     return path, Outcome(content, "failed", "not_audio", f"{path} is not readable audio: {reason}. {FORMATS}")
 
 
+def is_something(path: str, what: str, content: Callable[[], bytes]) -> tuple[str, Outcome]:
+    return path, Outcome(content, "failed", "not_a_recording", f"{path} is {what}.")
+
+
+def in_part(path: str, promised_s: float, heard_s: float, content: Callable[[], bytes]) -> Outcome:
+    """Of a recording that has less than its header says."""
+    sentence = (
+        f"{path} was heard in part: its header promises {promised_s:.1f} s, and {heard_s:.1f} s are there."
+    )
+    return Outcome(content, None, "heard_in_part", sentence)
+
+
+def damaged(path: str, content: Callable[[], bytes]) -> tuple[str, Outcome]:
+    sentence = f"{path} was heard in part: its data is damaged at about 0.0 s."
+    return path, Outcome(content, None, "heard_in_part", sentence)
+
+
 UNKNOWN, HEADER = "its content is of no known audio format", "its header is damaged"
 SILENT = "No voice to classify."
 
@@ -83,7 +103,7 @@ RECORDINGS: dict[str, Outcome] = {
     "192 kHz.wav": Outcome(wav(sampling_rate=192_000)),
     "length 0.wav": Outcome(odd_wav(0)),
     "length of a stream.wav": Outcome(odd_wav(2**32)),
-    "length too large.wav": Outcome(odd_wav(3)),
+    "length too large.wav": in_part("length too large.wav", 4.5, 1.5, odd_wav(3)),
     "length too small.wav": Outcome(odd_wav(0.25)),
     "samples first.wav": Outcome(odd_wav(samples_first=True)),
     "RF64.wav": Outcome(lambda: rf64(voice(), RATE)),
@@ -98,9 +118,30 @@ RECORDINGS: dict[str, Outcome] = {
     "ALAC in M4A.m4a": Outcome(lambda: encoded(voice(), RATE, "ipod", "alac")),
     "AAC.aac": Outcome(lambda: encoded(voice(), RATE, "adts", "aac")),
     "AMR.amr": Outcome(lambda: encoded(voice(8_000), 8_000, "amr", "libopencore_amrnb")),
+    "joined.wav": Outcome(lambda: wav()() * 2),
+    "joined.flac": Outcome(lambda: flac_bytes(voice(), RATE) * 2),
+    "joined.mp3": Outcome(lambda: wav("MPEG_LAYER_III", container="MP3")() * 2),
+    "MP3 of a pipe.mp3": Outcome(lambda: piped_mp3(voice(), RATE)),
+    "chained.ogg": Outcome(lambda: wav("VORBIS", container="OGG")() * 2),
+    "chained.opus": Outcome(lambda: wav("OPUS", 48_000, container="OGG")() * 2),
+    "several chunks.wav": Outcome(
+        lambda: riff(format_chunk(RATE), chunk(b"data", pcm16(voice())), chunk(b"data", pcm16(voice())))
+    ),
+    "ALAC in CAF.caf": Outcome(lambda: encoded(voice(), RATE, "caf", "alac")),
+    "G.722 in WAV.wav": Outcome(lambda: encoded(voice(), RATE, "wav", "g722")),
+    "G.726 in WAV.wav": Outcome(lambda: encoded(voice(8_000), 8_000, "wav", "g726")),
+    "Opus in WebM.webm": Outcome(lambda: encoded(voice(48_000), 48_000, "webm", "libopus")),
+    "AAC in Matroska.mkv": Outcome(lambda: encoded(voice(), RATE, "matroska", "aac")),
+    "AAC in MPEG-TS.ts": Outcome(lambda: encoded(voice(), RATE, "mpegts", "aac")),
+    "MP3 in AVI.avi": Outcome(lambda: encoded(voice(), RATE, "avi", "mp3")),
+    "MP3 in FLV.flv": Outcome(lambda: encoded(voice(22_050), 22_050, "flv", "mp3")),
+    "WavPack.wv": Outcome(lambda: encoded(voice(), RATE, "wv", "wavpack")),
+    "TTA.tta": Outcome(lambda: encoded(voice(), RATE, "tta", "tta")),
+    "AC-3.ac3": Outcome(lambda: encoded(voice(48_000), 48_000, "ac3", "ac3")),
+    "AAC in LOAS.aac": Outcome(lambda: encoded(voice(), RATE, "latm", "aac")),
     "AMR in 3GP.3gp": Outcome(lambda: encoded(voice(8_000), 8_000, "3gp", "libopencore_amrnb")),
     "quiet.wav": Outcome(lambda: wav_bytes(voice() / np.abs(voice()).max() * 0.006, RATE)),
-    "half of a WAV.wav": Outcome(lambda: wav_bytes(voice(), RATE)[:25_000]),
+    "half of a WAV.wav": in_part("half of a WAV.wav", 1.5, 0.8, lambda: wav_bytes(voice(), RATE)[:25_000]),
     "silent.wav": Outcome(lambda: wav_bytes(np.zeros(RATE), RATE), "no_voice", None, SILENT),
     "all but silent.wav": Outcome(
         lambda: wav_bytes(voice() * 1e-5, RATE, "FLOAT"), "no_voice", None, SILENT
@@ -125,16 +166,27 @@ RECORDINGS: dict[str, Outcome] = {
         "65 channels.wav claims 65 channels, which no recording has; its header is damaged.",
     ),
     **dict([
-        not_audio("no bytes.wav", UNKNOWN, lambda: b""),
-        not_audio("notes.txt", UNKNOWN, lambda: b"Recorded on a Tuesday."),
+        is_something("no bytes.wav", "empty", lambda: b""),
+        is_something("notes.txt", "a text file", lambda: b"Recorded on a Tuesday."),
+        is_something("error.wav", "a web page, not a recording", lambda: b"<!DOCTYPE html><p>404"),
+        is_something(
+            "pointer.wav", "a Git LFS pointer, not the recording; `git lfs pull` fetches it",
+            lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n",
+        ),
+        is_something("zeros.wav", "nothing but zeros, as a download that did not end leaves them",
+                     lambda: bytes(40_000)),
+        not_audio("noise.bin", UNKNOWN, lambda: np.random.default_rng(0).bytes(20_000)),
         not_audio("half of a header.wav", f"{HEADER} (Error in WAV/W64/RF64 file. Malformed 'fmt ' chunk)",
                   lambda: wav_bytes(voice(), RATE)[:20]),
-        not_audio("half of a FLAC.flac", "its data is damaged or cut off",
-                  lambda: flac_bytes(voice(), RATE)[:6_000]),
+        damaged("half of a FLAC.flac", lambda: flac_bytes(voice(), RATE)[:12_000]),
         not_audio("half of an M4A.m4a", f"{HEADER} (Invalid data found when processing input)",
                   lambda: encoded(voice(), RATE, "ipod", "aac")[:6_000]),
-        not_audio("picture.heic", f"{HEADER} (Invalid data found when processing input)",
-                  lambda: b"\0\0\0\x18ftypheic" + bytes(4_000)),
+        is_something("picture.heic", "a picture", lambda: b"\0\0\0\x18ftypheic" + bytes(4_000)),
+        ("codec.m4a", Outcome(
+            lambda: encoded(voice(), RATE, "ipod", "alac").replace(b"alac", b"xxxx"),
+            "failed", "unread_codec",
+            "codec.m4a is coded as xxxx, which is not read. Convert it, for example to FLAC, and send that.",
+        )),
     ]),
 }  # fmt: skip
 

@@ -10,6 +10,8 @@ from pathlib import Path
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 RAVDESS = DATA / "ravdess"
 ORIGINAL = DATA / "original"
+# Files of the kinds that people have, made from two recordings; its README says what is right.
+CASES = DATA.parent / "cases"
 
 
 def zip_files(paths: Sequence[Path]) -> bytes:

@@ -105,7 +105,7 @@ class Stream:
     """A recording that is decoded block by block, once; memory does not grow with its length.
 
     claimed_s: its length in seconds as far as is known before it is decoded; duration_s: the same, and behind
-    the last block of all of it, what was really there; flaw: behind the last block, why less was heard than was wanted.
+    the last block of all of it, what was really there; flaw: there too, why less was heard than was wanted.
     The samples are those of `decode` before it takes the mean of the channels: the resampler's state goes
     from block to block.
 

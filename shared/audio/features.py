@@ -5,16 +5,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.audio.rumble import without_rumble
 from shared.audio.seed_features import seed_features
-from shared.audio.spec import FeatureSpec, SeedSpec
+from shared.audio.spec import FeatureSpec, SeedSpec, VoiceSpec
 from shared.audio.voice import voice_features
 
 Floats = NDArray[np.float32]
 
 
 def fixed_length(samples: Floats, spec: FeatureSpec) -> Floats:
-    """Cut, or pad with zeros at the end, to shape (spec.n_samples,); a view where nothing is missing."""
+    """What is described of a recording: its first spec.seconds, or it and zeros behind it, (spec.n_samples,).
+
+    Voice features are of what is left without rumble; the seed's of the samples as they are, where nothing is
+    missing a view of them.
+    """
     cut = samples[: spec.n_samples]
+    if isinstance(spec, VoiceSpec) and len(cut):
+        cut = without_rumble(cut, spec.sampling_rate)
     missing = spec.n_samples - len(cut)
     return np.pad(cut, (0, missing)) if missing else cut
 

@@ -58,7 +58,10 @@ def submit(
         str | None, typer.Option(metavar="URL", help="Where to POST the job's document when it has ended.")
     ] = None,
     windows: Annotated[
-        Kind, typer.Option(help="sliding: keep an outcome for each window; the clip's is their mean.")
+        Kind,
+        typer.Option(
+            help="sliding: keep an outcome for each window; the clip's is their mean, by the voice in each."
+        ),
     ] = Kind.clip,
     win: Annotated[
         float | None,

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from shared.audio.cutting import Window, windows_of
 from shared.audio.decode import DecodeLimits, Stream, decode
 from shared.audio.features import Floats, features, fixed_length
+from shared.audio.levels import Counts, levels, voice_weights
+from shared.audio.rumble import without_rumble
 from shared.audio.windows import Windows
 from shared.emotion.devices import BATCH_CLIPS
 from shared.emotion.registry import Folders, Manifest, folder_of, verify
@@ -44,9 +46,10 @@ class Segment:
 class Verdict:
     """What became of one clip.
 
-    emotion: only when classified; confidence: the highest of `probabilities`, the mean of its windows';
-    threshold: what it was held against; duration_s: of the whole recording; error_code, error: why it failed,
-    or why only a part was heard; segments: by channel, then time, where they are kept.
+    emotion: only when classified; confidence: the highest of `probabilities`, which are the mean of its
+    windows', weighted by the voice in each; threshold: what it was held against; duration_s: of the whole
+    recording; error_code, error: why it failed, or why only a part was heard; segments: by channel, then
+    time, where they are kept.
     """
 
     path: str
@@ -80,15 +83,22 @@ class Verdict:
 
 @dataclass(slots=True)
 class _Hearing:
-    """What has been heard of one clip so far. total: the sum of `count` windows' probabilities, (labels,)."""
+    """What has been heard of one clip so far. rows, levels: probabilities (labels,) of each window with a
+    voice, and how loud it is."""
 
     path: str
-    total: NDArray[np.float64]
-    count: int = 0
+    rows: list[Floats] = field(default_factory=list)
+    levels: list[Counts] = field(default_factory=list)
     duration_s: float | None = None
     flaw: str | None = None
     error: ClipError | None = None
     segments: list[Segment] = field(default_factory=list)
+
+    def mean(self) -> NDArray[np.float64] | None:
+        """The windows' probabilities, weighted by the voice in each, (labels,); None: there was no voice."""
+        if not self.rows:
+            return None
+        return np.average(np.stack(self.rows), axis=0, weights=voice_weights(np.stack(self.levels)))
 
 
 class Classifier:
@@ -152,7 +162,7 @@ class Classifier:
         windows.check(self.manifest.feature_spec, self.manifest.version)
         limit = self.manifest.threshold if threshold is None else threshold
         size = self.batch_size(batch_clips)
-        hearings = [_Hearing(path, np.zeros(len(self.manifest.labels))) for path, _ in clips]
+        hearings = [_Hearing(path) for path, _ in clips]
         batch: list[tuple[_Hearing, Window]] = []
 
         def hear() -> None:
@@ -197,11 +207,12 @@ class Classifier:
         the mean."""
         heard = [window for _, window in batch if not window.is_silent]
         rows = iter(self._probabilities(heard))
+        rate = self.manifest.feature_spec.sampling_rate
         for hearing, window in batch:
             row = None if window.is_silent else self._voice(next(rows))
             if row is not None:
-                hearing.total += row
-                hearing.count += 1
+                hearing.rows.append(row)
+                hearing.levels.append(levels(without_rumble(window.samples, rate), rate))
             if keep:
                 channel, answer = str(window.channel or ""), self._answer(row, threshold)
                 hearing.segments.append(Segment(channel, window.start_s, window.end_s, *answer))
@@ -239,7 +250,7 @@ class Classifier:
     def _verdict(self, hearing: _Hearing, threshold: float) -> Verdict:
         if hearing.error is not None:
             return Verdict.failed(hearing.path, hearing.error)
-        mean = hearing.total / hearing.count if hearing.count else None
+        mean = hearing.mean()
         outcome, emotion, confidence, probabilities = self._answer(mean, threshold)
         part = None if hearing.flaw is None else HeardInPart(path=hearing.path, reason=hearing.flaw)
         return Verdict(

@@ -25,8 +25,8 @@ from shared.errors.recordings import (
     NotFinite,
     TooShort,
     UnlikelyHeader,
-    UnreadCodec,
     Unreadable,
+    UnreadCodec,
 )
 from shared.settings import Settings
 from tests.audio_builders import chunk, encoded, format_chunk, pcm16, rf64, riff, written

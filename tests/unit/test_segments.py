@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from shared.audio.decode import DecodeLimits
+from shared.audio.levels import levels, voice_weights
+from shared.audio.rumble import without_rumble
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
 from shared.audio.windows import Windows
 from shared.emotion.classifier import Classifier, Segment, Verdict
@@ -55,15 +57,38 @@ def table(answers: Sequence[Segment | Verdict]) -> np.ndarray:
     return np.array([list((one.probabilities or {}).values()) for one in answers])
 
 
-def test_a_clip_s_probabilities_are_the_mean_of_its_segments(classifier: Classifier) -> None:
-    recording = wav(np.concatenate([voice("angry", 3.0), voice("calm", 4.0)]))
-    verdict = one(classifier, recording, SLIDING, threshold=0.5)
+def mean(answers: Sequence[Segment | Verdict], windows: Sequence[np.ndarray]) -> np.ndarray:
+    """Of the answers to these windows, weighted by the voice in them."""
+    counts = np.stack([levels(without_rumble(window, RATE), RATE) for window in windows])
+    return np.average(table(answers), axis=0, weights=voice_weights(counts))
+
+
+def cut(sound: np.ndarray, answers: Sequence[Segment]) -> list[np.ndarray]:
+    return [sound[round(one.start_s * RATE) : round(one.end_s * RATE)] for one in answers]
+
+
+def test_silence_takes_no_part_in_a_clip_s_probabilities(classifier: Classifier) -> None:
+    sound, silence = voice("angry", 3.0), np.zeros(6 * RATE, np.float32)
+    faint = (np.random.default_rng(0).normal(size=len(silence)) * 1e-4).astype(np.float32)
+    windows = Windows("sliding", 3.0, 3.0)
+    alone = one(classifier, wav(sound), windows)
+    for around in (silence, faint):
+        verdict = one(classifier, wav(np.concatenate([around, sound, around])), windows)
+        assert np.abs(table([verdict]) - table([alone])).max() < 1e-2
+
+
+def test_a_clip_s_probabilities_are_the_mean_of_its_segments_by_their_voice(
+    classifier: Classifier,
+) -> None:
+    sound = np.concatenate([voice("angry", 3.0), voice("calm", 4.0)])
+    verdict = one(classifier, wav(sound), SLIDING, threshold=0.5)
     assert [(segment.start_s, segment.end_s) for segment in verdict.segments] == [
         (0.0, 3.0), (1.5, 4.5), (3.0, 6.0), (4.5, 7.0),
     ]  # fmt: skip
     assert {segment.channel for segment in verdict.segments} == {""}
     assert np.ptp(table(verdict.segments), axis=0).max() > 0.05, "the windows are heard alike"
-    assert np.allclose(table([verdict])[0], table(verdict.segments).mean(axis=0), atol=1e-12)
+    expected = mean(verdict.segments, cut(sound, verdict.segments))
+    assert np.allclose(table([verdict])[0], expected, atol=1e-6)
     assert verdict.confidence == max((verdict.probabilities or {}).values())
     assert verdict.duration_s == 7.0
     for segment in verdict.segments:
@@ -90,7 +115,8 @@ def test_separate_channels_are_heard_each_by_itself_and_the_clip_over_all(classi
     alone = [one(classifier, wav(channel), SLIDING).segments for channel in (left, right)]
     assert np.abs(table(verdict.segments) - table([*alone[0], *alone[1]])).max() < 1e-5
     assert np.abs(table(alone[0]) - table(alone[1])).max() > 0.05, "the channels are heard alike"
-    assert np.allclose(table([verdict])[0], table(verdict.segments).mean(axis=0), atol=1e-12)
+    sounds = cut(left, verdict.segments[:2]) + cut(right, verdict.segments[2:])
+    assert np.allclose(table([verdict])[0], mean(verdict.segments, sounds), atol=1e-6)
     mixed = one(classifier, wav(left, right), SLIDING)
     assert np.abs(table([mixed]) - table([verdict])).max() > 1e-3
 
@@ -124,8 +150,9 @@ def test_a_clip_of_a_version_that_hears_all_is_the_mean_of_its_windows_and_keeps
     sound = np.concatenate([voice("angry", 2.0), voice("calm", 3.0)])
     verdict = one(whole, wav(sound), Windows())
     assert verdict.segments == ()
-    cuts = [(f"{n}.wav", wav(sound[n * RATE : (n + 3) * RATE])) for n in range(3)]
-    assert np.abs(table([verdict])[0] - table(classifier.classify(cuts)).mean(axis=0)).max() < 1e-5
+    sounds = [sound[n * RATE : (n + 3) * RATE] for n in range(3)]
+    cuts = classifier.classify([(f"{n}.wav", wav(one)) for n, one in enumerate(sounds)])
+    assert np.abs(table([verdict])[0] - mean(cuts, sounds)).max() < 1e-5
     short = wav(voice("sad", 1.0))
     assert (
         np.abs(table([one(whole, short, Windows())]) - table([one(classifier, short, Windows())])).max()
