@@ -40,7 +40,7 @@ class Summary:
         self.outcomes[outcome] += 1
         if row["emotion"]:
             self.emotions[row["emotion"]] += 1
-        if row["error_code"]:
+        if row["outcome"] == "failed":
             self.failures[row["error_code"]] += 1
             self.examples.setdefault(row["error_code"], row["error"])
         if row["confidence"] is not None:

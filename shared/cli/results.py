@@ -124,10 +124,12 @@ def _print_table(client: Client, job: int, model: str | None, filters: Filters, 
 
 
 def _cells(row: dict[str, Any]) -> Iterator[str | Text]:
+    from shared.emotion.rejection import below
+
     confidence = "" if row["confidence"] is None else f"{row['confidence']:.2f}"
     if row["outcome"] == "rejected":
-        confidence += f" < {row['threshold']:.2f}"
-    says = row["message"] if row["outcome"] in ("failed", "no_voice") else ""
+        confidence = below(row["confidence"], row["threshold"])
+    says = row["message"] if row["outcome"] in ("failed", "no_voice") else row["error"] or ""
     yield Text(row["path"])
     yield from (str(row[column]) for column in PLACE if column in row)
     yield Text(row["outcome"], style=_STYLES[row["outcome"]])

@@ -112,13 +112,13 @@ def message(
     elif outcome == CLASSIFIED:
         said = f"Classified as {emotion} ({confidence or 0:.2f})."
     else:
-        said = f"Low confidence ({_below(confidence or 0, threshold or 0)})."
+        said = f"Low confidence ({below(confidence or 0, threshold or 0)})."
         if unknown_labels:
             said += f" May be {_either(unknown_labels)}."
     return f"{said} {error}" if error else said
 
 
-def _below(confidence: float, threshold: float) -> str:
+def below(confidence: float, threshold: float) -> str:
     """'0.57 < 0.85', with as many digits as it takes to be true."""
     for digits in range(2, 8):
         low, high = f"{confidence:.{digits}f}", f"{threshold:.{digits}f}"

@@ -11,6 +11,7 @@ import streamlit as st
 from soundfile import LibsndfileError, SoundFile
 
 from shared.client import Client
+from shared.emotion.rejection import below
 from shared.page.words import plain
 
 HEARD_BYTES = 50_000_000  # of a larger file the beginning is heard: it is held in memory
@@ -41,8 +42,11 @@ def show(client: Client, document: dict[str, Any], row: dict[str, Any]) -> None:
         st.warning(row["message"])
     emotion, confidence, threshold = st.columns(3)
     emotion.metric("Emotion", row["emotion"] or "rejected")
-    confidence.metric("Confidence", f"{row['confidence']:.2f}")
-    threshold.metric("Threshold", f"{row['threshold']:.2f}")
+    shown = f"{row['confidence']:.2f}", f"{row['threshold']:.2f}"
+    if row["outcome"] == "rejected":  # with as many digits as it takes to see why
+        shown = tuple(below(row["confidence"], row["threshold"]).split(" < "))
+    confidence.metric("Confidence", shown[0])
+    threshold.metric("Threshold", shown[1])
     st.altair_chart(_chart(row))
     st.caption(f"{row['duration_s']:.1f} s · model version {row['model_version']} · job {document['id']}")
 

@@ -53,7 +53,7 @@ def test_jobs_lists_it(stack, job: int) -> None:
 
 def test_results_as_table_csv_and_jsonl_agree(stack, job: int, tmp_path: Path) -> None:
     table = stack.voxmood("results", str(job))
-    assert re.search(r"notes.txt +failed +is not readable audio", table.stdout)
+    assert re.search(r"notes.txt +failed +is a text file", table.stdout)
     rows = [
         json.loads(line)
         for line in stack.voxmood("results", str(job), "--format", "jsonl").stdout.splitlines()
@@ -73,7 +73,7 @@ def test_report_is_one_file_with_counts_plots_and_failures(stack, job: int, tmp_
     assert done.returncode == 0, done.stderr
     text = file.read_text()
     assert "from the shell" in text
-    assert "notes.txt is not readable audio" in text
+    assert "notes.txt is a text file" in text
     assert "<svg" in text
     assert not re.search(r'(src|href)="http', text)
 

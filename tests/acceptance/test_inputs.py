@@ -48,7 +48,7 @@ def check(row: dict[str, Any], expected: Outcome) -> None:
         assert row["outcome"] in ("classified", "rejected"), row
         assert 0 < row["confidence"] <= 1
         assert (row["emotion"] is not None) == (row["outcome"] == "classified")
-        assert row["error"] is None
+        assert (row["error_code"], row["error"]) == (expected.code, expected.sentence)
         return
     assert (row["outcome"], row["error_code"]) == (expected.outcome, expected.code)
     assert row["message"] == expected.sentence
@@ -100,7 +100,7 @@ def test_duplicates_are_computed_once_and_reported_for_every_path(api: Api) -> N
     document = api.run({"twins.zip": zip_of(members)})
     rows = {row["path"]: row for row in api.rows(document["id"])}
     assert rows["a.wav"]["confidence"] == rows["b.wav"]["confidence"]
-    assert rows["d.txt"]["error"].startswith("d.txt is not readable audio")
+    assert rows["d.txt"]["error"].startswith("d.txt is a text file")
     assert document["counts"]["duplicates"] == 2
     assert document["counts"]["done"] == 4
 

@@ -123,7 +123,7 @@ def test_what_cannot_be_classified_is_said_with_exit_code_1(tmp_path: Path) -> N
     text.write_text("no recording")
     done = voxmood(dict(os.environ), "classify", text)
     assert done.returncode == 1
-    assert f"{text} is not readable audio" in done.stdout
+    assert f"{text} is a text file" in done.stdout
     (tmp_path / "empty").mkdir()
     done = voxmood(dict(os.environ), "classify", tmp_path / "empty")
     assert done.returncode == 1

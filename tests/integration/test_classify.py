@@ -48,7 +48,7 @@ def test_a_unit_s_clips_become_predictions_and_its_counts_agree(parts: Parts) ->
     assert text.startswith("3 clips: ")
     assert "1 failed" in text
     found = outcomes(parts, upload_id)
-    assert found["c.txt"] == ("failed", "not_audio")
+    assert found["c.txt"] == ("failed", "not_a_recording")
     ended = row_of(parts.database, unit, units[0])
     assert (ended.state, ended.failed) == ("done", 1)
     assert ended.classified + ended.rejected == 2

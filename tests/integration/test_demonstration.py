@@ -28,6 +28,6 @@ def test_the_demonstration_archive_shows_outcomes_and_each_kind_of_failure(
     verdicts = Classifier.load(REPOSITORY / "saved_models", version).classify(clips)
     assert {verdict.outcome for verdict in verdicts} == outcomes
     assert {verdict.error_code for verdict in verdicts} == {
-        None, "not_audio", "empty", "too_short", "not_finite",
+        None, "not_audio", "not_a_recording", "empty", "too_short", "not_finite",
     }  # fmt: skip
     assert all(verdict.path.startswith("odd/") for verdict in verdicts if verdict.outcome == "failed")
