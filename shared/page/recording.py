@@ -42,11 +42,11 @@ def show(client: Client, document: dict[str, Any], row: dict[str, Any]) -> None:
         st.warning(row["message"])
     emotion, confidence, threshold = st.columns(3)
     emotion.metric("Emotion", row["emotion"] or "rejected")
-    shown = f"{row['confidence']:.2f}", f"{row['threshold']:.2f}"
+    confidence_shown, threshold_shown = f"{row['confidence']:.2f}", f"{row['threshold']:.2f}"
     if row["outcome"] == "rejected":  # with as many digits as it takes to see why
-        shown = tuple(below(row["confidence"], row["threshold"]).split(" < "))
-    confidence.metric("Confidence", shown[0])
-    threshold.metric("Threshold", shown[1])
+        confidence_shown, threshold_shown = below(row["confidence"], row["threshold"]).split(" < ")
+    confidence.metric("Confidence", confidence_shown)
+    threshold.metric("Threshold", threshold_shown)
     st.altair_chart(_chart(row))
     st.caption(f"{row['duration_s']:.1f} s · model version {row['model_version']} · job {document['id']}")
 
