@@ -11,14 +11,13 @@ import gzip
 import io
 import lzma
 import struct
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 import zstandard
-from stream_inflate import stream_inflate64
 
+from shared.archives.deflate64 import Deflate64
 from shared.archives.kinds import Kind
 from shared.archives.member import BLOCK_BYTES
 
@@ -30,7 +29,6 @@ PACKED_BYTES = 2**16
 ZSTD_PACKED_BYTES = 512
 DAMAGE = (zlib.error, lzma.LZMAError, zstandard.ZstdError, EOFError, OSError, ValueError, struct.error)
 BREAKS_OFF = "its compressed data breaks off"
-DAMAGED_DEFLATE64 = "its Deflate64 data is damaged"
 STORED, DEFLATED, DEFLATED64, BZIP2, LZMA, OLD_ZSTD, ZSTD, XZ = 0, 8, 9, 12, 14, 20, 93, 95
 METHODS = {STORED, DEFLATED, DEFLATED64, BZIP2, LZMA, OLD_ZSTD, ZSTD, XZ}
 SEVERAL_STREAMS = {OLD_ZSTD, ZSTD, XZ}  # may follow one another in one member
@@ -71,53 +69,6 @@ class Deflate:
         unpacked = self._machine.decompress(self._machine.unconsumed_tail + data, max_length)
         self._filled = len(unpacked) == max_length
         return unpacked
-
-
-# stream_inflate decodes 2 MB/s. Where no code fits the bits, it searches on through all that comes, in a time
-# that grows by the square: 12 s for 64 kB. Honest data gives 64 KiB of output in 0.05 s.
-DEFLATE64_PACKED_BYTES, DEFLATE64_IDLE_S = 1024, 1.0
-
-
-class Deflate64:
-    """stream_inflate's Deflate64 with that interface: pages of 64 KiB, and bounded time for each."""
-
-    def __init__(self) -> None:
-        self._pages_of, self._is_done, self._unconsumed = stream_inflate64()
-        self._pages: Iterator[bytes] = iter(())
-        self._waiting = self._fed = b""
-        self._is_spent = True
-        self._idle_s = 0.0
-
-    @property
-    def eof(self) -> bool:
-        return bool(self._is_done())  # its last page is out by then: it is the one that is not full
-
-    @property
-    def needs_input(self) -> bool:
-        return self._is_spent and not self._waiting
-
-    @property
-    def unused_data(self) -> bytes:
-        unconsumed = self._unconsumed()
-        return self._fed[len(self._fed) - unconsumed :] + self._waiting
-
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        """Up to 64 KiB, whatever `max_length` is; none at times before the input is spent."""
-        self._waiting += data
-        if self._is_spent and self._waiting:
-            self._fed = self._waiting[:DEFLATE64_PACKED_BYTES]
-            self._waiting = self._waiting[DEFLATE64_PACKED_BYTES:]
-            self._pages = self._pages_of([self._fed])
-        began = time.process_time()
-        try:
-            page = next(self._pages, b"")
-        except (IndexError, KeyError, TypeError) as cause:  # of its tables, where a code is in none
-            raise ValueError(DAMAGED_DEFLATE64) from cause
-        self._is_spent = not page
-        self._idle_s = 0.0 if page else self._idle_s + time.process_time() - began
-        if self._idle_s > DEFLATE64_IDLE_S:
-            raise ValueError(DAMAGED_DEFLATE64)
-        return page
 
 
 class _ZstdFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import struct
 import tarfile
 from enum import Enum
 from pathlib import PurePosixPath
@@ -80,7 +79,8 @@ def _is_lzma(head: bytes) -> bool:
     """Of LZMA alone (`.lzma`), which has no magic: usual properties, a plain dictionary, a likely size."""
     if len(head) < 13 or head[0] != 0x5D:
         return False
-    dict_size, size = struct.unpack_from("<LQ", head, 1)
+    dict_size: int = int.from_bytes(head[1:5], "little")
+    size: int = int.from_bytes(head[5:13], "little")
     above = dict_size & (dict_size - 1)  # without its lowest bit
     is_plain = dict_size >= 2**12 and above in (0, 2 * (dict_size - above))  # 2**n, or 2**n + 2**(n - 1)
     return (is_plain or dict_size == 2**32 - 1) and (size == 2**64 - 1 or size < 2**38)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress, TaskID
 
 from shared.cli.console import say, transfer_progress
+from shared.errors.base import VoxmoodError
 from shared.errors.surroundings import RequestRefused, ServerUnreachable
 from shared.settings import default_state_dir
 
@@ -54,6 +56,30 @@ def unfinished_job(client: Client, notes: Notes) -> dict[str, Any] | None:
         return None
     given_up = any(upload["state"] == "failed" for upload in document["uploads"])
     return document if document["state"] == "open" and not given_up else None
+
+
+def add_sources(client: Client, job: int, sources: list[str], *, is_begun: bool) -> None:
+    """Have the server take what lies under s3:// prefixes; is_begun: an earlier submit may have had some."""
+    for source in sources:
+        try:
+            client.add_source(job, source)
+        except RequestRefused as error:
+            if not (is_begun and error.facts.get("code") == "upload_exists"):
+                raise
+
+
+def abandon(client: Client, job: int) -> None:
+    """Remove a job that will not be started; what is in the way of that is not said over the first error."""
+    with suppress(VoxmoodError):
+        client.request("DELETE", f"/v1/jobs/{job}")
+
+
+def may_help_later(error: VoxmoodError) -> bool:
+    """Whether the same may succeed when it is repeated: then what was sent is kept for it."""
+    if isinstance(error, RequestRefused):
+        status = error.facts.get("status")
+        return isinstance(status, int) and (status >= 500 or status == 429)
+    return isinstance(error, ServerUnreachable)
 
 
 def send(client: Client, job: int, contents: dict[str, Sendable]) -> None:

@@ -1,0 +1,19 @@
+"""The encoding of names in archives that do not say it."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("job", sa.Column("encoding", sa.Text()))
+
+
+def downgrade() -> None:
+    op.drop_column("job", "encoding")
