@@ -181,7 +181,7 @@ Sendable = FileToSend | FolderToSend
 
 
 def to_send(path: Path) -> Sendable:
-    """What a path given to `submit` is sent as; FileMissing when there is nothing, NotSendable if it is no file."""
+    """What a path given to `submit` is sent as; FileMissing: there is nothing; NotSendable: it is no file."""
     if path.is_dir():
         return FolderToSend(path)
     if path.is_symlink() and not path.exists():

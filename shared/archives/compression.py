@@ -151,8 +151,8 @@ def unpacked(
 def opened(source: BinaryIO, kind: Kind, window_bytes: int) -> BinaryIO:
     """The tar inside a compressed upload, as a file that is read forwards.
 
-    Its `read` raises one of DAMAGE; for xz, LZMA and zstd, where they would take over `window_bytes` of memory,
-    one that `is_about_memory`.
+    Its `read` raises one of DAMAGE; for xz, LZMA and zstd, where they would take over `window_bytes` of
+    memory, one that `is_about_memory`.
     """
     if kind is Kind.TAR_GZ:
         return cast("BinaryIO", gzip.GzipFile(fileobj=source))

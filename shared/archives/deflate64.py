@@ -1,9 +1,10 @@
 """Deflate64 (method 9 of zip): what Windows' Explorer writes for members over 2 GB.
 
 Written here because no library does: zlib leaves it out; stream_inflate 0.0.43 loses the order of literals
-before a stored block, as recordings have, and searches on through all input where no code fits (12 s for 64 kB).
+before a stored block, as recordings have, and searches on through all input where no code fits (12 s for
+64 kB).
 It differs from RFC 1951 in three things: a window of 64 KiB, two more codes of distance, and code 285, which
-is a length of 3 with 16 extra bits. 4 MB/s.
+is a length of 3 with 16 extra bits.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def _record_at(tail: bytes, whole: bool) -> int | None:
 def _disk_bytes(source: BinaryIO, end: _End) -> int | None:
     """Bytes of each part but the last, where all parts were joined as they are (`cat`); else None.
 
-    Offsets are within a part then. It is whole if it begins as a first part does, and the parts have one size.
+    Offsets are within a part then. It is whole if it begins as a first part does, and parts have one size.
     """
     if not end.directory_disk or end.start <= end.offset:
         return None

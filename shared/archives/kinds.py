@@ -28,6 +28,13 @@ class Kind(Enum):
     LOOSE = "loose recording"
 
 
+PACKED = {
+    Kind.TAR_GZ: "a gzip file",
+    Kind.TAR_BZ2: "a bzip2 file",
+    Kind.TAR_XZ: "an xz file",
+    Kind.TAR_ZST: "a zstd file",
+    Kind.TAR_LZMA: "an LZMA file",
+}
 _ACCEPTED = {
     b"PK\x03\x04": Kind.ZIP,
     b"PK\x05\x06": Kind.ZIP,  # without members
@@ -49,7 +56,8 @@ _REFUSED = {
 }
 _SPLIT = re.compile(r"\.(z\d\d|zip\.\d{3}|zipx?\.part\d+)$", re.ASCII | re.IGNORECASE)
 _AUDIO = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"fLaC", b"OggS", b"FORM", b"ID3", b"#!AMR", b"caff",
-          b"\x1aE\xdf\xa3", b".snd", b"wvpk", b"FLV", b"\xff\xfb", b"\xff\xf3", b"\xff\xf1", b"\xff\xf9")  # fmt: skip
+          b"\x1aE\xdf\xa3", b".snd", b"wvpk", b"FLV", b"\xff\xfb", b"\xff\xf3", b"\xff\xf1",
+          b"\xff\xf9")  # fmt: skip
 
 
 def kind_of(head: bytes, name: str) -> Kind:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from shared.archives.compression import DAMAGE, is_about_memory, opened
-from shared.archives.kinds import Kind, printable
+from shared.archives.kinds import PACKED, Kind, printable
 from shared.archives.limits import Meter
 from shared.archives.member import BLOCK_BYTES, Member, reason, without_archives
 from shared.archives.names import in_tar
@@ -36,8 +36,6 @@ _KINDS = {
 }
 _LINKS = {tarfile.SYMTYPE, tarfile.LNKTYPE}
 _WITHOUT_DATA = {*_KINDS, tarfile.DIRTYPE} - {tarfile.GNUTYPE_SPARSE}
-_PACKED = {Kind.TAR_GZ: "a gzip file", Kind.TAR_BZ2: "a bzip2 file", Kind.TAR_XZ: "an xz file",
-           Kind.TAR_ZST: "a zstd file", Kind.TAR_LZMA: "an LZMA file"}  # fmt: skip
 
 
 class _Damage(Exception):
@@ -68,7 +66,7 @@ def tar_members(source: BinaryIO, kind: Kind, meter: Meter, encoding: str | None
                 pass
     except _Damage as cause:
         if kind is not Kind.TAR and isinstance(cause, _NoTar):
-            words = f"{_PACKED[kind]} without a tar archive in it"
+            words = f"{PACKED[kind]} without a tar archive in it"
             raise UnknownArchive(name=meter.name, kind=words) from cause
         raise DamagedArchive(name=meter.name, reason=cause, kept=0) from cause
 

@@ -99,7 +99,7 @@ def submit(
         typer.Option(
             metavar="NAME",
             callback=_checked_encoding,
-            help="Of names in archives that are not UTF-8: cp932 (Japanese), gbk (Chinese), cp866 (Russian), …",
+            help="Of names that are not UTF-8: cp932 (Japanese), gbk (Chinese), cp866 (Russian) …",
         ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the job has ended.")] = False,

@@ -18,8 +18,8 @@ class UnknownModel(VoxmoodError):
 
 
 class UnknownEncoding(VoxmoodError):
-    """{encoding} is no encoding of file names that is known. Give one such as cp932 (Japanese), gbk (Chinese),
-    cp866 or cp1251 (Russian), cp1252 (western Europe)."""
+    """{encoding} is no encoding of file names that is known. Give one such as cp932 (Japanese), gbk
+    (Chinese), cp866 or cp1251 (Russian), cp1252 (western Europe)."""
 
     status = 422
 

@@ -33,8 +33,8 @@ class SplitArchive(UploadError):
 
 class NamesGuessed(UploadError):
     """{name} does not say how its names are encoded; they were read as cp437, as the format prescribes
-    ({path}). If they look wrong, send it again with `voxmood submit --encoding cp932` (Japanese; gbk: Chinese,
-    cp866: Russian)."""
+    ({path}). If they look wrong, send it again with `voxmood submit --encoding cp932` (Japanese; gbk:
+    Chinese, cp866: Russian)."""
 
 
 class DamagedArchive(UploadError):

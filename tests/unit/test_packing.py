@@ -35,7 +35,7 @@ def test_a_folder_is_sent_as_a_tar_of_its_files(folder: Path) -> None:
     assert len(packed) == content.size
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         members = {info.name: archive.extractfile(info).read() for info in archive}  # type: ignore[union-attr]
-    assert list(members) == ["z" * 150 + ".wav", "a/empty.wav", "a/one.wav", "b/two.wav"]
+    assert list(members) == ["link.wav", "z" * 150 + ".wav", "a/empty.wav", "a/one.wav", "b/two.wav"]
     assert all(body == (folder / name).read_bytes() for name, body in members.items())
     assert content.name == "tapes.tar"
 

@@ -12,7 +12,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("job", sa.Column("encoding", sa.Text()))
+    comment = "of names in archives that do not say it; null: none was given"
+    op.add_column("job", sa.Column("encoding", sa.Text(), comment=comment))
 
 
 def downgrade() -> None:
