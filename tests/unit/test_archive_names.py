@@ -212,8 +212,10 @@ def test_parts_of_a_split_archive_are_named() -> None:
     whole = zip_of({"a.wav": NOISE}, zipfile.ZIP_STORED)
     last = bytearray(whole[len(whole) // 2 :])
     struct.pack_into("<2H", last, last.rfind(b"PK\x05\x06") + 4, 1, 1)
-    for name, part in {"t.z01": b"PK\x07\x08" + whole[: len(whole) // 2], "t.zip": bytes(last),
-                       "t.z02": NOISE[4:], "t.zip.001": whole[:9000], "t.zip.002": NOISE[4:]}.items():  # fmt: skip
+    first = b"PK\x07\x08" + whole[: len(whole) // 2]
+    for name, part in {"t.z01": first, "t.zip": bytes(last),
+                       "t.z02": NOISE[4:], "t.zip.001": whole[:9000],
+                       "t.zip.002": NOISE[4:]}.items():  # fmt: skip
         with pytest.raises(
             SplitArchive, match="is part of a split archive: join the parts and send the whole"
         ):
