@@ -59,6 +59,7 @@ def members(
     `kept=0`: the caller counts). NamesGuessed comes after all members, where an encoding had to be guessed.
     """
     if kind is Kind.LOOSE:
+        source.seek(0)
         yield Member(0, printable(name), lambda: blocks(source))
         return
     meter = Meter(name, source.seek(0, io.SEEK_END), limits, on_progress)

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from shared.archives import Kind, Limits, is_litter, kind_of, members, printable
+from shared.archives import Kind, Limits, is_litter, kind_in, kind_of, members, printable
 from shared.errors.recordings import ClipError, DamagedMember, Encrypted
 from shared.errors.surroundings import StoreUnavailable
 from shared.errors.uploads import (
@@ -75,6 +75,10 @@ def test_members_come_in_their_order_with_their_bytes(archive: bytes, kind: Kind
 
 def test_a_loose_recording_is_an_upload_of_one_member() -> None:
     assert read(b"RIFF....WAVE", "angry.wav") == [(0, "angry.wav", b"RIFF....WAVE")]
+    for body in (b"RIFF....WAVE" + bytes(9000), b"no audio" * 900):  # whatever its kind was told by
+        source = io.BytesIO(body)
+        (member,) = members(source, "a.wav", kind_in(source, "a.wav"), LIMITS)
+        assert b"".join(member.chunks()) == body
 
 
 @pytest.mark.parametrize(
