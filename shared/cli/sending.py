@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # Waits between tries after a broken connection: 1 + 2 + 4 + … s, about two minutes in all.
 WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 
+# The server was still busy with what a killed submit had sent, or another one sends the same.
+OVERTAKEN = {"upload_replaced", "upload_offset"}
+
 
 class Notes:
     """The jobs that a `submit` began and did not start, by what they send; one small file each."""
@@ -78,7 +81,8 @@ def may_help_later(error: VoxmoodError) -> bool:
     """Whether the same may succeed when it is repeated: then what was sent is kept for it."""
     if isinstance(error, RequestRefused):
         status = error.facts.get("status")
-        return isinstance(status, int) and (status >= 500 or status == 429)
+        passes = isinstance(status, int) and (status >= 500 or status == 429)
+        return passes or error.facts.get("code") in OVERTAKEN
     return isinstance(error, ServerUnreachable)
 
 
@@ -88,11 +92,17 @@ def send(client: Client, job: int, contents: dict[str, Sendable]) -> None:
         for name, content in contents.items():
             task = bar.add_task(f"Sending {name}", total=content.size)
             for wait_s in (*WAITS_S, None):
-                if _try(client, job, name, content, bar, task):
-                    break
+                words = "The connection broke"
+                try:
+                    if _try(client, job, name, content, bar, task):
+                        break
+                except RequestRefused as error:
+                    if error.facts.get("code") not in OVERTAKEN or wait_s is None:
+                        raise
+                    words = "What an earlier submit had sent was still being stored"
                 if wait_s is None:
                     raise ServerUnreachable(url=client.url)
-                say(f"The connection broke; trying again in {wait_s:.0f} s.")
+                say(f"{words}; trying again in {wait_s:.0f} s.")
                 time.sleep(wait_s)
 
 
