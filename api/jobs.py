@@ -40,8 +40,8 @@ class JobRequest(BaseModel):
     )
     windows: Literal["clip", "sliding"] = Field(
         default="clip",
-        description="sliding: each window's outcome is kept as a segment; the clip's is their mean, weighted by "
-        "the voice in each",
+        description="sliding: each window's outcome is kept as a segment; the clip's is their mean, weighted "
+        "by the voice in each",
     )
     win_s: float | None = Field(
         default=None,
