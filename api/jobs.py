@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 from api.access import Caller, Follower, OwnJob, Reader, Submitter
 from api.models import CHAMPION, aliases
 from api.parts import Parts, Wired
-from shared import leases, webhooks
+from shared import archives, leases, webhooks
 from shared.audio.windows import MINIMUM_S, Windows
 from shared.database import keys, queries
 from shared.database.tables import job, upload, webhook
@@ -58,6 +58,11 @@ class JobRequest(BaseModel):
     channels: Literal["mix", "separate"] = Field(
         default="mix", description="separate: segments for each channel, the clip's outcome over all of them"
     )
+    encoding: str | None = Field(
+        default=None,
+        max_length=100,
+        description="of names in archives that are not UTF-8 and do not say what they are: `cp932`, `gbk`, …",
+    )
     webhook: str | None = Field(
         default=None,
         max_length=2000,
@@ -91,6 +96,7 @@ def create_job(
     private = parts.settings.webhooks_reach_private
     if request.webhook is not None:
         webhooks.check(request.webhook, private)
+    encoding = None if request.encoding is None else archives.checked_encoding(request.encoding)
     digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
     values = {
         "key": uuid4().hex,
@@ -102,6 +108,7 @@ def create_job(
         "win_s": request.win_s,
         "hop_s": request.hop_s,
         "channels": request.channels,
+        "encoding": encoding,
         "key_id": caller.key_id,
         "idempotency_key": idempotency_key,
         "idempotency_digest": digest if idempotency_key else None,

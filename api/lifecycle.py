@@ -17,6 +17,7 @@ from shared.database import queries
 from shared.database.tables import upload
 from shared.emotion import recognition, registry
 from shared.status import JobDocument
+from shared.storage import StoredObject
 
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
@@ -71,8 +72,10 @@ def delete_job(job_id: OwnJob, parts: Wired, _: Submitter) -> JobDocument:
 
 def _failed_uploads_in_store(parts: Parts, job_id: int) -> list[int]:
     with parts.database.read() as connection:
-        failed = select(upload.c.id, upload.c.object_key).where(
+        failed = select(upload.c.id, upload.c.object_key, upload.c.bucket).where(
             upload.c.job_id == job_id, upload.c.state == "failed"
         )
         rows = connection.execute(failed).all()
-    return [row.id for row in rows if parts.storage.size(row.object_key) is not None]
+    return [
+        row.id for row in rows if parts.storage.size(StoredObject(row.object_key, row.bucket)) is not None
+    ]

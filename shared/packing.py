@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from shared.errors.surroundings import FileMissing, FolderChanged
+from shared.errors.surroundings import FileMissing, FolderChanged, NotSendable
 
 BLOCK_BYTES = 2**20
+_TYPES = {stat.S_IFIFO: tarfile.FIFOTYPE, stat.S_IFCHR: tarfile.CHRTYPE, stat.S_IFBLK: tarfile.BLKTYPE}
+
+
+def escaped(name: str) -> str:
+    """A file's name as an upload's: what is not UTF-8, and control characters, backslash-escaped."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(f"\\x{ord(letter):02x}" if letter < " " or letter == "\x7f" else letter for letter in text)
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,7 @@ class FileToSend:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return escaped(self.path.name)
 
     @cached_property
     def size(self) -> int:
@@ -40,35 +48,76 @@ class FileToSend:
 
     def read(self, start: int) -> Iterator[bytes]:
         """Its bytes from `start` on."""
-        with self.path.open("rb") as file:
-            file.seek(start)
-            while block := file.read(BLOCK_BYTES):
-                yield block
+        try:
+            with self.path.open("rb") as file:
+                file.seek(start)
+                while block := file.read(BLOCK_BYTES):
+                    yield block
+        except FileNotFoundError as error:
+            raise FileMissing(path=self.path) from error
+        except OSError as error:
+            raise NotSendable(path=self.path, reason=error.strerror) from error
 
 
 @dataclass(frozen=True)
 class FolderToSend:
-    """A folder as a tar of its files, sorted by path; links and empty folders are left out."""
+    """A folder as a tar of its files, sorted by path; empty folders are left out.
+
+    Links are followed. One that leads nowhere, or back to a folder that it lies in, is sent as a link, and so
+    becomes a row that says so; pipes and devices likewise.
+    """
 
     path: Path
 
     @property
     def name(self) -> str:
-        return f"{self.path.resolve().name or 'folder'}.tar"
+        return escaped(f"{self.path.resolve().name or 'folder'}.tar")
 
     @cached_property
     def members(self) -> list[tuple[Path, bytes, int]]:
-        """Path, tar header and size of each file."""
-        found: list[tuple[Path, bytes, int]] = []
-        for folder, folders, names in os.walk(self.path):
-            folders.sort()
-            for name in sorted(names):
-                file = Path(folder) / name
-                if file.is_file() and not file.is_symlink():
-                    info = tarfile.TarInfo(str(file.relative_to(self.path)))
-                    info.size = file.stat().st_size
-                    found.append((file, info.tobuf(tarfile.GNU_FORMAT, errors="surrogateescape"), info.size))
-        return found
+        """Path, tar header and size of each file; NotSendable where a folder cannot be read."""
+        return list(self._found(self.path, frozenset()))
+
+    def _found(self, folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[tuple[Path, bytes, int]]:
+        """above: the folders that this one lies in, by device and inode."""
+        try:
+            status = folder.stat()
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            raise NotSendable(path=folder, reason=error.strerror) from error
+        above |= {(status.st_dev, status.st_ino)}
+        folders = []
+        for entry in entries:
+            file = folder / entry.name
+            try:
+                found = file.stat()
+            except OSError as error:
+                if not entry.is_symlink():
+                    raise NotSendable(path=file, reason=error.strerror) from error
+                yield self._special(file, tarfile.SYMTYPE)
+                continue
+            if stat.S_ISDIR(found.st_mode):
+                if (found.st_dev, found.st_ino) in above:
+                    yield self._special(file, tarfile.SYMTYPE)
+                else:
+                    folders.append(file)
+            elif stat.S_ISREG(found.st_mode):
+                info = tarfile.TarInfo(str(file.relative_to(self.path)))
+                info.size = found.st_size
+                yield file, _header(info), info.size
+            elif kind := _TYPES.get(stat.S_IFMT(found.st_mode)):
+                yield self._special(file, kind)
+            else:
+                raise NotSendable(path=file, reason="it is a socket, not a file")
+        for inner in folders:
+            yield from self._found(inner, above)
+
+    def _special(self, file: Path, kind: bytes) -> tuple[Path, bytes, int]:
+        info = tarfile.TarInfo(str(file.relative_to(self.path)))
+        info.type = kind
+        if kind == tarfile.SYMTYPE:
+            info.linkname = str(file.readlink())
+        return file, _header(info), 0
 
     @cached_property
     def size(self) -> int:
@@ -77,7 +126,7 @@ class FolderToSend:
     def identity(self) -> str:
         """Changes when a file in it does."""
         parts = [str(self.path.resolve())]
-        parts += [f"{file}\0{size}\0{file.stat().st_mtime_ns}" for file, _, size in self.members]
+        parts += [f"{file}\0{size}\0{_changed_at(file)}" for file, _, size in self.members]
         return "\0".join(parts)
 
     def read(self, start: int) -> Iterator[bytes]:
@@ -89,6 +138,17 @@ class FolderToSend:
                 yield from _member_from(member, max(0, start - position))
             position += packed
         yield bytes(2 * tarfile.BLOCKSIZE)[max(0, start - position) :]
+
+
+def _header(info: tarfile.TarInfo) -> bytes:
+    return info.tobuf(tarfile.GNU_FORMAT, errors="surrogateescape")
+
+
+def _changed_at(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:  # a link that leads nowhere
+        return file.lstat().st_mtime_ns
 
 
 def _packed_bytes(member: tuple[Path, bytes, int]) -> int:
@@ -110,6 +170,8 @@ def _member_from(member: tuple[Path, bytes, int], start: int) -> Iterator[bytes]
                     yield block
         except FileNotFoundError:
             pass
+        except OSError as error:
+            raise NotSendable(path=file, reason=error.strerror) from error
         if left > 0:
             raise FolderChanged(path=file)
     yield bytes(-size % tarfile.BLOCKSIZE)[max(0, offset - size) :]
@@ -119,11 +181,15 @@ Sendable = FileToSend | FolderToSend
 
 
 def to_send(path: Path) -> Sendable:
-    """What a path given to `submit` is sent as; FileMissing when there is nothing."""
+    """What a path given to `submit` is sent as; FileMissing: there is nothing; NotSendable: it is no file."""
     if path.is_dir():
         return FolderToSend(path)
-    if not path.is_file():
+    if path.is_symlink() and not path.exists():
+        raise NotSendable(path=path, reason=f"it is a link to {path.readlink()}, which does not exist")
+    if not path.exists():
         raise FileMissing(path=path)
+    if not path.is_file():
+        raise NotSendable(path=path, reason="it is neither a file nor a folder")
     return FileToSend(path)
 
 
@@ -138,7 +204,9 @@ def upload_names(contents: list[Sendable]) -> list[str]:
         names = []
         for content in contents:
             parents = content.path.resolve().parts[1:-1]
-            names.append("/".join([*parents[len(parents) - min(depth, len(parents)) :], content.name]))
+            names.append(
+                "/".join([*map(escaped, parents[len(parents) - min(depth, len(parents)) :]), content.name])
+            )
         if len(set(names)) == len(names):
             break
     return names

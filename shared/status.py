@@ -69,6 +69,7 @@ class JobDocument(BaseModel):
     win_s: float | None = Field(description="of sliding windows; null: as long as the version hears at once")
     hop_s: float | None = Field(description="of sliding windows; null: half of a window")
     channels: Literal["mix", "separate"]
+    encoding: str | None = Field(description="of names in archives that do not say it; null: none was given")
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -115,6 +116,7 @@ def _document(
         win_s=row["win_s"],
         hop_s=row["hop_s"],
         channels=row["channels"],
+        encoding=row["encoding"],
         created_at=_moment(row["created_at"]),
         started_at=None if row["started_at"] is None else _moment(row["started_at"]),
         ended_at=None if row["ended_at"] is None else _moment(row["ended_at"]),

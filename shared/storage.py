@@ -10,6 +10,7 @@ import io
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -34,8 +35,26 @@ _FULL_WORDS = ("no space left", "no free volumes", "no writable volumes", "not e
 _MISSING_CODES = {"NoSuchKey", "404"}
 
 
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """Where bytes lie: key and bucket are one value, so that none is looked for in the other's place.
+
+    bucket: None for our own.
+    """
+
+    key: str
+    bucket: str | None = None
+
+
+def _stored(place: str | StoredObject) -> StoredObject:
+    return place if isinstance(place, StoredObject) else StoredObject(place)
+
+
 class Storage:
-    """One bucket. Every error of the server becomes `StoreUnavailable` or `StoreFull`."""
+    """One bucket of ours, and reading from others; a key alone is one of ours.
+
+    Every error of the server becomes `StoreUnavailable` or `StoreFull`.
+    """
 
     def __init__(self, settings: Settings, *, read_timeout_s: float = 60.0, tries: int = 5) -> None:
         """read_timeout_s: seconds without a byte until a request has failed; tries: of each request."""
@@ -113,12 +132,12 @@ class Storage:
         """Read one object whole; for shards, which are bounded."""
         return self._body(Bucket=self.bucket, Key=key)
 
-    def get_range(self, key: str, start: int, length: int, bucket: str | None = None) -> bytes:
-        """Bytes [start, start + length) of an object; `bucket`: another than ours."""
+    def get_range(self, place: str | StoredObject, start: int, length: int) -> bytes:
+        """Bytes [start, start + length) of an object."""
         if length <= 0:
             return b""
         wanted = f"bytes={start}-{start + length - 1}"
-        return self._body(Bucket=bucket or self.bucket, Key=key, Range=wanted)
+        return self._body(**self._named(place), Range=wanted)
 
     def _body(self, **request: Any) -> bytes:
         """An answer's body, read again where it breaks off: it is checked against its announced length."""
@@ -133,11 +152,17 @@ class Storage:
 
         return again(once, (StoreBrokeOff,), self._read_timeout_s)
 
-    def size(self, key: str) -> int | None:
+    def _named(self, place: str | StoredObject) -> dict[str, str]:
+        stored = _stored(place)
+        return {"Bucket": stored.bucket or self.bucket, "Key": stored.key}
+
+    def size(self, place: str | StoredObject) -> int | None:
         """Bytes of an object; None when there is none."""
         with self._translated():
             try:
-                return self._client.head_object(Bucket=self.bucket, Key=key)["ContentLength"]
+                stored = _stored(place)
+                found = self._client.head_object(Bucket=stored.bucket or self.bucket, Key=stored.key)
+                return found["ContentLength"]
             except ClientError as error:
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
                     return None
@@ -219,19 +244,18 @@ class Storage:
 
     def open(
         self,
-        key: str,
+        place: str | StoredObject,
         start: int,
         length: int,
         on_read: Callable[[int], None] | None = None,
-        bucket: str | None = None,
     ) -> io.BufferedReader:
         """A seekable file over a range of an object, read in blocks of `part_bytes`.
 
-        `on_read(bytes)` is called after each block that came from the store; `bucket`: another than ours.
+        `on_read(bytes)` is called after each block that came from the store.
         """
 
         def read(position: int, count: int) -> bytes:
-            block = self.get_range(key, start + position, count, bucket)
+            block = self.get_range(place, start + position, count)
             if on_read is not None:
                 on_read(len(block))
             return block

@@ -9,7 +9,9 @@ import lzma
 import struct
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 from unittest import mock
 
 import zstandard
@@ -102,6 +104,70 @@ def overlapping_zip(body: bytes) -> bytes:
     record = bytearray(single[end:])
     struct.pack_into("<HHI", record, 8, 2, 2, 2 * len(entry))
     return single[:start] + entry + entry + bytes(record)
+
+
+class Raw(NamedTuple):
+    """A member of `raw_zip`: what stands in its headers, as it stands there. size: None: of the body."""
+
+    name: bytes
+    body: bytes
+    method: int = 0
+    packed: bytes | None = None
+    extra: bytes = b""
+    attributes: int = 0
+    size: int | None = None
+
+
+def raw_zip(members: Iterable[Raw], *, before: bytes = b"", adjusted: bool = False) -> bytes:
+    """A zip with names as bytes and no flag, of any method.
+
+    before: bytes in front of it; adjusted: offsets count them, as those of self-extracting archives do.
+    """
+    body, directory = bytearray(), bytearray()
+    listed, shift = list(members), len(before) if adjusted else 0
+    for one in listed:
+        packed = one.body if one.packed is None else one.packed
+        size = len(one.body) if one.size is None else one.size
+        common = struct.pack("<5H3L2H", 20, 0, one.method, 0, 0x21, zlib.crc32(one.body), len(packed), size,
+                             len(one.name), len(one.extra))  # fmt: skip
+        directory += b"PK\x01\x02" + bytes([20, 3]) + common + struct.pack(
+            "<3H2L", 0, 0, 0, one.attributes, len(body) + shift
+        )  # fmt: skip
+        directory += one.name + one.extra
+        body += b"PK\x03\x04" + common + one.name + one.extra + packed
+    end = struct.pack(
+        "<4s4H2LH", b"PK\x05\x06", 0, 0, len(listed), len(listed), len(directory), len(body) + shift, 0
+    )
+    return before + bytes(body + directory) + end
+
+
+def unicode_path(raw: bytes, name: str) -> bytes:
+    """Info-ZIP's field 0x7075 for a name."""
+    field = b"\x01" + struct.pack("<L", zlib.crc32(raw)) + name.encode()
+    return struct.pack("<2H", 0x7075, len(field)) + field
+
+
+def deflate64(body: bytes) -> bytes:
+    """Literals alone, and stored blocks: valid in both deflates."""
+    machine = zlib.compressobj(wbits=-15, strategy=zlib.Z_HUFFMAN_ONLY)
+    return machine.compress(body) + machine.flush()
+
+
+def deflate64_bomb(mebibytes: int) -> bytes:
+    """Zeros as matches of 65,538 bytes, 30 bits each: a fixed block of a zero, then lengths by code 285."""
+    bits = ["1", "10", "00110000"]  # last, fixed codes, the literal 0
+    match = "11000101" + "1" * 16 + "00000"  # code 285, its 16 extra bits, distance 1
+    bits += [match] * (mebibytes * 2**20 // 65_538)
+    bits.append("0000000")
+    text = "".join(bits)
+    text += "0" * (-len(text) % 8)
+    return int(text[::-1], 2).to_bytes(len(text) // 8, "little")
+
+
+ZIP_PACKERS: dict[int, Callable[[bytes], bytes]] = {
+    9: deflate64, 20: zstandard.compress, 93: zstandard.compress, 95: lzma.compress,
+}  # fmt: skip
+LINK = 0o120777 << 16
 
 
 def many_in_a_zip(count: int, says: int) -> bytes:

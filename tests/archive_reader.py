@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from shared.archives import HEAD_BYTES, Limits, kind_of, members
+from shared.archives import Limits, kind_in, members
 from shared.archives import limits as archive_limits
 from shared.errors.recordings import ClipError
 from shared.errors.uploads import UploadError
@@ -29,7 +29,8 @@ def read(archive: bytes, limits: Limits) -> dict[str, Any]:
     found: list[tuple[str, int | str]] = []
     ended: str | None = None
     try:
-        for member in members(io.BytesIO(archive), "in", kind_of(archive[:HEAD_BYTES], "in"), limits):
+        source = io.BytesIO(archive)
+        for member in members(source, "in", kind_in(source, "in"), limits):
             try:
                 outcome: int | str = member.error.code if member.error else sum(map(len, member.chunks()))
             except ClipError as error:

@@ -6,6 +6,7 @@ row through the real stack. What is good has no sentence.
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,13 +15,19 @@ import numpy as np
 
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
 from tests.archive_builders import (
+    LINK,
     PACKERS,
+    ZIP_PACKERS,
+    Raw,
+    deflate64_bomb,
     encrypted_zip,
     many_in_a_zip,
     overlapping_zip,
     packed_tar,
+    raw_zip,
     tar_header,
     tar_of,
+    unicode_path,
     without_end,
     zip64_of,
     zip_of,
@@ -191,8 +198,10 @@ RECORDINGS: dict[str, Outcome] = {
 }  # fmt: skip
 
 
-def nested(path: str, content: Callable[[], bytes]) -> tuple[str, Outcome]:
-    sentence = f"{path} is itself an archive; send it as an upload of its own."
+def nested(
+    path: str, content: Callable[[], bytes], words: str = "itself an archive; send it as an upload of its own"
+) -> tuple[str, Outcome]:
+    sentence = f"{path} is {words}."
     return path, Outcome(content, "failed", "nested_archive", sentence)
 
 
@@ -201,13 +210,18 @@ def link(path: str, kind: str, type_: bytes) -> tuple[str, Outcome]:
     return path, Outcome(lambda: tar_header(path, 0, type_), "failed", "not_a_file", sentence)
 
 
+UNPACK = "which is not accepted; unpack it, and send the recordings or a zip of them"
 # Members that archives of any kind may hold; those of tar alone are header blocks, not contents.
 MEMBERS: dict[str, Outcome] = dict([
     nested("in.zip", lambda: zip_of({"a.wav": b"a"})),
     nested("in.tar", lambda: tar_of({"a.wav": b"a"})),
-    *(nested(f"in.tar.{ending}", lambda pack=pack: pack(b"")) for ending, pack in PACKERS.items()),  # type: ignore[misc]
-    nested("in.7z", lambda: b"7z\xbc\xaf\x27\x1c"),
-    nested("in.rar", lambda: b"Rar!\x1a\x07\x00"),
+    *(nested(f"in.tar.{ending}", lambda ending=ending: packed_tar({"a.wav": b"a"}, ending))  # type: ignore[misc]
+      for ending in PACKERS),
+    nested("one.wav.gz", lambda: PACKERS["gz"](wav()()),
+           "a gzip file without a tar archive in it, which is not accepted; unpack it, and send what it "
+           "holds"),
+    nested("in.7z", lambda: b"7z\xbc\xaf\x27\x1c", f"a 7z archive, {UNPACK}"),
+    nested("in.rar", lambda: b"Rar!\x1a\x07\x00", f"a rar archive, {UNPACK}"),
 ])  # fmt: skip
 LINKS: dict[str, Outcome] = dict([
     link("link.wav", "symbolic link", b"2"),
@@ -248,6 +262,12 @@ def unpacked_file(name: str, kind: str, ending: str) -> tuple[str, Upload]:
 
 def cut(archive: bytes) -> bytes:
     return archive[: len(archive) - len(archive) // 4]
+
+
+def as_method(method: int) -> bytes:
+    return raw_zip(
+        Raw(name.encode(), body, method, ZIP_PACKERS[method](body)) for name, body in SOUND.items()
+    )
 
 
 def bad_checksum() -> bytes:
@@ -296,6 +316,48 @@ UPLOADS: dict[str, Upload] = {
         "done", "damaged_archive",
         "cut off.tar.gz is damaged: Compressed file ended before the end-of-stream marker was reached. "
         "2 recordings before the damage were kept.",
+    ),
+    "Deflate64.zip": Upload(lambda: as_method(9), GOOD),
+    "Zstandard.zip": Upload(lambda: as_method(93), GOOD),
+    "xz.zip": Upload(lambda: as_method(95), GOOD),
+    "packed.tar.lzma": Upload(lambda: lzma.compress(tar_of(SOUND), lzma.FORMAT_ALONE), GOOD),
+    "from Linux.zip": Upload(
+        lambda: raw_zip([Raw("Grüße.wav".encode(), SOUND["one.wav"])]), {"Grüße.wav": None}
+    ),
+    "Unicode path field.zip": Upload(
+        lambda: raw_zip([Raw(b"x.wav", SOUND["one.wav"], extra=unicode_path(b"x.wav", "å.wav"))]),
+        {"å.wav": None},
+    ),
+    "from Japan.zip": Upload(
+        lambda: raw_zip([Raw("怒.wav".encode("cp932"), SOUND["one.wav"])]), {"ô{.wav": None}, "done",
+        "names_guessed",
+        "from Japan.zip does not say how its names are encoded; they were read as cp437, as the format "
+        "prescribes (ô{.wav). If they look wrong, send it again with `voxmood submit --encoding cp932` "
+        "(Japanese; gbk: Chinese, cp866: Russian).",
+    ),
+    "from PowerShell.zip": Upload(
+        lambda: raw_zip([Raw(b"day one\\", b""), Raw(b"day one\\a.wav", SOUND["one.wav"])]),
+        {"day one\\a.wav": None},
+    ),
+    "self-extracting.exe": Upload(
+        lambda: raw_zip([Raw(b"a.wav", SOUND["one.wav"])], before=b"MZ" + bytes(3000), adjusted=True),
+        {"a.wav": None},
+    ),
+    "two bytes before.zip": Upload(lambda: b"\r\n" + zip_of(SOUND), GOOD),
+    "a link.zip": Upload(
+        lambda: raw_zip([Raw(b"a.wav", SOUND["one.wav"]), Raw(b"b.wav", b"a.wav", attributes=LINK)]),
+        {"a.wav": None, "b.wav": "not_a_file"},
+    ),
+    "split.z01": Upload(
+        lambda: b"PK\x07\x08" + zip_of(SOUND)[:9000], {}, "failed", "split_archive",
+        "split.z01 is part of a split archive: join the parts and send the whole. (`zip -s 0 parts.zip --out "
+        "whole.zip` joins .z01, .z02 and .zip; `cat` joins .zip.001, .zip.002 and so on.)",
+    ),
+    "bomb in Deflate64.zip": Upload(
+        lambda: raw_zip([Raw(b"bomb.wav", b"", 9, deflate64_bomb(200), size=2**31)]), {}, "failed",
+        "unlikely_ratio",
+        "bomb in Deflate64.zip unpacks to over 1000 times its size (VOXMOOD_MAX_UNPACK_RATIO), as archives "
+        "built to do harm do. 0 recordings before that were kept.",
     ),
     "empty.zip": Upload(
         lambda: zip_of({"folder/": b""}), {}, "failed", "empty_archive",

@@ -19,7 +19,7 @@ from shared.errors.surroundings import ObjectMissing, SurroundingsError
 from shared.errors.uploads import EmptyArchive, UnpackFailed, UploadError
 from shared.leases import Lease, LeaseLost
 from shared.shards import Placed, Shard
-from shared.storage import shard_key
+from shared.storage import StoredObject, shard_key
 from workers.deadman import alive, deadman
 from workers.ending import Ending
 from workers.parts import Parts
@@ -103,7 +103,7 @@ class Unpacking:
             statement = select(
                 upload.c.id, upload.c.name, upload.c.object_key, upload.c.bytes, upload.c.bucket,
                 upload.c.next_member, job.c.id.label("job_id"), job.c.key.label("job_key"),
-                job.c.model_version,
+                job.c.model_version, job.c.encoding,
             ).join(job, job.c.id == upload.c.job_id)  # fmt: skip
             self.row = connection.execute(statement.where(upload.c.id == self.lease.id)).one()
         self.committed = self.row.next_member
@@ -124,12 +124,13 @@ class Unpacking:
 
     def _members(self) -> Iterator[Member]:
         row, storage, settings = self.row, self.parts.storage, self.parts.settings
-        source = storage.open(row.object_key, 0, row.bytes, self._on_read, row.bucket)
+        stored = StoredObject(row.object_key, row.bucket)
+        source = storage.open(stored, 0, row.bytes, self._on_read)
         with source:
-            kind = archives.kind_of(source.read(archives.HEAD_BYTES), row.name)
-            source.seek(0)
+            file = cast("BinaryIO", source)
+            kind = archives.kind_in(file, row.name)
             limits = archives.Limits.of(settings)
-            yield from archives.members(cast("BinaryIO", source), row.name, kind, limits, self._goes_on)
+            yield from archives.members(file, row.name, kind, limits, self._goes_on, row.encoding)
 
     def _on_read(self, count: int) -> None:
         """After each 8 MB from the store: still ours? (So a read that hangs loses the lease.)"""

@@ -8,15 +8,18 @@ that it stays the same whatever is skipped.
 from shared.archives.kinds import HEAD_BYTES, Kind, extension, is_litter, kind_of, printable
 from shared.archives.limits import Limits
 from shared.archives.member import Member
-from shared.archives.reading import members
+from shared.archives.names import checked_encoding
+from shared.archives.reading import kind_in, members
 
 __all__ = [
     "HEAD_BYTES",
     "Kind",
     "Limits",
     "Member",
+    "checked_encoding",
     "extension",
     "is_litter",
+    "kind_in",
     "kind_of",
     "members",
     "printable",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 import zstandard
 
+from shared.archives.deflate64 import Deflate64
 from shared.archives.kinds import Kind
 from shared.archives.member import BLOCK_BYTES
 
@@ -28,6 +29,9 @@ PACKED_BYTES = 2**16
 ZSTD_PACKED_BYTES = 512
 DAMAGE = (zlib.error, lzma.LZMAError, zstandard.ZstdError, EOFError, OSError, ValueError, struct.error)
 BREAKS_OFF = "its compressed data breaks off"
+STORED, DEFLATED, DEFLATED64, BZIP2, LZMA, OLD_ZSTD, ZSTD, XZ = 0, 8, 9, 12, 14, 20, 93, 95
+METHODS = {STORED, DEFLATED, DEFLATED64, BZIP2, LZMA, OLD_ZSTD, ZSTD, XZ}
+SEVERAL_STREAMS = {OLD_ZSTD, ZSTD, XZ}  # may follow one another in one member
 
 
 class Decompressor(Protocol):
@@ -103,22 +107,52 @@ def zip_lzma(header: bytes, window_bytes: int) -> Decompressor:
     return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=chain)
 
 
-def unpacked(packed: Iterator[bytes], machine: Decompressor) -> Iterator[bytes]:
-    """What one compressed stream holds, up to a MiB at a time; EOFError where it breaks off."""
+def zip_decompressor(method: int, window_bytes: int) -> Decompressor:
+    """The decompressor for a zip's method; not for what is stored, nor for LZMA (`zip_lzma`)."""
+    if method == DEFLATED64:
+        return Deflate64()
+    if method == BZIP2:
+        return bz2.BZ2Decompressor()
+    if method in (ZSTD, OLD_ZSTD):
+        return _ZstdFrame(window_bytes)
+    if method == XZ:
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=window_bytes)
+    return Deflate()
+
+
+def packed_bytes(method: int) -> int:
+    """How much a zip's decompressor is given at once."""
+    return ZSTD_PACKED_BYTES if method in (ZSTD, OLD_ZSTD) else PACKED_BYTES
+
+
+def unpacked(
+    packed: Iterator[bytes], machine: Decompressor, new: Callable[[], Decompressor] | None = None
+) -> Iterator[bytes]:
+    """What one compressed stream holds, up to a MiB at a time; EOFError where it breaks off.
+
+    new: makes a decompressor for each further stream, where several may follow one another.
+    """
     for block in packed:
-        yield machine.decompress(block, BLOCK_BYTES)
-        while not machine.eof and not machine.needs_input:
-            yield machine.decompress(b"", BLOCK_BYTES)
-        if machine.eof:
-            return
+        data = block
+        while True:
+            yield machine.decompress(data, BLOCK_BYTES)
+            while not machine.eof and not machine.needs_input:
+                yield machine.decompress(b"", BLOCK_BYTES)
+            if not machine.eof:
+                break
+            if new is None:
+                return
+            data, machine = machine.unused_data, new()
+            if not data:
+                break
     raise EOFError(BREAKS_OFF)
 
 
 def opened(source: BinaryIO, kind: Kind, window_bytes: int) -> BinaryIO:
     """The tar inside a compressed upload, as a file that is read forwards.
 
-    Its `read` raises one of DAMAGE; for xz and zstd, where they would take over `window_bytes` of memory,
-    one that `is_about_memory`.
+    Its `read` raises one of DAMAGE; for xz, LZMA and zstd, where they would take over `window_bytes` of
+    memory, one that `is_about_memory`.
     """
     if kind is Kind.TAR_GZ:
         return cast("BinaryIO", gzip.GzipFile(fileobj=source))
@@ -127,6 +161,11 @@ def opened(source: BinaryIO, kind: Kind, window_bytes: int) -> BinaryIO:
     if kind is Kind.TAR_XZ:
         frames = _Frames(
             source, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=window_bytes), PACKED_BYTES
+        )
+        return cast("BinaryIO", io.BufferedReader(frames, BLOCK_BYTES))
+    if kind is Kind.TAR_LZMA:
+        frames = _Frames(
+            source, lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=window_bytes), PACKED_BYTES
         )
         return cast("BinaryIO", io.BufferedReader(frames, BLOCK_BYTES))
     if kind is Kind.TAR_ZST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 from enum import Enum
 from pathlib import PurePosixPath
@@ -23,13 +24,22 @@ class Kind(Enum):
     TAR_BZ2 = "tar.bz2"
     TAR_XZ = "tar.xz"
     TAR_ZST = "tar.zst"
+    TAR_LZMA = "tar.lzma"
     LOOSE = "loose recording"
 
 
+PACKED = {
+    Kind.TAR_GZ: "a gzip file",
+    Kind.TAR_BZ2: "a bzip2 file",
+    Kind.TAR_XZ: "an xz file",
+    Kind.TAR_ZST: "a zstd file",
+    Kind.TAR_LZMA: "an LZMA file",
+}
 _ACCEPTED = {
     b"PK\x03\x04": Kind.ZIP,
     b"PK\x05\x06": Kind.ZIP,  # without members
     b"PK\x07\x08": Kind.ZIP,  # the first part of a split one
+    b"PK00PK": Kind.ZIP,  # meant to be split, but one part was enough
     b"\x1f\x8b": Kind.TAR_GZ,
     b"BZh": Kind.TAR_BZ2,
     b"\xfd7zXZ\x00": Kind.TAR_XZ,
@@ -44,6 +54,10 @@ _REFUSED = {
     b"LZIP": "an lzip file",
     b"\x1f\x9d": "a file of the compress program",
 }
+_SPLIT = re.compile(r"\.(z\d\d|zip\.\d{3}|zipx?\.part\d+)$", re.ASCII | re.IGNORECASE)
+_AUDIO = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"fLaC", b"OggS", b"FORM", b"ID3", b"#!AMR", b"caff",
+          b"\x1aE\xdf\xa3", b".snd", b"wvpk", b"FLV", b"\xff\xfb", b"\xff\xf3", b"\xff\xf1",
+          b"\xff\xf9")  # fmt: skip
 
 
 def kind_of(head: bytes, name: str) -> Kind:
@@ -54,10 +68,34 @@ def kind_of(head: bytes, name: str) -> Kind:
     for magic, words in _REFUSED.items():
         if head.startswith(magic):
             raise UnknownArchive(name=name, kind=words)
-    return Kind.TAR if _is_tar(head) else Kind.LOOSE
+    if _is_lzma(head):
+        return Kind.TAR_LZMA
+    return Kind.TAR if is_tar(head) else Kind.LOOSE
 
 
-def _is_tar(head: bytes) -> bool:
+def is_split_name(name: str) -> bool:
+    """Whether a name is that of a part of an archive (`tapes.z01`, `tapes.zip.001`)."""
+    return _SPLIT.search(name) is not None
+
+
+def is_known_audio(head: bytes) -> bool:
+    """Whether an upload begins as the common kinds of recordings do."""
+    return head.startswith(_AUDIO)
+
+
+def _is_lzma(head: bytes) -> bool:
+    """Of LZMA alone (`.lzma`), which has no magic: usual properties, a plain dictionary, a likely size."""
+    if len(head) < 13 or head[0] != 0x5D:
+        return False
+    dict_size: int = int.from_bytes(head[1:5], "little")
+    size: int = int.from_bytes(head[5:13], "little")
+    above = dict_size & (dict_size - 1)  # without its lowest bit
+    is_plain = dict_size >= 2**12 and above in (0, 2 * (dict_size - above))  # 2**n, or 2**n + 2**(n - 1)
+    return (is_plain or dict_size == 2**32 - 1) and (size == 2**64 - 1 or size < 2**38)
+
+
+def is_tar(head: bytes) -> bool:
+    """Whether these first 512 bytes are a tar's header."""
     try:
         tarfile.TarInfo.frombuf(head[:HEAD_BYTES], "utf-8", "surrogateescape")
     except tarfile.HeaderError:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
+import lzma
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from shared.archives.kinds import HEAD_BYTES, Kind, kind_of
+import zstandard
+
+from shared.archives.kinds import HEAD_BYTES, PACKED, Kind, is_tar, kind_of
 from shared.errors.recordings import ClipError, NestedArchive
 from shared.errors.uploads import UnknownArchive
 
@@ -38,14 +43,48 @@ def without_archives(path: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
     while 0 < len(first) < HEAD_BYTES and (more := next(chunks, b"")):
         first += more
     head = first[:HEAD_BYTES]
-    try:
-        nested = any(head) and kind_of(head, path) is not Kind.LOOSE  # zeros alone are no archive here
-    except UnknownArchive:
-        nested = True
-    if nested:
-        raise NestedArchive(path=path)
+    if any(head):  # zeros alone are no archive here
+        _refuse_archive(path, head, first)
     yield first
     yield from chunks
+
+
+def _refuse_archive(path: str, head: bytes, first: bytes) -> None:
+    """NestedArchive with what would be accepted instead."""
+    try:
+        kind = kind_of(head, path)
+    except UnknownArchive as error:
+        words = f"{error.facts['kind']}, which is not accepted"
+        advice = "unpack it, and send the recordings or a zip of them"
+        raise NestedArchive(path=path, kind=words, advice=advice) from error
+    if kind is Kind.LOOSE:
+        return
+    if kind in PACKED and not _holds_tar(first, kind):
+        words = f"{PACKED[kind]} without a tar archive in it, which is not accepted"
+        raise NestedArchive(path=path, kind=words, advice="unpack it, and send what it holds")
+    raise NestedArchive(path=path, kind="itself an archive", advice="send it as an upload of its own")
+
+
+def _holds_tar(packed: bytes, kind: Kind) -> bool:
+    """Whether what is compressed begins as a tar does; true where its first MiB does not show it."""
+    try:
+        return is_tar(_OPENED[kind](packed))
+    except (zlib.error, lzma.LZMAError, zstandard.ZstdError, OSError, EOFError, ValueError):
+        return True
+
+
+def _zstd(packed: bytes) -> bytes:
+    with zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(packed) as reader:
+        return reader.read(HEAD_BYTES)
+
+
+_OPENED: dict[Kind, Callable[[bytes], bytes]] = {
+    Kind.TAR_GZ: lambda packed: zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(packed, HEAD_BYTES),
+    Kind.TAR_BZ2: lambda packed: bz2.BZ2Decompressor().decompress(packed, HEAD_BYTES),
+    Kind.TAR_XZ: lambda packed: lzma.LZMADecompressor(memlimit=2**27).decompress(packed, HEAD_BYTES),
+    Kind.TAR_LZMA: lambda packed: lzma.LZMADecompressor(memlimit=2**27).decompress(packed, HEAD_BYTES),
+    Kind.TAR_ZST: _zstd,
+}
 
 
 def reason(cause: BaseException) -> str:

@@ -6,30 +6,68 @@ import io
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from shared.archives.kinds import Kind, is_litter, printable
+from shared.archives.directory import is_zip_behind
+from shared.archives.kinds import (
+    HEAD_BYTES,
+    Kind,
+    is_known_audio,
+    is_litter,
+    is_split_name,
+    kind_of,
+    printable,
+)
 from shared.archives.limits import Limits, Meter
 from shared.archives.member import Member, blocks
 from shared.archives.tars import tar_members
 from shared.archives.zips import zip_members
+from shared.errors.uploads import SplitArchive
+
+
+def kind_in(source: BinaryIO, name: str) -> Kind:
+    """The kind of an upload that is whole, by its first bytes, then by its last.
+
+    A zip may begin with other bytes: self-extracting ones with a program, some downloads with a line end.
+    Raises UnknownArchive, and SplitArchive for a part in the middle.
+    """
+    source.seek(0)
+    head = source.read(HEAD_BYTES)
+    kind = kind_of(head, name)
+    if kind is Kind.LOOSE and not is_known_audio(head):
+        if is_zip_behind(source):
+            return Kind.ZIP
+        if is_split_name(name):
+            raise SplitArchive(name=name)
+    return kind
 
 
 def members(
-    source: BinaryIO, name: str, kind: Kind, limits: Limits, on_progress: Callable[[], None] | None = None
+    source: BinaryIO,
+    name: str,
+    kind: Kind,
+    limits: Limits,
+    on_progress: Callable[[], None] | None = None,
+    encoding: str | None = None,
 ) -> Iterator[Member]:
     """The members of an upload, from the first; litter and folders left out.
 
-    `source` is seekable. `on_progress()` is called after each 8 MiB of output. What it raises, and what
+    `source` is seekable. `encoding` is that of names which are not UTF-8 and do not say what they are.
+    `on_progress()` is called after each 8 MiB of output. What it raises, and what
     the source raises, comes through as it is.
 
     Raises an UploadError: for a zip with too many or overlapping members before the first of them; else
     where a limit strikes, or the archive breaks or ends early, after the members before that (with
-    `kept=0`: the caller counts).
+    `kept=0`: the caller counts). NamesGuessed comes after all members, where an encoding had to be guessed.
     """
     if kind is Kind.LOOSE:
+        source.seek(0)
         yield Member(0, printable(name), lambda: blocks(source))
         return
     meter = Meter(name, source.seek(0, io.SEEK_END), limits, on_progress)
-    found = zip_members(source, meter) if kind is Kind.ZIP else tar_members(source, kind, meter)
+    found = (
+        zip_members(source, meter, encoding)
+        if kind is Kind.ZIP
+        else tar_members(source, kind, meter, encoding)
+    )
     for member in found:
         if not is_litter(member.path):
             yield member

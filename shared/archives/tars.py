@@ -1,4 +1,4 @@
-"""Tar archives as streams: plain, gzip, bzip2, xz and zstd.
+"""Tar archives as streams: plain, gzip, bzip2, xz, LZMA and zstd.
 
 Only single header blocks are parsed by `tarfile`. Its reader was left for this one because an archive
 can hang or break it (Python 3.11.7): a member that claims 2**62 bytes makes `r|` skip to its end in
@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from shared.archives.compression import DAMAGE, is_about_memory, opened
-from shared.archives.kinds import Kind, printable
+from shared.archives.kinds import PACKED, Kind, printable
 from shared.archives.limits import Meter
 from shared.archives.member import BLOCK_BYTES, Member, reason, without_archives
+from shared.archives.names import in_tar
 from shared.errors.recordings import DamagedMember, NotAFile
 from shared.errors.uploads import DamagedArchive, UnknownArchive, WindowTooLarge
 
@@ -33,9 +34,8 @@ _KINDS = {
     tarfile.FIFOTYPE: "pipe",
     tarfile.GNUTYPE_SPARSE: "sparse file",
 }
+_LINKS = {tarfile.SYMTYPE, tarfile.LNKTYPE}
 _WITHOUT_DATA = {*_KINDS, tarfile.DIRTYPE} - {tarfile.GNUTYPE_SPARSE}
-_PACKED = {Kind.TAR_GZ: "a gzip file", Kind.TAR_BZ2: "a bzip2 file", Kind.TAR_XZ: "an xz file",
-           Kind.TAR_ZST: "a zstd file"}  # fmt: skip
 
 
 class _Damage(Exception):
@@ -46,8 +46,11 @@ class _NoTar(_Damage):
     """The first block is no header."""
 
 
-def tar_members(source: BinaryIO, kind: Kind, meter: Meter) -> Iterator[Member]:
-    """The files in a tar, and its links and devices as members with an error."""
+def tar_members(source: BinaryIO, kind: Kind, meter: Meter, encoding: str | None) -> Iterator[Member]:
+    """The files in a tar, and its links and devices as members with an error.
+
+    encoding: of names that are not UTF-8.
+    """
     source.seek(0)
     stream = _Stream(opened(source, kind, meter.limits.window_bytes), meter)
     number = 0
@@ -55,7 +58,7 @@ def tar_members(source: BinaryIO, kind: Kind, meter: Meter) -> Iterator[Member]:
         while (header := stream.header()) is not None:
             meter.member(number)
             if not header.isdir():
-                yield _member(stream, header, number)
+                yield _member(stream, header, number, encoding)
             stream.skip()
             number += 1
         if kind is not Kind.TAR:  # the checksum of what was compressed comes last
@@ -63,16 +66,22 @@ def tar_members(source: BinaryIO, kind: Kind, meter: Meter) -> Iterator[Member]:
                 pass
     except _Damage as cause:
         if kind is not Kind.TAR and isinstance(cause, _NoTar):
-            words = f"{_PACKED[kind]} without a tar archive in it"
+            words = f"{PACKED[kind]} without a tar archive in it"
             raise UnknownArchive(name=meter.name, kind=words) from cause
         raise DamagedArchive(name=meter.name, reason=cause, kept=0) from cause
 
 
-def _member(stream: _Stream, header: tarfile.TarInfo, number: int) -> Member:
-    path = printable(header.name)
+def _text(name: str, encoding: str | None) -> str:
+    return printable(in_tar(name.encode("utf-8", "surrogateescape"), encoding))
+
+
+def _member(stream: _Stream, header: tarfile.TarInfo, number: int, encoding: str | None) -> Member:
+    path = _text(header.name, encoding)
     error = None
     if header.type not in _FILES:
         what = _KINDS.get(header.type, f"entry of type {printable(header.type.decode('latin-1'))}")
+        if header.type in _LINKS and header.linkname:
+            what += f" to {_text(header.linkname, encoding)}"
         error = NotAFile(path=path, kind=what)
     return Member(number, path, lambda: without_archives(path, stream.data(path)), error)
 
@@ -106,10 +115,11 @@ class _Stream:
         """The next member's, with what the headers before it say; None at the end."""
         extended = 0
         name: str | None = None
+        link: str | None = None
         pax: dict[str, str] = {}
         while (header := self._block()) is not None:
             if header.type not in _BEFORE_MEMBERS:
-                return self._begin(header, name, pax)
+                return self._begin(header, name, link, pax)
             extended += tarfile.BLOCKSIZE + header.size
             if extended > HEADER_BYTES:
                 raise _Damage(f"a member's name and attributes take over {HEADER_BYTES} bytes")
@@ -118,6 +128,8 @@ class _Stream:
                 raise _Damage("it ends inside a header")
             if header.type == tarfile.GNUTYPE_LONGNAME:
                 name = body.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+            elif header.type == tarfile.GNUTYPE_LONGLINK:
+                link = body.partition(b"\0")[0].decode("utf-8", "surrogateescape")
             elif header.type in _PAX:
                 pax |= _pax_records(body)
         if extended:
@@ -142,7 +154,9 @@ class _Stream:
                 pass
         return header
 
-    def _begin(self, header: tarfile.TarInfo, name: str | None, pax: dict[str, str]) -> tarfile.TarInfo:
+    def _begin(
+        self, header: tarfile.TarInfo, name: str | None, link: str | None, pax: dict[str, str]
+    ) -> tarfile.TarInfo:
         try:
             header.size = int(pax.get("size", header.size))
         except ValueError as cause:
@@ -150,6 +164,7 @@ class _Stream:
         if header.size < 0:
             raise _Damage("a header claims less than no bytes")
         header.name = pax.get("GNU.sparse.name", pax.get("path", name if name is not None else header.name))
+        header.linkname = pax.get("linkpath", link if link is not None else header.linkname)
         if header.type in _FILES and any(key.startswith("GNU.sparse.") for key in pax):
             header.type = tarfile.GNUTYPE_SPARSE
         elif header.type == tarfile.AREGTYPE and header.name.endswith("/"):

@@ -1,198 +1,283 @@
 """Zip archives: by their directory, or forwards where that is lost.
 
-`zipfile` reads the directory, after its size and its entries were counted (about 514 B of memory each).
-The members' bytes are unpacked here: zipfile takes a bzip2 or LZMA block whole, whatever it holds.
+The members' bytes are unpacked here: `zipfile` takes a bzip2 or LZMA block whole, whatever it holds, and
+knows neither Deflate64 nor Zstandard nor xz.
 """
 
 from __future__ import annotations
 
-import bz2
-import io
+import stat
 import struct
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-import stream_unzip
-
-from shared.archives.compression import BREAKS_OFF, DAMAGE, PACKED_BYTES, Deflate, unpacked, zip_lzma
-from shared.archives.kinds import printable
+from shared.archives.compression import (
+    BREAKS_OFF,
+    DAMAGE,
+    LZMA,
+    METHODS,
+    SEVERAL_STREAMS,
+    STORED,
+    Decompressor,
+    is_about_memory,
+    packed_bytes,
+    unpacked,
+    zip_decompressor,
+    zip_lzma,
+)
+from shared.archives.directory import (
+    IS_ENCRYPTED,
+    NOT_SPLIT_MARKER,
+    SPLIT_MARKER,
+    Entry,
+    local_entry,
+    read_directory,
+)
+from shared.archives.kinds import is_split_name, printable
 from shared.archives.limits import Meter
-from shared.archives.member import Member, blocks, reason, without_archives
-from shared.errors.recordings import ClipError, DamagedMember, Encrypted, UnsupportedCompression
-from shared.errors.uploads import DamagedArchive, DirectoryTooLarge, OverlappingMembers, TooManyMembers
+from shared.archives.member import Member, reason, without_archives
+from shared.archives.names import in_zip
+from shared.errors.recordings import ClipError, DamagedMember, Encrypted, NotAFile, UnsupportedCompression
+from shared.errors.uploads import DamagedArchive, NamesGuessed, OverlappingMembers, SplitArchive
 
-_END_RECORD = struct.Struct("<4s4H2LH")
-_END64_RECORD = struct.Struct("<4sQ2H2L4Q")
-_END64_LOCATOR_BYTES = 20
-_ENTRY_BYTES, _LOCAL_HEADER_BYTES = 46, 30
-_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
-_IS_ENCRYPTED = 0x1
 _NO_DIRECTORY = "its directory is missing or unreadable, as when a download was cut off"
-# What zipfile raises on a directory that is damaged.
-_DIRECTORY_DAMAGE = (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error, OverflowError)
+_HAS_DESCRIPTOR = 0x8
+# CRC and two sizes behind a member's data, of 32 or 64 bits, with a signature or without.
+_DESCRIPTOR_BYTES = (16, 24, 12, 20)
+_LINK_BYTES = 4096  # the longest path that Linux takes
+_KINDS = {stat.S_IFIFO: "pipe", stat.S_IFCHR: "device", stat.S_IFBLK: "device", stat.S_IFSOCK: "socket"}
 
 
-def zip_members(source: BinaryIO, meter: Meter) -> Iterator[Member]:
-    """The files in a zip, in the order of its directory."""
-    place = _directory(source)
-    if place is None:
-        yield from _members_forward(source, meter)
+def zip_members(source: BinaryIO, meter: Meter, encoding: str | None) -> Iterator[Member]:
+    """The files in a zip, in the order of its directory; forwards where that is lost.
+
+    encoding: of names that are not UTF-8 and do not say what they are. Ends with NamesGuessed where there are
+    such and it is None.
+    """
+    found = read_directory(source, meter)
+    if found is None:
+        yield from _members_forward(source, meter, encoding)
         return
-    _check_directory(source, *place, meter)
-    try:
-        archive = zipfile.ZipFile(source)
-    except _DIRECTORY_DAMAGE:  # the members before it may be sound
-        yield from _members_forward(source, meter)
-        return
-    infos = archive.infolist()
-    _refuse_overlaps(infos, archive.start_dir, meter.name)
-    for number, info in enumerate(infos):
+    entries, directory_at = found
+    _refuse_overlaps(entries, directory_at, meter.name)
+    guessed: str | None = None
+    for number, entry in enumerate(entries):
         meter.member(number)
-        if not info.orig_filename.endswith("/"):
-            yield _member(source, info, number, meter)
+        path, is_guess = _path(entry, encoding)
+        if not _is_folder(path, entry):
+            guessed = guessed or (path if is_guess else None)
+            yield _member(source, entry, path, number, meter)
+    if guessed is not None:
+        raise NamesGuessed(name=meter.name, path=guessed)
 
 
-def _directory(source: BinaryIO) -> tuple[int, int, int] | None:
-    """Where the directory starts, its bytes, and the entries it claims, found as zipfile does; or None."""
-    size = source.seek(0, io.SEEK_END)
-    tail_bytes = min(size, _END_RECORD.size + 2**16 + _END64_RECORD.size + _END64_LOCATOR_BYTES)
-    source.seek(size - tail_bytes)
-    tail = source.read(tail_bytes)
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) < at + _END_RECORD.size:
-        return None
-    _, _, _, _, entries, length, _, _ = _END_RECORD.unpack_from(tail, at)
-    end = size - tail_bytes + at
-    if tail[max(0, at - _END64_LOCATOR_BYTES) : at].startswith(b"PK\x06\x07"):
-        record_at = at - _END64_LOCATOR_BYTES - _END64_RECORD.size
-        if record_at >= 0 and tail[record_at:].startswith(b"PK\x06\x06"):
-            *_, entries, length, _ = _END64_RECORD.unpack_from(tail, record_at)
-            end -= _END64_LOCATOR_BYTES + _END64_RECORD.size
-    return (end - length, length, entries) if length <= end else None
+def _path(entry: Entry, encoding: str | None) -> tuple[str, bool]:
+    name, is_guess = in_zip(entry.raw_name, entry.flags, entry.extra, encoding)
+    return printable(name), is_guess
 
 
-def _check_directory(source: BinaryIO, start: int, length: int, entries: int, meter: Meter) -> None:
-    """Refuse a directory that zipfile had better not read; what it claims to hold may be a lie."""
-    limits = meter.limits
-    if entries > limits.members:
-        raise TooManyMembers(name=meter.name, limit=limits.members, kept=0)
-    if length > limits.directory_bytes:
-        raise DirectoryTooLarge(name=meter.name, limit_bytes=limits.directory_bytes)
-    source.seek(start)
-    directory = source.read(length)
-    place = count = 0
-    while directory.startswith(b"PK\x01\x02", place) and place + _ENTRY_BYTES <= length:
-        count += 1
-        if count > limits.members:
-            raise TooManyMembers(name=meter.name, limit=limits.members, kept=0)
-        place += _ENTRY_BYTES + sum(struct.unpack_from("<3H", directory, place + 28))
+def _is_folder(path: str, entry: Entry) -> bool:
+    """A backslash ends folders of Windows' PowerShell, and characters of Japanese, which may hold bytes."""
+    return path.endswith("/") or (path.endswith("\\") and not entry.size)
 
 
-def _refuse_overlaps(infos: list[zipfile.ZipInfo], directory_at: int, name: str) -> None:
-    """CVE-2024-0450 (unchecked by Python up to 3.11.7): entries that share bytes make a bomb."""
+def _refuse_overlaps(entries: list[Entry], directory_at: int, name: str) -> None:
+    """CVE-2024-0450: entries that share bytes make a bomb."""
     end = 0
-    for info in sorted(infos, key=lambda info: info.header_offset):
-        if info.header_offset < end:
-            raise OverlappingMembers(name=name, path=printable(info.orig_filename))
+    for entry in sorted(entries, key=lambda entry: entry.offset):
+        if entry.offset < end:
+            raise OverlappingMembers(name=name, path=_path(entry, None)[0])
         # The extra field of the local header may differ from the directory's, so it is left out.
-        name_bytes = len(info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437"))
-        end = info.header_offset + _LOCAL_HEADER_BYTES + name_bytes + info.compress_size
+        end = entry.offset + 30 + len(entry.raw_name) + entry.packed_bytes
     if end > directory_at:
-        raise OverlappingMembers(name=name, path=printable(infos[-1].orig_filename))
+        raise OverlappingMembers(name=name, path=_path(entries[-1], None)[0])
 
 
-def _member(source: BinaryIO, info: zipfile.ZipInfo, number: int, meter: Meter) -> Member:
-    path = printable(info.orig_filename)
-    error: ClipError | None = None
-    if info.flag_bits & _IS_ENCRYPTED:
-        error = Encrypted(path=path)
-    elif info.compress_type not in _METHODS:
-        error = UnsupportedCompression(path=path, method=info.compress_type)
-    return Member(number, path, lambda: without_archives(path, _chunks(source, info, path, meter)), error)
+def _member(source: BinaryIO, entry: Entry, path: str, number: int, meter: Meter) -> Member:
+    error = _unreadable(entry, path)
+    kind = stat.S_IFMT(entry.unix_mode)
+    if kind == stat.S_IFLNK:
+        error = NotAFile(path=path, kind="symbolic link" + _target(source, entry, path, meter, error))
+    elif kind in _KINDS:
+        error = NotAFile(path=path, kind=_KINDS[kind])
+    return Member(number, path, lambda: without_archives(path, _chunks(source, entry, path, meter)), error)
 
 
-def _chunks(source: BinaryIO, info: zipfile.ZipInfo, path: str, meter: Meter) -> Iterator[bytes]:
+def _unreadable(entry: Entry, path: str) -> ClipError | None:
+    if entry.flags & IS_ENCRYPTED:
+        return Encrypted(path=path)
+    if entry.method not in METHODS:
+        return UnsupportedCompression(path=path, method=entry.method)
+    return None
+
+
+def _target(source: BinaryIO, entry: Entry, path: str, meter: Meter, error: ClipError | None) -> str:
+    """Where a link leads, which is its content; nothing where that cannot be read."""
+    if error is not None or not 0 < entry.size <= _LINK_BYTES:
+        return ""
+    try:
+        target = b"".join(_chunks(source, entry, path, meter))
+    except ClipError:
+        return ""
+    return " to " + printable(target.decode("utf-8", "surrogateescape"))
+
+
+def _chunks(source: BinaryIO, entry: Entry, path: str, meter: Meter) -> Iterator[bytes]:
     """The bytes of a member, held against its size and checksum."""
     checksum = size = 0
-    pieces = _pieces(source, info, meter.limits.window_bytes)
-    while size < info.file_size:
-        try:
-            piece = next(pieces, None)
-        except DAMAGE as cause:
-            raise DamagedMember(path=path, reason=reason(cause)) from cause
+    pieces = _pieces(source, entry, meter.limits.window_bytes)
+    while size < entry.size:
+        piece = _next(pieces, path, meter)
         if piece is None:
             raise DamagedMember(path=path, reason=BREAKS_OFF)
-        meter.unpacked(len(piece))
         size += len(piece)
         checksum = zlib.crc32(piece, checksum)
-        if size > info.file_size:
+        if size > entry.size:
             raise DamagedMember(path=path, reason="it is larger than the archive says")
-        if size == info.file_size and checksum != info.CRC:
+        if size == entry.size and checksum != entry.checksum:
             break
         if piece:
             yield piece
-    if checksum != info.CRC:
+    if checksum != entry.checksum:
         raise DamagedMember(path=path, reason="its checksum is wrong")
 
 
-def _pieces(source: BinaryIO, info: zipfile.ZipInfo, window_bytes: int) -> Iterator[bytes]:
-    source.seek(info.header_offset)
-    header = source.read(_LOCAL_HEADER_BYTES)
-    if len(header) < _LOCAL_HEADER_BYTES or not header.startswith(b"PK\x03\x04"):
+def _next(pieces: Iterator[bytes], path: str, meter: Meter) -> bytes | None:
+    """One piece, counted; None after the last."""
+    try:
+        piece = next(pieces, None)
+    except DAMAGE as cause:
+        words: object = reason(cause)
+        if is_about_memory(cause):
+            limit = meter.limits.window_bytes
+            words = f"it takes over {limit} bytes of memory to unpack, over VOXMOOD_MAX_WINDOW_BYTES"
+        raise DamagedMember(path=path, reason=words) from cause
+    meter.unpacked(0 if piece is None else len(piece))
+    return piece
+
+
+def _pieces(source: BinaryIO, entry: Entry, window_bytes: int) -> Iterator[bytes]:
+    local = local_entry(source, entry.offset)
+    if local is None:
         raise ValueError("its header is missing")
-    source.seek(sum(struct.unpack_from("<2H", header, 26)), io.SEEK_CUR)
-    left = info.compress_size
-    if info.compress_type == zipfile.ZIP_LZMA:
+    source.seek(local[1])
+    method, left = entry.method, entry.packed_bytes
+    if method == STORED:
+        yield from _packed(source, left, packed_bytes(method))
+    elif method == LZMA:
         machine = zip_lzma(source.read(9), window_bytes)
-        yield from unpacked(_packed(source, left - 9), machine)
-    elif info.compress_type == zipfile.ZIP_DEFLATED:
-        yield from unpacked(_packed(source, left), Deflate())
-    elif info.compress_type == zipfile.ZIP_BZIP2:
-        yield from unpacked(_packed(source, left), bz2.BZ2Decompressor())
+        yield from unpacked(_packed(source, left - 9, packed_bytes(method)), machine)
     else:
-        yield from _packed(source, left)
+        packed = _packed(source, left, packed_bytes(method))
+        new = _new(method, window_bytes)
+        yield from unpacked(packed, new(), new if method in SEVERAL_STREAMS else None)
 
 
-def _packed(source: BinaryIO, left: int) -> Iterator[bytes]:
-    while left > 0 and (block := source.read(min(left, PACKED_BYTES))):
+def _new(method: int, window_bytes: int) -> Callable[[], Decompressor]:
+    return lambda: zip_decompressor(method, window_bytes)
+
+
+def _packed(source: BinaryIO, left: int, at_once: int) -> Iterator[bytes]:
+    while left > 0 and (block := source.read(min(left, at_once))):
         left -= len(block)
         yield block
 
 
-def _members_forward(source: BinaryIO, meter: Meter) -> Iterator[Member]:
+def _members_forward(source: BinaryIO, meter: Meter, encoding: str | None) -> Iterator[Member]:
     """Members by their local headers, for a zip whose directory is lost; ends with DamagedArchive."""
     source.seek(0)
-    cause: Exception | None = None
-    try:
-        for number, (raw_name, _size, pieces) in enumerate(stream_unzip.stream_unzip(blocks(source))):
-            meter.member(number)
-            chunks = _metered(pieces, meter)
-            path = printable(raw_name.decode("utf-8", "surrogateescape"))
+    marker = source.read(4)
+    if marker == SPLIT_MARKER or is_split_name(meter.name):
+        raise SplitArchive(name=meter.name)
+    place = 4 if marker == NOT_SPLIT_MARKER else 0
+    number, because = 0, _NO_DIRECTORY
+    while (local := local_entry(source, place)) is not None:
+        entry, start = local
+        meter.member(number)
+        path, _ = _path(entry, encoding)
+        if entry.flags & _HAS_DESCRIPTOR and not entry.packed_bytes:
+            error = _unreadable(entry, path)
+            if error is not None or entry.method in (STORED, LZMA):  # where it ends is not known
+                because += ", and a member is encrypted" if isinstance(error, Encrypted) else ""
+                if not path.endswith("/") and error is not None:
+                    yield Member(number, path, lambda: iter(()), error)
+                break
+            streamed = _Streamed(source, entry, start, path, meter)
             if not path.endswith("/"):
-                yield Member(number, path, _forward_chunks(path, chunks))
-            for _ in chunks:  # what the reader left: the next header comes after it
-                pass
-    except stream_unzip.UnzipError as error:
-        cause = error
-    because = _NO_DIRECTORY
-    if isinstance(cause, stream_unzip.MissingPasswordError):
-        because += ", and a member is encrypted"
-    raise DamagedArchive(name=meter.name, reason=because, kept=0) from cause
+                yield Member(number, path, streamed.chunks)
+            after = streamed.end()
+            if after is None:
+                break
+            place = after
+        else:
+            if not _is_folder(path, entry):
+                yield _member(source, entry, path, number, meter)
+            place = start + entry.packed_bytes
+            if entry.flags & _HAS_DESCRIPTOR:
+                place += _descriptor(source, place)
+        number += 1
+    raise DamagedArchive(name=meter.name, reason=because, kept=0)
 
 
-def _metered(pieces: Iterator[bytes], meter: Meter) -> Iterator[bytes]:
-    for piece in pieces:
-        meter.unpacked(len(piece))
-        yield piece
+def _descriptor(source: BinaryIO, place: int) -> int:
+    """Bytes between a member's data and the next header; 0 where none is seen."""
+    source.seek(place)
+    behind = source.read(max(_DESCRIPTOR_BYTES) + 4)
+    fitting = (length for length in _DESCRIPTOR_BYTES if behind[length : length + 2] == b"PK")
+    return next(fitting, 0)
 
 
-def _forward_chunks(path: str, chunks: Iterator[bytes]) -> Callable[[], Iterator[bytes]]:
-    def read() -> Iterator[bytes]:
+class _Streamed:
+    """A member whose size stands behind its data, read forwards."""
+
+    def __init__(self, source: BinaryIO, entry: Entry, start: int, path: str, meter: Meter) -> None:
+        self._source = source
+        self._place = start
+        self._path = path
+        self._meter = meter
+        self._machine = zip_decompressor(entry.method, meter.limits.window_bytes)
+        self._at_once = packed_bytes(entry.method)
+        self._is_damaged = False
+        self._data = self._checked()
+
+    def chunks(self) -> Iterator[bytes]:
+        """Its bytes; DamagedMember where they break off, or are others than its checksum says."""
+        return without_archives(self._path, self._data)
+
+    def end(self) -> int | None:
+        """Where the next header should be, once what was left is read; None where that is not known."""
         try:
-            yield from without_archives(path, chunks)
-        except stream_unzip.UnzipError as cause:
-            raise DamagedMember(path=path, reason=reason(cause)) from cause
+            for _ in self._data:
+                pass
+        except DamagedMember:
+            pass
+        return None if self._is_damaged else self._place
 
-    return read
+    def _checked(self) -> Iterator[bytes]:
+        self._source.seek(self._place)
+        checksum = 0
+        pieces = unpacked(self._blocks(), self._machine)
+        while True:
+            try:
+                piece = _next(pieces, self._path, self._meter)
+            except DamagedMember:
+                self._is_damaged = True
+                raise
+            if piece is None:
+                break
+            checksum = zlib.crc32(piece, checksum)
+            if piece:
+                yield piece
+        self._place -= len(self._machine.unused_data)
+        self._source.seek(self._place)
+        behind = self._source.read(8)
+        self._place += _descriptor(self._source, self._place)
+        said = behind[4:8] if behind.startswith(b"PK\x07\x08") else behind[:4]
+        if said != struct.pack("<L", checksum):
+            raise DamagedMember(path=self._path, reason="its checksum is wrong")
+
+    def _blocks(self) -> Iterator[bytes]:
+        while block := self._source.read(self._at_once):
+            self._place += len(block)
+            yield block

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress, TaskID
 
 from shared.cli.console import say, transfer_progress
+from shared.errors.base import VoxmoodError
 from shared.errors.surroundings import RequestRefused, ServerUnreachable
 from shared.settings import default_state_dir
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 # Waits between tries after a broken connection: 1 + 2 + 4 + … s, about two minutes in all.
 WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+
+# The server was still busy with what a killed submit had sent, or another one sends the same.
+OVERTAKEN = {"upload_replaced", "upload_offset"}
 
 
 class Notes:
@@ -56,17 +61,48 @@ def unfinished_job(client: Client, notes: Notes) -> dict[str, Any] | None:
     return document if document["state"] == "open" and not given_up else None
 
 
+def add_sources(client: Client, job: int, sources: list[str], *, is_begun: bool) -> None:
+    """Have the server take what lies under s3:// prefixes; is_begun: an earlier submit may have had some."""
+    for source in sources:
+        try:
+            client.add_source(job, source)
+        except RequestRefused as error:
+            if not (is_begun and error.facts.get("code") == "upload_exists"):
+                raise
+
+
+def abandon(client: Client, job: int) -> None:
+    """Remove a job that will not be started; what is in the way of that is not said over the first error."""
+    with suppress(VoxmoodError):
+        client.request("DELETE", f"/v1/jobs/{job}")
+
+
+def may_help_later(error: VoxmoodError) -> bool:
+    """Whether the same may succeed when it is repeated: then what was sent is kept for it."""
+    if isinstance(error, RequestRefused):
+        status = error.facts.get("status")
+        passes = isinstance(status, int) and (status >= 500 or status == 429)
+        return passes or error.facts.get("code") in OVERTAKEN
+    return isinstance(error, ServerUnreachable)
+
+
 def send(client: Client, job: int, contents: dict[str, Sendable]) -> None:
     """Send each upload that the server does not have whole; goes on where an earlier try broke off."""
     with transfer_progress() as bar:
         for name, content in contents.items():
             task = bar.add_task(f"Sending {name}", total=content.size)
             for wait_s in (*WAITS_S, None):
-                if _try(client, job, name, content, bar, task):
-                    break
+                words = "The connection broke"
+                try:
+                    if _try(client, job, name, content, bar, task):
+                        break
+                except RequestRefused as error:
+                    if error.facts.get("code") not in OVERTAKEN or wait_s is None:
+                        raise
+                    words = "What an earlier submit had sent was still being stored"
                 if wait_s is None:
                     raise ServerUnreachable(url=client.url)
-                say(f"The connection broke; trying again in {wait_s:.0f} s.")
+                say(f"{words}; trying again in {wait_s:.0f} s.")
                 time.sleep(wait_s)
 
 

@@ -14,8 +14,9 @@ import typer
 from shared import packing
 from shared.audio.windows import MINIMUM_S
 from shared.cli.console import print_json, progress, say
-from shared.cli.sending import Notes, send, unfinished_job
-from shared.errors.surroundings import RequestRefused
+from shared.cli.sending import Notes, abandon, add_sources, may_help_later, send, unfinished_job
+from shared.errors.base import VoxmoodError
+from shared.errors.requests import UnknownEncoding
 from shared.packing import to_send, upload_names
 
 if TYPE_CHECKING:
@@ -42,6 +43,17 @@ class Channels(StrEnum):
 
     mix = "mix"
     separate = "separate"
+
+
+def _checked_encoding(name: str | None) -> str | None:
+    if name is None:
+        return None
+    from shared.archives import checked_encoding
+
+    try:
+        return checked_encoding(name)
+    except UnknownEncoding as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def submit(
@@ -82,6 +94,14 @@ def submit(
     channels: Annotated[
         Channels, typer.Option(help="separate: hear each channel by itself; the clip's outcome is over all.")
     ] = Channels.mix,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            callback=_checked_encoding,
+            help="Of names that are not UTF-8: cp932 (Japanese), gbk (Chinese), cp866 (Russian) …",
+        ),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the job has ended.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the job as JSON, not only its id.")] = False,
     server: Server = None,
@@ -95,7 +115,7 @@ def submit(
 
     with Client(server) as client:
         options = {"model": model, "threshold": threshold, "webhook": webhook, "windows": windows.value,
-                   "win_s": win, "hop_s": hop, "channels": channels.value}  # fmt: skip
+                   "win_s": win, "hop_s": hop, "channels": channels.value, "encoding": encoding}  # fmt: skip
         job = submit_paths(client, paths, name, options, wait)
         document = client.job(job)
     if wait:
@@ -125,21 +145,24 @@ def submit_paths(
     identities = (content.identity() for content in contents)
     digest = packing.digest([client.url, str(name), *said, *sources, *identities])
     notes = Notes(client.url, digest)
+    names = upload_names(contents)
+    _ = [content.size for content in contents]  # what cannot be read is said before a job is begun
     begun = unfinished_job(client, notes)
     if begun is None:
         first = contents[0].name if contents else sources[0]
         job = int(client.create_job(name or first, **options)["id"])
         notes.write(job)
-        for source in sources:
-            client.add_source(job, source)
     else:
         job = int(begun["id"])
         say(f"Going on with job {job}, which an earlier submit began.")
     try:
-        send(client, job, dict(zip(upload_names(contents), contents, strict=True)))
+        add_sources(client, job, sources, is_begun=begun is not None)
+        send(client, job, dict(zip(names, contents, strict=True)))
         client.start(job)
-    except RequestRefused:
-        notes.remove()  # what is refused now is refused again
+    except VoxmoodError as error:
+        if not may_help_later(error):  # refused again, or its files are no longer what they were
+            notes.remove()
+            abandon(client, job)
         raise
     notes.remove()
     if wait:

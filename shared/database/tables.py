@@ -83,6 +83,7 @@ job = Table(
     Column("hop_s", Seconds, comment="of sliding windows; null: half of a window"),
     Column("channels", String(16), nullable=False, server_default=text("'mix'"), comment="mix or separate"),
     Column("small", Boolean, nullable=False, server_default=text("false"), comment="takes the small queues"),
+    Column("encoding", Text, comment="of names in archives that do not say it; null: none was given"),
     # No foreign key: SQLite cannot add one to a table that stands. Keys are revoked, never removed.
     Column("key_id", Id, comment="the API key that made it; null: made without one"),
     Column("idempotency_key", Text, comment="of the request that made it"),

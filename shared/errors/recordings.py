@@ -68,7 +68,7 @@ class UnsupportedCompression(ClipError):
 
 
 class NestedArchive(ClipError):
-    """{path} is itself an archive; send it as an upload of its own."""
+    """{path} is {kind}; {advice}."""
 
 
 class DamagedMember(ClipError):

@@ -17,6 +17,13 @@ class UnknownModel(VoxmoodError):
     status = 404
 
 
+class UnknownEncoding(VoxmoodError):
+    """{encoding} is no encoding of file names that is known. Give one such as cp932 (Japanese), gbk
+    (Chinese), cp866 or cp1251 (Russian), cp1252 (western Europe)."""
+
+    status = 422
+
+
 class JobNotOpen(VoxmoodError):
     """Job {job} is {state}; uploads and a start are taken only while it is open."""
 

@@ -57,6 +57,10 @@ class FolderChanged(VoxmoodError):
     """{path} changed while its folder was being sent. Submit the folder again."""
 
 
+class NotSendable(VoxmoodError):
+    """{path} cannot be sent: {reason}."""
+
+
 class EmptyFolder(VoxmoodError):
     """{path} holds no files."""
 

@@ -26,6 +26,17 @@ class UnknownArchive(UploadError):
     status = 415
 
 
+class SplitArchive(UploadError):
+    """{name} is part of a split archive: join the parts and send the whole. (`zip -s 0 parts.zip --out
+    whole.zip` joins .z01, .z02 and .zip; `cat` joins .zip.001, .zip.002 and so on.)"""
+
+
+class NamesGuessed(UploadError):
+    """{name} does not say how its names are encoded; they were read as cp437, as the format prescribes
+    ({path}). If they look wrong, send it again with `voxmood submit --encoding cp932` (Japanese; gbk:
+    Chinese, cp866: Russian)."""
+
+
 class DamagedArchive(UploadError):
     """{name} is damaged: {reason}. {kept} recordings before the damage were kept."""
 

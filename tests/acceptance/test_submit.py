@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -36,6 +37,33 @@ def test_a_folder_is_packed_while_it_is_sent(stack: Stack, api: Api, tmp_path: P
     rows = api.rows(int(done.stdout))
     assert [row["path"] for row in rows] == [f"side {number}/voice.wav" for number in range(3)]
     assert {row["upload"] for row in rows} == {"Tapes of 1987.tar"}
+
+
+def test_odd_names_and_links_are_sent_and_a_refused_submit_leaves_no_job(
+    stack: Stack, api: Api, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    (tmp_path / "blob").write_bytes(unique_clip(71))
+    (folder / "voice.wav").symlink_to(tmp_path / "blob")
+    (folder / "gone.wav").symlink_to("nowhere")
+    odd = tmp_path / os.fsdecode(b"a\xff\nb.wav")
+    odd.write_bytes(unique_clip(72))
+    done = stack.voxmood("submit", str(folder), str(odd), "--wait")
+    assert done.returncode == 0, done.stderr
+    rows = {row["path"]: row["error"] for row in api.rows(int(done.stdout))}
+    sentence = "gone.wav lies in its archive as a symbolic link to nowhere, not as a plain file."
+    assert rows == {"gone.wav": sentence, "voice.wav": None, "a\\xff\\x0ab.wav": None}
+    (tmp_path / "in.7z").write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(600))
+    before = api.http.get("/v1/jobs").json()["jobs"][0]["id"]
+    for wrong in ("s3://nowhere/at-all", str(tmp_path / "in.7z")):
+        refused = stack.voxmood("submit", wrong)
+        assert refused.returncode == 1
+        assert "Traceback" not in refused.stderr
+        left = [one for one in api.http.get("/v1/jobs").json()["jobs"] if one["id"] > before]
+        assert all(one["state"] == "deleting" for one in left), left
+    wrong_name = stack.voxmood("submit", str(odd), "--encoding", "klingon")
+    assert wrong_name.returncode == 2
 
 
 def test_a_webhook_is_told_of_the_job_s_end(stack: Stack, api: Api, tmp_path: Path) -> None:

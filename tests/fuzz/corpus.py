@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import struct
 import tarfile
 import zipfile
@@ -11,7 +12,19 @@ import numpy as np
 import soundfile
 
 from shared.audio.synthesis import speech_like
-from tests.archive_builders import PACKERS, encrypted_zip, packed_tar, tar_of, zip64_of, zip_of
+from tests.archive_builders import (
+    LINK,
+    PACKERS,
+    ZIP_PACKERS,
+    Raw,
+    encrypted_zip,
+    packed_tar,
+    raw_zip,
+    tar_of,
+    unicode_path,
+    zip64_of,
+    zip_of,
+)
 from tests.audio_builders import chunk, encoded, format_chunk, pcm16, rf64, riff, written
 from tests.fuzz.checksums import with_serial
 from tests.recordings import ORIGINAL, RAVDESS
@@ -98,6 +111,21 @@ def _archives(recordings: dict[str, bytes]) -> dict[str, bytes]:
         "tar pax": tar_of(long, format=tarfile.PAX_FORMAT),
         "tar ustar": tar_of(members, format=tarfile.USTAR_FORMAT),
     }
+    made |= {
+        f"zip method {method}": raw_zip(
+            Raw(name.encode(), body, method, pack(body)) for name, body in members.items()
+        )
+        for method, pack in ZIP_PACKERS.items()
+    }
+    made["zip behind a program"] = raw_zip(
+        [Raw(b"a.wav", recordings["WAV PCM_U8"])], before=b"MZ" + bytes(90)
+    )
+    raw = "ü.wav".encode("cp437")
+    made["zip of odd names"] = raw_zip(
+        [Raw(raw, recordings["WAV PCM_U8"], extra=unicode_path(raw, "ü.wav")), Raw(b"\\", b""),
+         Raw(b"link.wav", raw, attributes=LINK)]
+    )  # fmt: skip
+    made["tar.lzma"] = lzma.compress(tar_of(members), lzma.FORMAT_ALONE)
     return made | {f"tar.{ending}": packed_tar(members, ending) for ending in PACKERS}
 
 

@@ -67,8 +67,7 @@ class Reader:
         codes: Counter[str] = Counter()
         try:
             source = io.BytesIO(body)
-            kind = archives.kind_of(source.read(archives.HEAD_BYTES), NAME)
-            source.seek(0)
+            kind = archives.kind_in(source, NAME)
             for member in archives.members(source, NAME, kind, self._limits):
                 codes[self._member(member)] += 1
         except UploadError as error:

@@ -39,7 +39,7 @@ from tests.servers import VOXMOOD, processes_of
 Rows = dict[str, list[dict[str, Any]]]
 # Of a job that came with an API key: the schema before keys knows one Idempotency-Key for all.
 NOT_KEPT = {"idempotency_key", "idempotency_digest"}
-REVISIONS = ["0001", "0002", "0003", "0004", "0005"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006"]
 
 
 def fill(database: Database) -> Made:
@@ -48,7 +48,8 @@ def fill(database: Database) -> Made:
         key = {"prefix": "vm_12345678", "digest": "d" * 64, "scopes": "submit read", "created_at": 1.5}
         key_id = connection.execute(insert(api_key).values(key).returning(api_key.c.id)).scalar_one()
     made = make_job(database, clips=4, key_id=key_id, idempotency_key="again", idempotency_digest="e" * 64,
-                    windows="sliding", win_s=2.5, hop_s=0.5, channels="separate")  # fmt: skip
+                    windows="sliding", win_s=2.5, hop_s=0.5, channels="separate",
+                    encoding="cp932")  # fmt: skip
     chances = {"happy": 0.75, "sad": 0.25}
     add_prediction(database, made.clips[0], made.unit, "classified", "seed-v6", emotion="happy",
                    confidence=0.75, threshold=0.7, duration_s=3.25, probabilities=chances)  # fmt: skip

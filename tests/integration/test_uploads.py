@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from botocore.exceptions import ClientError
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 
 from api.app import create_app
 from api.receiving import Receiver
-from shared.database import upgrade
+from shared.database import tables, upgrade
 from shared.database.sessions import Database
 from shared.errors.surroundings import StoreUnavailable
 from shared.settings import Settings
@@ -197,6 +200,34 @@ def test_what_lies_in_the_store_is_taken_from_there(store: Store, client: TestCl
     ):
         refused = client.post(f"{job}/sources", json={"url": url})
         assert (refused.status_code, refused.json()["code"]) == (status, code)
+
+
+def test_a_failed_source_is_retried_where_it_lies_in_its_own_bucket(
+    store: Store, client: TestClient, settings: Settings, job: str
+) -> None:
+    outside, job_id = store.client(), int(job.rsplit("/", 1)[1])
+    with suppress(ClientError):  # another test may have made it
+        outside.create_bucket(Bucket="tapes")
+    for key in ("2001/a.zip", "2001/b.zip"):
+        outside.put_object(Bucket="tapes", Key=key, Body=BODY[:1000])
+    assert client.post(f"{job}/sources", json={"url": "s3://tapes/2001/"}).status_code == 201
+    outside.delete_object(Bucket="tapes", Key="2001/b.zip")
+    with Database(settings.database_url).write() as connection:
+        connection.execute(update(tables.job).where(tables.job.c.id == job_id).values(state="failed"))
+        failed = update(tables.upload).where(tables.upload.c.job_id == job_id)
+        connection.execute(failed.values(state="failed", error_code="damaged_archive", error="x"))
+    retried = client.post(f"{job}/retry")
+    assert retried.status_code == 200, retried.text
+    assert {upload["name"]: upload["state"] for upload in retried.json()["uploads"]} == {
+        "2001/a.zip": "pending", "2001/b.zip": "failed",
+    }  # fmt: skip
+
+
+def test_an_encoding_of_names_is_checked_and_kept(client: TestClient) -> None:
+    made = client.post("/v1/jobs", json={"encoding": "CP932"})
+    assert (made.status_code, made.json()["encoding"]) == (201, "cp932")
+    wrong = client.post("/v1/jobs", json={"encoding": "klingon"})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "unknown_encoding")
 
 
 def test_the_same_idempotency_key_makes_one_job(client: TestClient) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from shared.archives import Kind, Limits, is_litter, kind_of, members, printable
+from shared.archives import Kind, Limits, is_litter, kind_in, kind_of, members, printable
 from shared.errors.recordings import ClipError, DamagedMember, Encrypted
 from shared.errors.surroundings import StoreUnavailable
 from shared.errors.uploads import (
@@ -75,6 +75,10 @@ def test_members_come_in_their_order_with_their_bytes(archive: bytes, kind: Kind
 
 def test_a_loose_recording_is_an_upload_of_one_member() -> None:
     assert read(b"RIFF....WAVE", "angry.wav") == [(0, "angry.wav", b"RIFF....WAVE")]
+    for body in (b"RIFF....WAVE" + bytes(9000), b"no audio" * 900):  # whatever its kind was told by
+        source = io.BytesIO(body)
+        (member,) = members(source, "a.wav", kind_in(source, "a.wav"), LIMITS)
+        assert b"".join(member.chunks()) == body
 
 
 @pytest.mark.parametrize(
@@ -212,7 +216,9 @@ def test_links_and_devices_in_a_tar_fail_alone() -> None:
     *odd, last = read(file.getvalue())
     assert last == (6, "a.wav", b"")
     assert [str(outcome) for _, _, outcome in odd] == [
-        f"{name} lies in its archive as a {name}, not as a plain file." for name in KINDS_OF_ENTRIES
+        f"{name} lies in its archive as a {name}{' to /etc/passwd' * name.endswith('link')}, not as a plain "
+        "file."
+        for name in KINDS_OF_ENTRIES
     ]
 
 

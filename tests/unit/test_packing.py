@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from shared.errors.surroundings import FileMissing, FolderChanged
+from shared.errors.surroundings import FileMissing, FolderChanged, NotSendable
 from shared.packing import FolderToSend, digest, to_send, upload_names
 
 
@@ -35,7 +36,7 @@ def test_a_folder_is_sent_as_a_tar_of_its_files(folder: Path) -> None:
     assert len(packed) == content.size
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         members = {info.name: archive.extractfile(info).read() for info in archive}  # type: ignore[union-attr]
-    assert list(members) == ["z" * 150 + ".wav", "a/empty.wav", "a/one.wav", "b/two.wav"]
+    assert list(members) == ["link.wav", "z" * 150 + ".wav", "a/empty.wav", "a/one.wav", "b/two.wav"]
     assert all(body == (folder / name).read_bytes() for name, body in members.items())
     assert content.name == "tapes.tar"
 
@@ -95,3 +96,50 @@ def test_names_are_told_apart_by_their_folders(folder: Path) -> None:
     one, two, other = (to_send(folder / name) for name in ("a/in.zip", "b/in.zip", "b/two.wav"))
     assert upload_names([one, other]) == ["in.zip", "two.wav"]
     assert upload_names([one, two]) == ["a/in.zip", "b/in.zip"]
+
+
+def members_of(folder: Path) -> dict[str, tarfile.TarInfo]:
+    packed = b"".join(to_send(folder).read(0))
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        return {info.name: info for info in archive}
+
+
+def test_links_are_followed_and_what_leads_nowhere_is_sent_as_a_link(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "three.wav").write_bytes(b"3")
+    (folder / "store").symlink_to(tmp_path / "elsewhere")
+    (folder / "a" / "loop").symlink_to(folder)
+    (folder / "b" / "gone.wav").symlink_to("../../annex/gone")
+    os.mkfifo(folder / "b" / "pipe")
+    found = members_of(folder)
+    assert found["link.wav"].isreg()
+    assert found["link.wav"].size == 512
+    assert found["store/three.wav"].size == 1
+    assert (found["a/loop"].type, found["a/loop"].linkname) == (tarfile.SYMTYPE, str(folder))
+    assert (found["b/gone.wav"].type, found["b/gone.wav"].linkname) == (tarfile.SYMTYPE, "../../annex/gone")
+    assert found["b/pipe"].isfifo()
+
+
+def test_names_that_are_no_text_are_sent_escaped(tmp_path: Path) -> None:
+    for raw in (b"a\xff.wav", b"new\nline.wav"):
+        (tmp_path / os.fsdecode(raw)).write_bytes(b"1")
+    names = upload_names([to_send(file) for file in sorted(tmp_path.iterdir())])
+    assert names == ["a\\xff.wav", "new\\x0aline.wav"]
+    assert len(members_of(tmp_path)) == 2
+
+
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "gone.wav").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NotSendable, match="it is a link to nowhere, which does not exist"):
+        to_send(tmp_path / "gone.wav")
+    with pytest.raises(NotSendable, match="it is neither a file nor a folder"):
+        to_send(tmp_path / "pipe")
+
+
+def test_a_file_that_vanishes_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"1")
+    content = to_send(tmp_path / "a.wav")
+    (tmp_path / "a.wav").unlink()
+    with pytest.raises(FileMissing, match="does not exist"):
+        list(content.read(0))

@@ -1,0 +1,83 @@
+"""The names of members as text: what an archive says of their encoding, and what it leaves out.
+
+A zip says "UTF-8" by a flag, or by Info-ZIP's field 0x7075. Linux's zip and macOS's Finder write UTF-8
+and say nothing; Windows writes the language's own code page and says nothing either.
+"""
+
+from __future__ import annotations
+
+import codecs
+import struct
+import zlib
+
+from shared.errors.requests import UnknownEncoding
+
+# What the format itself prescribes where nothing is said (APPNOTE, appendix D).
+UNSAID = "cp437"
+IS_UTF8 = 0x800
+_UNICODE_PATH = 0x7075
+# An encoding of names leaves ASCII as it is: no UTF-16, no EBCDIC, no escapes of Python's or of domains.
+_PROBE = b"a.wav/ \\u0041 +AGE- xn--bcher-kva"
+_OF_DOMAINS = {"idna", "punycode"}
+
+
+def checked_encoding(name: str) -> str:
+    """The plain name of an encoding in which names of members may be; UnknownEncoding else."""
+    try:
+        info = codecs.lookup(name)
+        is_one = info.name not in _OF_DOMAINS and _PROBE.decode(info.name) == _PROBE.decode("ascii")
+    except (LookupError, ValueError):  # also UnicodeError
+        is_one = False
+    if not is_one:
+        raise UnknownEncoding(encoding=name[:80])
+    return info.name
+
+
+def in_utf8(raw: bytes) -> str | None:
+    """The name if it is valid UTF-8, as ASCII is; else None."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def in_zip(raw: bytes, flags: int, extra: bytes, encoding: str | None) -> tuple[str, bool]:
+    """A zip's name as text (lone surrogates for what is none), and whether its encoding was a guess."""
+    if flags & IS_UTF8:
+        return raw.decode("utf-8", "surrogateescape"), False
+    said = _unicode_path(raw, extra)
+    if said is None:
+        said = in_utf8(raw)
+    if said is not None:
+        return said, False
+    if encoding is not None:
+        return raw.decode(encoding, "backslashreplace"), False
+    return raw.decode(UNSAID), True
+
+
+def in_tar(raw: bytes, encoding: str | None) -> str:
+    """A tar's name as text; tars are UTF-8 today, and never say so."""
+    if encoding is not None and in_utf8(raw) is None:
+        return raw.decode(encoding, "backslashreplace")
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def extra_fields(extra: bytes) -> dict[int, bytes]:
+    """The fields of a header by their ids, the first of each; what is cut off is left out."""
+    fields: dict[int, bytes] = {}
+    place = 0
+    while place + 4 <= len(extra):
+        number, length = struct.unpack_from("<2H", extra, place)
+        place += 4
+        if place + length <= len(extra):
+            fields.setdefault(number, extra[place : place + length])
+        place += length
+    return fields
+
+
+def _unicode_path(raw: bytes, extra: bytes) -> str | None:
+    """Info-ZIP's field 0x7075: version 1, the CRC of the name that it stands for, the name in UTF-8."""
+    field = extra_fields(extra).get(_UNICODE_PATH, b"")
+    if len(field) < 5 or field[0] != 1 or struct.unpack_from("<L", field, 1)[0] != zlib.crc32(raw):
+        return None
+    return in_utf8(field[5:])
