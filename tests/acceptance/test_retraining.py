@@ -71,7 +71,8 @@ def test_labels_are_imported_wrong_lines_are_named_and_retraining_says_what_it_l
         return sorted((one["path"], one["emotion"], one["labeller"]) for one in map(json.loads, lines))
 
     assert listed() == [
-        ("one.wav", "calm", ""), ("one.wav", "happy", "anna"), ("two.wav", "angry", "anna"), ("two.wav", "sad", "")
+        ("one.wav", "calm", ""), ("one.wav", "happy", "anna"), ("two.wav", "angry", "anna"),
+        ("two.wav", "sad", ""),
     ]  # fmt: skip
     assert "two.wav  angry" in stack.voxmood("label", "list", str(job)).stdout
     done = stack.voxmood("label", "delete", str(job), "--path", "two.wav", "--labeller", "", "--yes")
