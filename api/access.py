@@ -160,6 +160,10 @@ def _caller(request: Request) -> Caller:
     return cast("Caller", request.state.caller)
 
 
+# For what depends on its caller inside a route that names its scope.
+Asker = Annotated[Caller, Depends(_caller)]
+
+
 class Needs:
     """What a route asks of its caller: any of these scopes. `admin` holds all."""
 
@@ -179,10 +183,11 @@ Reader = Annotated[Caller, Depends(Needs("read"))]
 # Who only submits may look how far that is.
 Follower = Annotated[Caller, Depends(Needs("read", "submit"))]
 Labeller = Annotated[Caller, Depends(Needs("label"))]
+LabelReader = Annotated[Caller, Depends(Needs("read", "label"))]
 Admin = Annotated[Caller, Depends(Needs("admin"))]
 
 
-def _own_job(job_id: JobId, parts: Wired, caller: Annotated[Caller, Depends(_caller)]) -> int:
+def _own_job(job_id: JobId, parts: Wired, caller: Asker) -> int:
     with parts.database.read() as connection:
         if queries.job_row(connection, job_id, caller.only) is None:
             raise UnknownJob(job=job_id)

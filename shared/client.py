@@ -116,6 +116,18 @@ class Client:
                 return
             params["cursor"] = answer["next"]
 
+    def labels(self, job: int, labeller: str | None = None) -> Iterator[dict[str, Any]]:
+        """The labels of a job's clips, fetched by pages as they are used."""
+        params: dict[str, Any] = {"job": job, "limit": 1000}
+        if labeller is not None:
+            params["labeller"] = labeller
+        while True:
+            answer = self.request("GET", "/v1/labels", params=params)
+            yield from answer["labels"]
+            if answer["next"] is None:
+                return
+            params["after"] = answer["next"]
+
     def export(
         self, job: int, format: str, model: str | None, filters: Filters | None = None
     ) -> Iterator[bytes]:

@@ -10,9 +10,10 @@ exactly once in effect, whatever dies or is delivered twice, as long as the data
   tenth of the lease has passed, and never by a timer, so that one that hangs loses its lease.
 - Whatever a worker commits goes through `fence` first: its lease must still be its own (same
   `attempts`) and the job still running. Otherwise `LeaseLost`, and the work is dropped.
-- Whoever cannot go on gives the lease back: at once where a worker is asked to end, after a pause that
-  grows (`not_before`) where store or database failed. `returns` counts both: they are no evidence that
-  the work itself is bad, as `attempts - returns` and `crashes` are.
+- Whoever drops the work, or cannot go on, gives the lease back, if it is still its own: at once where a
+  worker is asked to end, after a pause that grows (`not_before`) where store or database failed.
+  `returns` counts both: they are no evidence that the work itself is bad, as `attempts - returns` and
+  `crashes` are.
 - `sweep` gives expired leases back and rings again what waits unheard. It is the one recovery path.
 - Whoever changes a job's state or adds work locks the job's row first (`lock_job`). SQLite's
   BEGIN IMMEDIATE does the same for the whole database.
@@ -23,7 +24,6 @@ All times are the database's clock, in seconds.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,7 +111,10 @@ def give_back(
     crashed: bool = False,
     kept: Callable[[Connection], None] = lambda _: None,
 ) -> None:
-    """Set the row to pending, for a worker that cannot go on; a lost lease is left alone.
+    """Set the row to pending, for a worker that cannot go on; another worker's lease is left alone.
+
+    A lease that only its job's end has made void is given back too: nobody works on it any more, and whoever
+    lets the job run again shall not wait until it runs out.
 
     pause: nobody takes it for a while, longer each time (up to a minute); crashed: the work itself was at
     fault; kept(connection): what was done already, committed with it.
@@ -131,8 +134,18 @@ def give_back(
         fence(connection, lease, **values)
         kept(connection)
 
-    with suppress(LeaseLost):
+    try:
         database.write_again(work)
+    except LeaseLost:
+        _release(database, lease)
+
+
+def _release(database: Database, lease: Lease) -> None:
+    """Whatever the job's state: nothing of the work is kept, and a bell is left to the sweep."""
+    table = lease.table
+    ours = and_(table.c.id == lease.id, table.c.attempts == lease.attempts, table.c.state == "leased")
+    values = {"state": "pending", "lease_until": None, "rung_at": None, "returns": table.c.returns + 1}
+    database.write_again(lambda connection: connection.execute(update(table).where(ours).values(values)))
 
 
 def record_crash(database: Database, table: Table, row_id: int) -> None:

@@ -1,7 +1,9 @@
 """What people may do to a job besides starting it: cancel, retry, delete. And what deletion removes.
 
 Each transition locks the job's row first and tests its state in a second statement (see shared.leases).
-Cancel keeps what is done: leases are refused from then on, and what is under way fails at its fence.
+Cancel keeps what is done: leases are refused from then on, and what is under way fails at its fence and is
+given back. Retry and reclassify take away the leases that are left: of workers that have not met their fence
+yet, or have died.
 Delete only says so; `erase` (workers/purge.py) does it, once no lease holds any more.
 """
 
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, delete, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Table, case, delete, or_, select, tuple_, update
 
 from shared import leases, webhooks
 from shared.database.sessions import Database
@@ -33,6 +35,8 @@ from shared.errors.requests import UnknownJob, WrongJobState
 # Rows removed in one transaction: others wait for SQLite's one writer meanwhile (about 30 ms).
 ERASE_ROWS = 5_000
 CANCELLABLE = ("open", "running")
+# Of uploads and units whose job was cancelled.
+INTERRUPTED = ("pending", "leased")
 RETRIABLE = ("done", "failed", "cancelled")
 
 
@@ -66,31 +70,23 @@ def retry(database: Database, job_id: int, uploads_in_store: Collection[int]) ->
             prediction.c.unit_id.in_(units), prediction.c.outcome == "failed"
         )
         affected = unit.c.job_id == job_id, or_(unit.c.state != "done", unit.c.id.in_(again))
-        unit_ids = list(connection.execute(select(unit.c.id).where(*affected)).scalars())
-        now = database.clock
-        pending = {"state": "pending", "lease_until": None, "rung_at": now, "not_before": None, "crashes": 0}
-        connection.execute(update(unit).where(*affected).values(pending))
+        unit_ids = _set_pending(connection, database, unit, *affected, crashes=0)
         connection.execute(delete(clip_try).where(clip_try.c.unit_id.in_(units)))
         connection.execute(failed)
-        unfinished = (
-            upload.c.job_id == job_id,
-            or_(
-                upload.c.state.in_(("pending", "leased")),
-                (upload.c.state == "failed") & upload.c.id.in_(uploads_in_store),
-            ),
+        unfinished = or_(
+            upload.c.state.in_(INTERRUPTED), (upload.c.state == "failed") & upload.c.id.in_(uploads_in_store)
         )
-        upload_ids = list(connection.execute(select(upload.c.id).where(*unfinished)).scalars())
-        fresh = pending | {"error_code": None, "error": None}
-        connection.execute(update(upload).where(*unfinished).values(fresh))
-        running = {"state": "running", "ended_at": None}
-        connection.execute(update(job).where(job.c.id == job_id).values(running))
-        return leases.bells_for(connection, UNPACK, upload_ids) + leases.bells_for(
-            connection, CLASSIFY, unit_ids[: leases.SWEEP_LIMIT]
-        )
+        fresh = {"crashes": 0, "error_code": None, "error": None}
+        of_job = upload.c.job_id == job_id
+        upload_ids = _set_pending(connection, database, upload, of_job, unfinished, **fresh)
+        return _run_again(connection, job_id, upload_ids, unit_ids)
 
 
 def reclassify(database: Database, job_id: int, model_version: str) -> list[Bell]:
-    """Classify an ended job's clips under another version too; ring the returned bells after this call."""
+    """Classify an ended job's clips under another version too; ring the returned bells after this call.
+
+    What a cancelled job has left goes on with it.
+    """
     with database.write() as connection:
         _lock(connection, job_id, "reclassified", RETRIABLE)
         shards = list(connection.execute(select(shard.c.id).where(shard.c.job_id == job_id)).scalars())
@@ -98,12 +94,42 @@ def reclassify(database: Database, job_id: int, model_version: str) -> list[Bell
         if shards:
             rows = [common | {"shard_id": shard_id} for shard_id in shards]
             connection.execute(database.insert(unit).on_conflict_do_nothing(), rows)
-        running = {"state": "running", "ended_at": None}
-        connection.execute(update(job).where(job.c.id == job_id).values(running))
-        version = unit.c.job_id == job_id, unit.c.model_version == model_version
-        pending = select(unit.c.id).where(*version, unit.c.state == "pending")
-        ids = list(connection.execute(pending).scalars())
-        return leases.bells_for(connection, CLASSIFY, ids[: leases.SWEEP_LIMIT])
+        upload_ids, unit_ids = (
+            _set_pending(
+                connection, database, table, table.c.job_id == job_id, table.c.state.in_(INTERRUPTED)
+            )
+            for table in (upload, unit)
+        )
+        return _run_again(connection, job_id, upload_ids, unit_ids)
+
+
+def _set_pending(
+    connection: Connection, database: Database, table: Table, *chosen: ColumnElement[bool], **fresh: object
+) -> list[int]:
+    """Have rows of a job that does not run waited for, and take their leases away; returns their ids.
+
+    A worker that still holds such a lease, since it has not met its fence yet, meets it then: no lease of
+    these `attempts` will be again.
+    """
+    ids = list(connection.execute(select(table.c.id).where(*chosen)).scalars())
+    values = {
+        "state": "pending",
+        "lease_until": None,
+        "rung_at": database.clock,
+        "not_before": None,
+        # As given back: that its job ended is no evidence against the work.
+        "returns": table.c.returns + case((table.c.state == "leased", 1), else_=0),
+    }
+    connection.execute(update(table).where(*chosen).values(values | fresh))
+    return ids
+
+
+def _run_again(connection: Connection, job_id: int, upload_ids: list[int], unit_ids: list[int]) -> list[Bell]:
+    running = {"state": "running", "ended_at": None}
+    connection.execute(update(job).where(job.c.id == job_id).values(running))
+    return leases.bells_for(connection, UNPACK, upload_ids) + leases.bells_for(
+        connection, CLASSIFY, unit_ids[: leases.SWEEP_LIMIT]
+    )
 
 
 def mark_deleted(database: Database, job_id: int) -> None:

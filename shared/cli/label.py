@@ -2,49 +2,29 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
-from shared.cli.console import print_json, progress, say
+from shared.cli.console import out, print_json, progress, say
+from shared.cli.label_file import Line, Refusal, clips_meant, faults, read_lines, unguarded
 from shared.cli.submit import Server
-from shared.errors.models import WrongLabels
-from shared.errors.surroundings import FileMissing, RequestRefused
+from shared.errors.models import NoLabelInFile, WrongLabelLines
+from shared.errors.surroundings import RequestRefused
 
 if TYPE_CHECKING:
     from shared.client import Client
 
-NEEDED = ("path", "emotion")
-OPTIONAL = ("upload", "speaker", "labeller")
 BATCH_LABELS = 1000
+Job = Annotated[int, typer.Argument(metavar="JOB", min=1, help="The job's id.")]
 
 app = typer.Typer(help="What people say of clips, for the next retraining.", no_args_is_help=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the file; columns that it has not are empty."""
-
-    number: int
-    path: str
-    emotion: str
-    upload: str
-    speaker: str
-    labeller: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A line that is not stored."""
-
-    line: int
-    path: str
-    reason: str
 
 
 @app.callback()
@@ -54,88 +34,53 @@ def label() -> None:
 
 @app.command(name="import")
 def import_labels(
-    job: Annotated[int, typer.Argument(metavar="JOB", min=1, help="The job's id.")],
-    file: Annotated[Path, typer.Argument(metavar="LABELS.CSV", help="Columns: path, emotion; see above.")],
+    job: Job,
+    file: Annotated[Path, typer.Argument(metavar="LABELS.CSV", help="Columns: path, label; see above.")],
     json: Annotated[bool, typer.Option("--json", help="Print what became of them as JSON.")] = False,
     server: Server = None,
 ) -> None:
-    """Store the labels of a CSV file: path, emotion, and as one likes upload, speaker, labeller.
+    """Store the labels of a CSV file: path, label, and as one likes upload, speaker, labeller, clip_id.
 
-    Paths are those of `voxmood results`. Wrong lines are named, the others stored; the exit code is then 1.
+    An export of `voxmood results` will do, with a column `label` added to it; its `emotion` is the model's
+    guess and no label. Lines with an empty label are left out. Wrong lines are named, one sentence for each
+    kind of fault, the others stored; the exit code is then 1.
     """
     from shared.client import Client
 
-    lines = list(_lines(file))
+    every = list(read_lines(file))
+    lines = [line for line in every if line.emotion]
+    if not lines:
+        raise NoLabelInFile(file=file)
     with Client(server) as client, progress("labels") as bar:
         task = bar.add_task("Finding the clips", total=None)
-        clips = _clips(client, job, {line.path for line in lines})
-        found, refused = _found(lines, clips, job)
-        bar.update(task, description="Storing", total=len(found))
-        for start in range(0, len(found), BATCH_LABELS):
-            batch = found[start : start + BATCH_LABELS]
+        rows = _rows(client, job, {path for line in lines for path in (line.path, unguarded(line.path))})
+        meant, refused = clips_meant(lines, rows, job)
+        bar.update(task, description="Storing", total=len(meant))
+        for start in range(0, len(meant), BATCH_LABELS):
+            batch = meant[start : start + BATCH_LABELS]
             refused += _store(client, batch)
             bar.advance(task, len(batch))
-    refused.sort(key=lambda one: one.line)
-    stored = len(lines) - len(refused)
+    stored, without = len(lines) - len(refused), len(every) - len(lines)
     if json:
-        wrong = [{"line": one.line, "path": one.path, "reason": one.reason} for one in refused]
-        print_json({"stored": stored, "refused": wrong})
+        wrong = [{"code": one.code, "lines": one.lines, "reason": one.reason} for one in faults(refused)]
+        print_json({"stored": stored, "without_label": without, "refused": wrong})
     else:
-        for one in refused:
-            say(str(WrongLabels(file=file, line=one.line, reason=one.reason)))
-        say(f"{stored:,} labels stored" + (f", {len(refused):,} refused." if refused else "."))
+        for one in faults(refused):
+            say(str(WrongLabelLines(file=file, place=one.place, reason=one.reason)))
+        more = f", {len(refused):,} refused" if refused else ""
+        more += f", {without:,} lines without a label left out" if without else ""
+        say(f"{stored:,} labels stored{more}.")
     if refused:
         raise typer.Exit(1)
 
 
-def _lines(file: Path) -> Iterator[Line]:
-    try:
-        # utf-8-sig, since Excel writes a mark first.
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            reader = csv.DictReader(text)
-            for column in NEEDED:
-                if column not in (reader.fieldnames or ()):
-                    raise WrongLabels(file=file, line=1, reason=f"the column {column} is missing")
-            for row in reader:
-                # A path is taken as it is, but for the other columns nobody means the blanks.
-                words = {name: (row.get(name) or "").strip() for name in ("emotion", *OPTIONAL)}
-                yield Line(number=reader.line_num, path=row["path"] or "", **words)
-    except FileNotFoundError as error:
-        raise FileMissing(path=file) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise WrongLabels(file=file, line=1, reason=f"not a CSV file in UTF-8 ({error})") from error
-
-
-def _clips(client: Client, job: int, paths: set[str]) -> dict[str, list[dict[str, Any]]]:
+def _rows(client: Client, job: int, paths: set[str]) -> dict[str, list[dict[str, Any]]]:
     """The result rows of these paths."""
-    clips = defaultdict(list)
+    rows = defaultdict(list)
     for row in client.results(job, None):
         if row["path"] in paths:
-            clips[row["path"]].append(row)
-    return clips
-
-
-def _found(
-    lines: Sequence[Line], clips: dict[str, list[dict[str, Any]]], job: int
-) -> tuple[list[tuple[Line, int]], list[Refusal]]:
-    """Each line with its clip's id, and those that name none, or more than one."""
-    found: list[tuple[Line, int]] = []
-    refused: list[Refusal] = []
-    for line in lines:
-        rows = [row for row in clips.get(line.path, ()) if line.upload in ("", row["upload"])]
-        if len(rows) == 1:
-            found.append((line, rows[0]["clip_id"]))
-            continue
-        uploads = sorted({row["upload"] for row in rows})
-        if not rows:
-            where = f"upload {line.upload} of job {job}" if line.upload else f"job {job}"
-            reason = f"{line.path} is no path with a result in {where}"
-        elif len(uploads) > 1:
-            reason = f"{line.path} is in {' and in '.join(uploads)}; say which in a column named upload"
-        else:
-            reason = f"{line.path} is {len(rows)} times in {uploads[0]}"
-        refused.append(Refusal(line.number, line.path, reason))
-    return found, refused
+            rows[row["path"]].append(row)
+    return rows
 
 
 def _store(client: Client, batch: Sequence[tuple[Line, int]]) -> list[Refusal]:
@@ -155,5 +100,65 @@ def _store(client: Client, batch: Sequence[tuple[Line, int]]) -> list[Refusal]:
         if "refused" not in error.facts:
             raise
         refused = error.facts["refused"]
-    lines = [(batch[one["place"]][0], one["reason"]) for one in refused]
-    return [Refusal(line.number, line.path, reason) for line, reason in lines]
+    found = []
+    for one in refused:
+        line = batch[one["place"]][0]
+        about = repr(line.emotion) if one["code"] == "unknown_emotion" else line.path
+        found.append(Refusal(line.number, one["code"], about, one["reason"]))
+    return found
+
+
+@app.command(name="list")
+def list_labels(
+    job: Job,
+    labeller: Annotated[str | None, typer.Option(metavar="NAME", help="Only what this one said.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON line a label.")] = False,
+    server: Server = None,
+) -> None:
+    """List the labels of a job's clips."""
+    from shared.client import Client
+
+    table = Table("path", "label", "speaker", "labeller", "upload", "stored", box=None, header_style="bold")
+    with Client(server) as client:
+        for one in client.labels(job, labeller):
+            if json:
+                print_json(one)
+                continue
+            stored = datetime.fromisoformat(one["created_at"]).astimezone()
+            cells = (one["path"], one["emotion"], one["speaker"] or "", one["labeller"], one["upload"])
+            table.add_row(*map(Text, cells), f"{stored:%Y-%m-%d %H:%M}")
+    if table.row_count:
+        out.print(table)
+    elif not json:
+        say(f"Job {job} has no labels yet. `voxmood label import {job} labels.csv` stores some.")
+
+
+@app.command(name="delete")
+def delete_labels(
+    job: Job,
+    path: Annotated[
+        list[str] | None, typer.Option(metavar="PATH", help="Only this clip's; may be given again.")
+    ] = None,
+    labeller: Annotated[str | None, typer.Option(metavar="NAME", help="Only what this one said.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print how many went, as JSON.")] = False,
+    server: Server = None,
+) -> None:
+    """Remove labels of a job's clips, all of them unless --path or --labeller say which."""
+    from shared.client import Client
+
+    if not yes:
+        which = f" of {', '.join(path)}" if path else ""
+        which += f" by {labeller or 'nobody named'}" if labeller is not None else ""
+        typer.confirm(f"Delete the labels{which} in job {job}?", abort=True, err=True)
+    deleted = 0
+    with Client(server) as client:
+        paths: list[str | None] = [*path] if path else [None]
+        for one in paths:
+            asked = {"job": job, "path": one, "labeller": labeller}
+            params = {name: value for name, value in asked.items() if value is not None}
+            deleted += client.request("DELETE", "/v1/labels", params=params)["deleted"]
+    if json:
+        print_json({"deleted": deleted})
+    else:
+        say(f"{deleted:,} labels deleted.")

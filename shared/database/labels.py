@@ -3,13 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, delete, func, select
 
 from shared.database.queries import of_key
 from shared.database.sessions import Database
-from shared.database.tables import clip, job, label, model, retraining, shard
+from shared.database.tables import clip, job, label, model, retraining, shard, upload
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which labels are meant: those that agree with all that is not None, in jobs `of_key`."""
+
+    job_id: int | None = None
+    clip_id: int | None = None
+    path: str | None = None
+    labeller: str | None = None
+    key_id: int | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Over a label joined with its clip and its job."""
+        asked = (
+            (clip.c.job_id, self.job_id),
+            (label.c.clip_id, self.clip_id),
+            (clip.c.path, self.path),
+            (label.c.labeller, self.labeller),
+        )
+        return [
+            job.c.state != "deleting",
+            of_key(self.key_id),
+            *(column == value for column, value in asked if value is not None),
+        ]
+
+
+def labels_page(connection: Connection, chosen: Chosen, after: int | None, limit: int) -> Sequence[Any]:
+    """Labels as they were first given, and of what; `after`: the last id of the page before."""
+    statement = (
+        select(label, clip.c.job_id, clip.c.path, upload.c.name.label("upload"))
+        .join(clip, clip.c.id == label.c.clip_id)
+        .join(job, job.c.id == clip.c.job_id)
+        .join(upload, upload.c.id == clip.c.upload_id)
+        .where(*chosen.conditions(), label.c.id > (after or 0))
+        .order_by(label.c.id)
+        .limit(limit)
+    )
+    return connection.execute(statement).all()
+
+
+def delete_labels(connection: Connection, chosen: Chosen) -> int:
+    """Remove labels; returns how many there were."""
+    ids = (
+        select(label.c.id)
+        .join(clip, clip.c.id == label.c.clip_id)
+        .join(job, job.c.id == clip.c.job_id)
+        .where(*chosen.conditions())
+    )
+    return connection.execute(delete(label).where(label.c.id.in_(ids))).rowcount
 
 
 def labelled_clips(

@@ -111,6 +111,19 @@ class WrongLabels(VoxmoodError):
     """{file}, line {line}: {reason}."""
 
 
+class WrongLabelLines(VoxmoodError):
+    """{file}, {place}: {reason}."""
+
+
+class UnjudgedExport(VoxmoodError):
+    """{file} is an export of results ({columns}): its emotion is what a model guessed, and no label. Add a
+    column named label with what people hear, leave it empty where nobody has listened, and import that."""
+
+
+class NoLabelInFile(VoxmoodError):
+    """{file} has no label in any of its lines. Write what people hear into the column named label."""
+
+
 class DatasetUnreachable(VoxmoodError):
     """{url} does not give the recordings: {reason}. What has come is kept; the same command goes on."""
 

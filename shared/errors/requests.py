@@ -150,6 +150,12 @@ class NoSegments(VoxmoodError):
     status = 409
 
 
+class LabelsUnnamed(VoxmoodError):
+    """Say whose labels are to be deleted: a job, or a clip_id."""
+
+    status = 422
+
+
 class BodyTooLarge(VoxmoodError):
     """This request's body has over {limit_bytes} bytes, the most that is read of it. Send it as several
     requests."""

@@ -39,10 +39,9 @@ def test_labels_are_imported_wrong_lines_are_named_and_retraining_says_what_it_l
     said = done.stderr.splitlines()
     assert [line.removeprefix(f"{table}, ") for line in said if line.startswith(str(table))] == [
         "line 3: one.wav is in a.zip and in b.zip; say which in a column named upload.",
-        f"line 6: three.wav is no path with a result in job {job}.",
+        f"lines 6 and 8: three.wav is no path with a result in job {job}; the same of two.wav.",
         "line 7: 'bored' is no emotion of the champion or its unknowns: "
         "angry, calm, disgust, fearful, happy, neutral, sad, surprised.",
-        f"line 8: two.wav is no path with a result in upload b.zip of job {job}.",
     ]  # fmt: skip
     assert said[-1] == "3 labels stored, 4 refused."
 
@@ -51,10 +50,34 @@ def test_labels_are_imported_wrong_lines_are_named_and_retraining_says_what_it_l
     assert done.returncode == 1
     told = json.loads(done.stdout)
     assert told["stored"] == 0
-    assert [(one["line"], one["path"]) for one in told["refused"]] == [(2, "two.wav")]
+    assert [(one["lines"], one["code"]) for one in told["refused"]] == [([2], "unknown_emotion")]
     table.write_text("file,emotion\ntwo.wav,angry\n")
     done = stack.voxmood("label", "import", str(job), str(table))
     assert done.stderr.strip().endswith(f"{table}, line 1: the column path is missing.")
+
+    export = stack.voxmood("results", str(job), "--format", "csv").stdout
+    table.write_text(export)
+    done = stack.voxmood("label", "import", str(job), str(table))
+    assert done.returncode == 1
+    assert "Add a column named label with what people hear" in " ".join(done.stderr.split())
+    header, *rows = export.splitlines()
+    judged = [f"{row},{'sad' if row.startswith('two.wav') else ''}" for row in rows]
+    table.write_text("\n".join([f"{header},label", *judged, ""]))
+    done = stack.voxmood("label", "import", str(job), str(table))
+    assert done.stderr.splitlines()[-1] == "1 labels stored, 3 lines without a label left out."
+
+    def listed() -> list[tuple[str, str, str]]:
+        lines = stack.voxmood("label", "list", str(job), "--json").stdout.splitlines()
+        return sorted((one["path"], one["emotion"], one["labeller"]) for one in map(json.loads, lines))
+
+    assert listed() == [
+        ("one.wav", "calm", ""), ("one.wav", "happy", "anna"), ("two.wav", "angry", "anna"),
+        ("two.wav", "sad", ""),
+    ]  # fmt: skip
+    assert "two.wav  angry" in stack.voxmood("label", "list", str(job)).stdout
+    done = stack.voxmood("label", "delete", str(job), "--path", "two.wav", "--labeller", "", "--yes")
+    assert done.stderr.strip() == "1 labels deleted."
+    assert ("two.wav", "sad", "") not in listed()
 
     done = stack.voxmood("retrain", "--now", "--wait")
     assert done.returncode == 0, done.stderr

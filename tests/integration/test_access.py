@@ -19,6 +19,7 @@ from api.access import FREE, Needs
 from api.app import create_app
 from shared import keys
 from shared.database import keys as stored_keys
+from shared.database import labels as labels_of_people
 from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.database.tables import api_key, job
@@ -73,6 +74,12 @@ def made_key(database: Database, *scopes: str, **options: Any) -> tuple[int, str
     key = keys.new_key()
     with database.write() as connection:
         return stored_keys.add(connection, database, key, "test", scopes, **options), key
+
+
+def store_label(database: Database, clip_id: int) -> None:
+    with database.write() as connection:
+        known = {"clip_id": clip_id, "emotion": "sad", "speaker": None, "labeller": ""}
+        labels_of_people.store_labels(connection, database, [known])
 
 
 def app_client(database: Database, **settings: Any) -> TestClient:
@@ -161,6 +168,14 @@ def test_another_key_s_job_is_like_one_that_is_not_there(keyed: TestClient, data
         body = [{"clip_id": foreign.clips[0], "emotion": "calm"}]
         answer = keyed.post("/v1/labels", json=body, headers=bearer(key))
         assert answer.json()["refused"][0]["reason"] == f"there is no clip {foreign.clips[0]}"
+        store_label(database, foreign.clips[0])
+        mine_only = keyed.get("/v1/labels", params={"clip_id": foreign.clips[0]}, headers=bearer(key))
+        assert mine_only.json()["labels"] == []
+        for method in ("GET", "DELETE"):
+            answer = keyed.request(method, "/v1/labels", params={"job": foreign.job}, headers=bearer(key))
+            assert answer.json()["code"] == "unknown_job"
+        gone = keyed.delete("/v1/labels", params={"clip_id": foreign.clips[0]}, headers=bearer(key))
+        assert gone.json() == {"deleted": 0}
     assert row_of(database, job, made.job).state == "running"  # nobody cancelled or deleted it
 
 

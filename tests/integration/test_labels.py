@@ -55,6 +55,8 @@ def test_labels_are_stored_and_wrong_ones_refused_each_with_its_reason(
         (1, 10**9), (2, second), (4, broken)
     ]  # fmt: skip
     reasons = [one["reason"] for one in answer.json()["refused"]]
+    codes = [one["code"] for one in answer.json()["refused"]]
+    assert codes == ["unknown_clip", "unknown_emotion", "no_recording"]
     assert reasons[0] == f"there is no clip {10**9}"
     assert "'bored' is no emotion of the champion or its unknowns: angry, calm, " in reasons[1]
     assert "surprised" in reasons[1]
@@ -121,3 +123,60 @@ def test_votes_are_the_newest_and_a_duplicate_s_lie_on_its_original(
         assert labels.newly_labelled(connection) == 3
     assert [(row.clip_id, row.emotion) for row in rows] == [(third, "calm"), (first, "angry")]
     assert (rows[1].sha256, rows[1].path) == (original.sha256, original.path)
+
+
+def labelled(client: TestClient, clip_id: int, emotion: str, labeller: str = "") -> None:
+    body = [{"clip_id": clip_id, "emotion": emotion, "labeller": labeller}]
+    assert client.post("/v1/labels", json=body).status_code == 200
+
+
+def test_labels_are_listed_by_pages_of_a_job_a_clip_or_a_labeller(
+    client: TestClient, database: Database, made: Made
+) -> None:
+    other = make_job(database, clips=1)
+    for clip_id, labeller in ((made.clips[0], "anna"), (other.clips[0], "anna"), (made.clips[0], "bert"),
+                              (made.clips[2], "")):  # fmt: skip
+        labelled(client, clip_id, "sad", labeller)
+    first = client.get("/v1/labels", params={"job": made.job, "limit": 2}).json()
+    assert [(one["clip_id"], one["labeller"]) for one in first["labels"]] == [
+        (made.clips[0], "anna"), (made.clips[0], "bert")
+    ]  # fmt: skip
+    assert first["labels"][0] | {"id": 0, "created_at": ""} == {
+        "id": 0, "job_id": made.job, "clip_id": made.clips[0], "path": "0.wav", "upload": "a.zip",
+        "emotion": "sad", "speaker": None, "labeller": "anna", "created_at": ""
+    }  # fmt: skip
+    second = client.get("/v1/labels", params={"job": made.job, "limit": 2, "after": first["next"]}).json()
+    assert [one["path"] for one in second["labels"]] == ["2.wav"]
+    assert second["next"] is None
+
+    def count(**asked: object) -> int:
+        return len(client.get("/v1/labels", params=asked).json()["labels"])
+
+    assert [count(), count(labeller="anna"), count(clip_id=made.clips[0]), count(path="0.wav")] == [
+        4,
+        2,
+        2,
+        3,
+    ]
+    assert client.get("/v1/labels", params={"job": 10**9}).json()["code"] == "unknown_job"
+
+
+def test_deleted_labels_are_those_that_were_asked_for(
+    client: TestClient, database: Database, made: Made
+) -> None:
+    other = make_job(database, clips=1)
+    for clip_id in (*made.clips[:3], *other.clips):
+        for labeller in ("anna", "bert"):
+            labelled(client, clip_id, "sad", labeller)
+
+    def deleted(**asked: object) -> int:
+        return int(client.delete("/v1/labels", params=asked).json()["deleted"])
+
+    assert client.delete("/v1/labels").json()["code"] == "labels_unnamed"
+    assert client.delete("/v1/labels", params={"labeller": "anna"}).status_code == 422
+    assert len(stored(database)) == 8
+    assert deleted(job=made.job, labeller="anna", path="1.wav") == 1
+    assert deleted(clip_id=made.clips[0]) == 2
+    assert deleted(clip_id=made.clips[0]) == 0
+    assert deleted(job=made.job) == 3
+    assert {clip_id for clip_id, *_ in stored(database)} == set(other.clips)
