@@ -150,14 +150,16 @@ def test_thirty_mixed_requests_at_once_leave_nothing_waiting(parts: Parts) -> No
     with ThreadPoolExecutor(10) as pool:
         workers = [pool.submit(classifying) for _ in range(2)]
         requests = [pool.submit(request, number) for number in range(30)]
-        while not all(one.done() for one in requests):
-            for bell in leases.sweep(parts.database, 0, frozenset()):
-                if bell.task == UNPACK:
-                    unpack(parts, bell.id)  # by signals, which are the main thread's
-                else:
-                    rung.put(bell.id)
-        for _ in workers:
-            rung.put(None)
+        try:
+            while not all(one.done() for one in requests):
+                for bell in leases.sweep(parts.database, 0, frozenset()):
+                    if bell.task == UNPACK:
+                        unpack(parts, bell.id)  # by signals, which are the main thread's
+                    else:
+                        rung.put(bell.id)
+        finally:  # else a failure above would wait for the two for ever
+            for _ in workers:
+                rung.put(None)
         for one in (*workers, *requests):
             one.result()
     assert leased(parts, job_id) == []
