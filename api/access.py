@@ -156,7 +156,7 @@ class _Uses:
             log.warning("key %d: its last use could not be written", key_id, exc_info=True)
 
 
-def _caller(request: Request) -> Caller:
+async def _caller(request: Request) -> Caller:  # async: a thread would be waited for
     return cast("Caller", request.state.caller)
 
 
@@ -166,7 +166,7 @@ class Needs:
     def __init__(self, *scopes: keys.Scope) -> None:
         self.scopes = scopes
 
-    def __call__(
+    async def __call__(
         self, caller: Annotated[Caller, Depends(_caller)], _: Annotated[object, Depends(_BEARER)]
     ) -> Caller:
         if not caller.scopes & {*self.scopes, ADMIN}:

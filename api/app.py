@@ -17,6 +17,7 @@ from shared import logs
 from shared.database import keys
 from shared.database.sessions import Database
 from shared.errors.base import VoxmoodError
+from shared.processes import give_buffers_back
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,8 @@ def _has_keys(database: Database) -> bool:
 
 def main() -> None:
     """Serve until ended."""
+    # So large is the text of the smallest pages, and half of a block of a recording.
+    give_buffers_back(128 * 1024)
     settings = Settings()
     app = create_app(settings)
     logs.set_up(settings.log_level, settings.log_format)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from api.access import OwnJob, Reader
 from api.exports import FORMATS, result
 from api.jobs import find
+from api.paced import PacedResponse
 from api.parts import Wired
 from shared.database import queries, results, segments
 from shared.database.filters import Filters
-from shared.database.results import RESULT_COLUMNS
+from shared.database.results import RESULT_COLUMNS, Pace
 from shared.database.segments import SEGMENT_COLUMNS
 from shared.database.tables import OUTCOMES
 from shared.database.walks import Cursor
@@ -127,22 +128,32 @@ def page_results(
     return ResultPage(results=[result(row, manifest, question.columns) for row in rows], next=more)
 
 
+async def _export_place(parts: Wired, caller: Reader) -> AsyncIterator[None]:
+    """Held until the last byte is taken."""
+    with parts.exports.one(caller.key_id):
+        yield
+
+
+@router.head("/export", include_in_schema=False)
 @router.get(
     "/export",
-    response_class=StreamingResponse,
+    response_class=Response,
     responses={200: {"content": {media_type: {} for _, media_type in FORMATS.values()}}},
+    dependencies=[Depends(_export_place)],
 )
-def export_results(
+async def export_results(
     question: Asked, parts: Wired, format: Literal["csv", "jsonl", "parquet"] = "csv"
-) -> StreamingResponse:
+) -> PacedResponse:
     """All rows so far, streamed; filters are joined by *and*."""
     write, media_type = FORMATS[format]
     manifest = question.manifest
     every = segments.all_segments if question.segments else results.all_results
-    pages = every(parts.database, question.job_id, manifest.version, question.filters)
+    pace = Pace(parts.pages_ahead)
+    pages = every(parts.database, question.job_id, manifest.version, question.filters, pace=pace)
     name = f"voxmood-job-{question.job_id}{'-segments' if question.segments else ''}.{format}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(write(pages, manifest, question.columns), media_type=media_type, headers=headers)
+    blocks = write(pages, manifest, question.columns)
+    return PacedResponse(blocks, parts.exporting, pace, headers=headers, media_type=media_type)
 
 
 def _encode(cursor: Cursor) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Request
@@ -73,7 +74,7 @@ async def put_upload(
     name: UploadName,
     request: Request,
     parts: Wired,
-    _: Submitter,
+    caller: Submitter,
     # HTTP itself says it, and its parser refuses a wrong one before us: no part of the document.
     content_length: Annotated[int | None, Header(ge=0, include_in_schema=False)] = None,
     content_range: Annotated[str | None, Header()] = None,
@@ -86,6 +87,18 @@ async def put_upload(
     if content_range is None:
         await run_in_threadpool(receiving.check_room, parts, name, content_length)
     body = await limits.begun(request.stream())  # drippers shall take no row, and no place
+    with parts.uploads.one(caller.key_id):
+        return await _receive(parts, job_id, name, content_length, content_range, body)
+
+
+async def _receive(
+    parts: Parts,
+    job_id: int,
+    name: str,
+    content_length: int | None,
+    content_range: str | None,
+    body: AsyncIterator[bytes],
+) -> UploadDocument:
     if content_range is None:
         row = await run_in_threadpool(receiving.begin, parts, job_id, name, content_length)
     elif given := _RANGE.fullmatch(content_range):
@@ -94,8 +107,7 @@ async def put_upload(
         raise WrongRange(value=content_range)
     receiver = Receiver(parts, row)
     try:
-        async with parts.upload_places:
-            return await receiver.receive(body)
+        return await receiver.receive(body)
     except BaseException as error:
         # A refused upload leaves nothing. One that broke off keeps its acknowledged parts.
         refused = isinstance(error, VoxmoodError) and not isinstance(error, StoreUnavailable)

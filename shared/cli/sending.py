@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import Progress, TaskID
 
 from shared.cli.console import say, transfer_progress
+from shared.errors.base import VoxmoodError
 from shared.errors.surroundings import RequestRefused, ServerUnreachable
 from shared.settings import default_state_dir
 
@@ -62,26 +63,34 @@ def send(client: Client, job: int, contents: dict[str, Sendable]) -> None:
         for name, content in contents.items():
             task = bar.add_task(f"Sending {name}", total=content.size)
             for wait_s in (*WAITS_S, None):
-                if _try(client, job, name, content, bar, task):
+                error = _try(client, job, name, content, bar, task)
+                if error is None:
                     break
                 if wait_s is None:
-                    raise ServerUnreachable(url=client.url)
-                say(f"The connection broke; trying again in {wait_s:.0f} s.")
+                    raise error
+                why = "The connection broke" if isinstance(error, ServerUnreachable) else "The server is busy"
+                say(f"{why}; trying again in {wait_s:.0f} s.")
                 time.sleep(wait_s)
 
 
-def _try(client: Client, job: int, name: str, content: Sendable, bar: Progress, task: TaskID) -> bool:
-    """One try; false when the connection broke and another may help."""
+def _try(
+    client: Client, job: int, name: str, content: Sendable, bar: Progress, task: TaskID
+) -> VoxmoodError | None:
+    """One try; why it failed, where another may help."""
     try:
         known = client.upload(job, name)
         start = 0 if known is None else int(known["bytes"])
         if known is not None and known["state"] != "receiving":
             bar.update(task, completed=content.size)
-            return True
+            return None
         if start:
             say(f"Going on with {name} at {start / 1e6:,.0f} of {content.size / 1e6:,.0f} MB.")
         bar.update(task, completed=start)
         client.put_upload(job, name, content, start, lambda sent: bar.advance(task, sent))
-    except ServerUnreachable:
-        return False
-    return True
+    except ServerUnreachable as error:
+        return error
+    except RequestRefused as error:
+        if error.facts.get("code") != "too_many_uploads":
+            raise
+        return error
+    return None

@@ -143,6 +143,20 @@ class NoSegments(VoxmoodError):
     status = 409
 
 
+class TooManyExports(VoxmoodError):
+    """{whose} has {count} exports on their way, the most at once (VOXMOOD_API_EXPORTS in all,
+    VOXMOOD_KEY_MAX_EXPORTS of a key). Try again in a moment."""
+
+    status = 429
+
+
+class TooManyUploads(VoxmoodError):
+    """{whose} has {count} uploads on their way, the most at once (VOXMOOD_API_UPLOADS in all,
+    VOXMOOD_KEY_MAX_UPLOADS of a key). Try again in a moment."""
+
+    status = 429
+
+
 class BodyTooLarge(VoxmoodError):
     """This request's body has over {limit_bytes} bytes, the most that is read of it. Send it as several
     requests."""
