@@ -28,7 +28,6 @@ _MEDIA_TYPES = {b"RIFF": "audio/wav", b"RF64": "audio/wav", b"fLaC": "audio/flac
                 b"FORM": "audio/aiff", b"ID3": "audio/mpeg", b"\xff\xfb": "audio/mpeg"}  # fmt: skip
 
 
-@router.head("/{clip_id}/audio", include_in_schema=False)
 @router.get(
     "/{clip_id}/audio",
     response_class=Response,

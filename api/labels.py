@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from api.access import Labeller
 from api.parts import Wired
 from api.problems import problem
+from api.strict import RequestModel
 from shared.database import labels
 from shared.emotion import registry
 from shared.errors.models import NoLabelStored
@@ -19,7 +20,7 @@ router = APIRouter(prefix="/v1/labels", tags=["labels"])
 MOST_LABELS = 10_000
 
 
-class Label(BaseModel):
+class Label(RequestModel):
     """One person's answer for one clip."""
 
     clip_id: int = Field(ge=1, le=2**63 - 1, description="as result rows have it")

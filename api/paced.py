@@ -9,6 +9,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from api.heads import is_head
 from shared.database.results import Pace
 from shared.processes import trim_memory
 
@@ -64,7 +65,7 @@ class PacedResponse(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         gone = asyncio.create_task(_until_gone(receive))
         try:
-            while scope["method"] != "HEAD" and not gone.done():
+            while not is_head(scope) and not gone.done():
                 made = await to_thread.run_sync(self._make, limiter=self._makers.limiter)
                 if not made:
                     break

@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
@@ -16,6 +16,7 @@ from api.exports import FORMATS, result
 from api.jobs import find
 from api.paced import PacedResponse
 from api.parts import Wired
+from api.rows import Row
 from shared.database import queries, results, segments
 from shared.database.filters import Filters
 from shared.database.results import RESULT_COLUMNS, Pace
@@ -29,6 +30,10 @@ from shared.errors.requests import NoSegments, WrongCursor, WrongFilter
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
 
 
+JOB_STATE, COMPLETE = "Voxmood-Job-State", "Voxmood-Complete"
+COMPLETE_STATES = ("done", "failed")
+
+
 class ResultPage(BaseModel):
     """Result rows in archive order: the columns of the contract, `p_<emotion>` each, and `message`.
 
@@ -36,7 +41,7 @@ class ResultPage(BaseModel):
     `end_s` behind `clip_id`.
     """
 
-    results: list[dict[str, Any]]
+    results: list[Row]
     next: str | None = Field(description="give as `cursor` for the next page; null: no further row yet")
 
 
@@ -48,6 +53,7 @@ class Question:
     manifest: Manifest
     filters: Filters
     segments: bool
+    state: str  # of the job, before the first row was looked for
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -80,7 +86,7 @@ def _question(
     _check(f"emotion of {manifest.version}", emotion, manifest.labels)
     lowest, highest = _confidence_range(confidence)
     filters = Filters(frozenset(outcome), frozenset(emotion), lowest, highest, path_prefix)
-    return Question(job_id, manifest, filters, segments)
+    return Question(job_id, manifest, filters, segments, row["state"])
 
 
 Asked = Annotated[Question, Depends(_question)]
@@ -134,24 +140,38 @@ async def _export_place(parts: Wired, caller: Reader) -> AsyncIterator[None]:
         yield
 
 
-@router.head("/export", include_in_schema=False)
 @router.get(
     "/export",
     response_class=Response,
-    responses={200: {"content": {media_type: {} for _, media_type in FORMATS.values()}}},
+    responses={
+        200: {
+            "content": {media_type: {} for _, media_type in FORMATS.values()},
+            "headers": {
+                JOB_STATE: {"description": "the job's state", "schema": {"type": "string"}},
+                COMPLETE: {"description": "true or false", "schema": {"type": "string"}},
+            },
+        }
+    },
     dependencies=[Depends(_export_place)],
 )
 async def export_results(
     question: Asked, parts: Wired, format: Literal["csv", "jsonl", "parquet"] = "csv"
 ) -> PacedResponse:
-    """All rows so far, streamed; filters are joined by *and*."""
+    """All rows so far, streamed; filters are joined by *and*.
+
+    `Voxmood-Complete` is `false` where the job has not ended by itself: then clips may be missing.
+    """
     write, media_type = FORMATS[format]
     manifest = question.manifest
     every = segments.all_segments if question.segments else results.all_results
     pace = Pace(parts.pages_ahead)
     pages = every(parts.database, question.job_id, manifest.version, question.filters, pace=pace)
     name = f"voxmood-job-{question.job_id}{'-segments' if question.segments else ''}.{format}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        JOB_STATE: question.state,
+        COMPLETE: "true" if question.state in COMPLETE_STATES else "false",
+    }
     blocks = write(pages, manifest, question.columns)
     return PacedResponse(blocks, parts.exporting, pace, headers=headers, media_type=media_type)
 

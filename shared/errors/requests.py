@@ -111,6 +111,12 @@ class WrongCursor(VoxmoodError):
     """{cursor} is no cursor of this list; take the `next` of an earlier page."""
 
 
+class UnknownParameter(VoxmoodError):
+    """{name} is no parameter of this request. There are: {known}."""
+
+    status = 422
+
+
 class WrongFilter(VoxmoodError):
     """{value} is no {filter}. {allowed}"""
 

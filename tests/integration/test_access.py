@@ -32,8 +32,6 @@ ROUTES: list[APIRoute] = [
     for route in module.router.routes
     if isinstance(route, APIRoute)
 ]
-HEADS = [route for route in ROUTES if route.methods == {"HEAD"}]
-ROUTES = [route for route in ROUTES if route not in HEADS]
 V1 = [route for route in ROUTES if route.path.startswith("/v1")]
 OF_ONE_JOB = [route for route in V1 if "{job_id}" in route.path or "{clip_id}" in route.path]
 BODIES: dict[str, Any] = {
@@ -113,14 +111,6 @@ def test_every_route_under_v1_names_the_scope_that_it_needs() -> None:
     assert all(scopes_of(route) <= set(keys.SCOPES) for route in V1)
     assert {name_of(route) for route in V1 if scopes_of(route) == {"admin"}} == {"POST /v1/retrain"}
     assert {route.path for route in ROUTES} - {route.path for route in V1} <= set(FREE)
-
-
-def test_a_head_is_let_in_where_its_get_is() -> None:
-    gets = {route.path: route for route in ROUTES if route.methods == {"GET"}}
-    assert HEADS
-    for route in HEADS:
-        get = gets[route.path]
-        assert (route.endpoint, scopes_of(route)) == (get.endpoint, scopes_of(get))
 
 
 def test_no_route_answers_without_a_key_with_a_wrong_one_or_with_one_that_lacks_the_scope(
