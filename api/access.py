@@ -24,6 +24,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api import documentation
 from api.parts import Wired
 from api.problems import problem
 from shared import keys
@@ -47,7 +48,7 @@ from shared.settings import Settings
 
 log = logging.getLogger(__name__)
 # What says nothing of anybody's recordings.
-FREE = ("/health/live", "/health/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/v1/openapi.json")
+FREE = ("/health/live", "/health/ready", *documentation.PATHS, documentation.OPENAPI)
 # Names, and addresses that no name can be made to point to.
 _LOCAL = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.ASCII | re.IGNORECASE)
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
@@ -156,7 +157,7 @@ class _Uses:
             log.warning("key %d: its last use could not be written", key_id, exc_info=True)
 
 
-def _caller(request: Request) -> Caller:
+async def _caller(request: Request) -> Caller:  # async: a thread would be waited for
     return cast("Caller", request.state.caller)
 
 
@@ -170,7 +171,7 @@ class Needs:
     def __init__(self, *scopes: keys.Scope) -> None:
         self.scopes = scopes
 
-    def __call__(
+    async def __call__(
         self, caller: Annotated[Caller, Depends(_caller)], _: Annotated[object, Depends(_BEARER)]
     ) -> Caller:
         if not caller.scopes & {*self.scopes, ADMIN}:

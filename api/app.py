@@ -5,18 +5,33 @@ from __future__ import annotations
 import logging
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
-from api import clips, health, jobs, labels, lifecycle, models, problems, results, uploads
+from api import (
+    clips,
+    documentation,
+    health,
+    jobs,
+    labels,
+    lifecycle,
+    models,
+    problems,
+    results,
+    told,
+    uploads,
+)
 from api.access import Gate
+from api.heads import Heads
 from api.limits import Limits, protocol
 from api.parts import connect
+from api.strict import known_parameters
 from api.subjects import Subjects
 from shared import logs
 from shared.database import keys
 from shared.database.sessions import Database
 from shared.errors.base import VoxmoodError
+from shared.processes import give_buffers_back
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -29,16 +44,21 @@ def create_app(settings: Settings) -> FastAPI:
         version="1",
         summary="Bulk emotion classification for archives of speech and song",
         description="Create a job, PUT its uploads, start it, then poll it and read its results.",
-        openapi_url="/v1/openapi.json",
+        openapi_url=documentation.OPENAPI,
+        docs_url=None,
+        redoc_url=None,
         responses=problems.RESPONSES,
+        webhooks=told.router,
+        dependencies=[Depends(known_parameters)],
     )
     app.state.parts = connect(settings)
     problems.install(app)
     app.add_middleware(Limits, settings=settings)
-    app.add_middleware(Subjects)
     # The last to be added is the first to be asked: whoever has no key costs nothing further.
     app.add_middleware(Gate, settings=settings, database=app.state.parts.database)
-    for module in (jobs, lifecycle, uploads, results, clips, labels, models, health):
+    app.add_middleware(Heads)
+    app.add_middleware(Subjects)
+    for module in (documentation, jobs, lifecycle, uploads, results, clips, labels, models, health):
         app.include_router(module.router)
     return app
 
@@ -53,6 +73,8 @@ def _has_keys(database: Database) -> bool:
 
 def main() -> None:
     """Serve until ended."""
+    # So large is the text of the smallest pages, and half of a block of a recording.
+    give_buffers_back(128 * 1024)
     settings = Settings()
     app = create_app(settings)
     logs.set_up(settings.log_level, settings.log_format)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from shared.database.results import RESULT_COLUMNS
@@ -51,7 +51,7 @@ def _probabilities(row: Row, names: Columns) -> dict[str, float]:
     return found
 
 
-def csv_stream(pages: Pages, manifest: Manifest, names: Columns = RESULT_COLUMNS) -> Iterator[str]:
+def csv_stream(pages: Pages, manifest: Manifest, names: Columns = RESULT_COLUMNS) -> Generator[str]:
     """A header, then a line a row. A text that a spreadsheet would take for a formula gets a leading '."""
     text = io.StringIO()
     writer = csv.writer(text)
@@ -61,9 +61,10 @@ def csv_stream(pages: Pages, manifest: Manifest, names: Columns = RESULT_COLUMNS
             probabilities = _probabilities(row, names)
             heard = [probabilities.get(label) for label in manifest.labels]
             writer.writerow([_cell(value) for value in (*row[: len(names)], *heard)])
-        yield text.getvalue()
+        block, rows = [text.getvalue()], ()
         text.seek(0)
         text.truncate()
+        yield block.pop()  # while its reader takes his time, nothing else of it is held
     yield text.getvalue()
 
 
@@ -71,10 +72,12 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
-def jsonl_stream(pages: Pages, manifest: Manifest, names: Columns = RESULT_COLUMNS) -> Iterator[str]:
+def jsonl_stream(pages: Pages, manifest: Manifest, names: Columns = RESULT_COLUMNS) -> Generator[str]:
     """A JSON object a line."""
     for rows in pages:
-        yield "".join(json.dumps(result(row, manifest, names), ensure_ascii=False) + "\n" for row in rows)
+        lines = (json.dumps(result(row, manifest, names), ensure_ascii=False) + "\n" for row in rows)
+        block, rows = ["".join(lines)], ()
+        yield block.pop()
 
 
 def parquet_schema(manifest: Manifest, names: Columns) -> pa.Schema:
@@ -92,7 +95,7 @@ def parquet_schema(manifest: Manifest, names: Columns) -> pa.Schema:
     return pa.schema(list(kinds.items()))
 
 
-def parquet_stream(pages: Pages, manifest: Manifest, names: Columns = RESULT_COLUMNS) -> Iterator[bytes]:
+def parquet_stream(pages: Pages, manifest: Manifest, names: Columns = RESULT_COLUMNS) -> Generator[bytes]:
     """Row groups as they fill, then the footer."""
     # It takes 60 MB of memory: only an API that is asked for Parquet pays for it.
     import pyarrow as pa
@@ -113,7 +116,7 @@ def parquet_stream(pages: Pages, manifest: Manifest, names: Columns = RESULT_COL
             held.append(_batch(rows, manifest, schema, names))
             if sum(batch.num_rows for batch in held) + len(rows) > ROW_GROUP_ROWS:
                 writer.write_table(pa.Table.from_batches(held))
-                held = []
+                held, rows = [], ()
                 yield outlet.taken()
         if held:
             writer.write_table(pa.Table.from_batches(held))
@@ -165,7 +168,7 @@ class _Outlet(io.RawIOBase):
         return held
 
 
-FORMATS: dict[str, tuple[Callable[[Pages, Manifest, Columns], Iterator[str] | Iterator[bytes]], str]] = {
+FORMATS: dict[str, tuple[Callable[[Pages, Manifest, Columns], Generator[str] | Generator[bytes]], str]] = {
     "csv": (csv_stream, "text/csv; charset=utf-8"),
     "jsonl": (jsonl_stream, "application/jsonl"),
     "parquet": (parquet_stream, "application/vnd.apache.parquet"),

@@ -6,13 +6,14 @@ import hashlib
 from typing import Annotated, Literal
 from uuid import uuid4
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from api.access import Caller, Follower, OwnJob, Reader, Submitter
 from api.models import CHAMPION, aliases
 from api.parts import Parts, Wired
+from api.strict import RequestModel
 from shared import archives, leases, webhooks
 from shared.audio.windows import MINIMUM_S, Windows
 from shared.database import keys, queries
@@ -28,7 +29,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 SMALL_BYTES = 32 * MEBIBYTE
 
 
-class JobRequest(BaseModel):
+class JobRequest(RequestModel):
     """What one may say of a job when creating it."""
 
     name: str | None = Field(default=None, max_length=1000, description="for people; need not be unique")
@@ -82,6 +83,7 @@ def create_job(
     request: JobRequest,
     parts: Wired,
     caller: Submitter,
+    response: Response,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> JobDocument:
     """Create an open job. Then PUT its uploads, then start it.
@@ -133,6 +135,7 @@ def create_job(
                 wanted = {"job_id": job_id, "url": request.webhook, "private": private}
                 connection.execute(insert(webhook).values(wanted))
             keys.check_jobs(connection, caller.key_id, parts.settings.key_max_jobs)
+        response.headers["Location"] = jobs_path(job_id)
         return documents(connection, parts.database, [find(connection, job_id)])[0]
 
 
@@ -218,6 +221,11 @@ def check_room_for_job(parts: Parts, caller: Caller) -> None:
         with parts.database.write() as connection:
             keys.lock(connection, caller.key_id)
             keys.check_jobs(connection, caller.key_id, parts.settings.key_max_jobs, more=1)
+
+
+def jobs_path(job_id: int) -> str:
+    """Where a job is."""
+    return f"{router.prefix}/{job_id}"
 
 
 def document(parts: Parts, job_id: int) -> JobDocument:

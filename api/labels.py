@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from api.access import Asker, Labeller, LabelReader
 from api.parts import Wired
 from api.problems import problem
+from api.strict import RequestModel
 from shared.database import labels, queries
 from shared.database.labels import Chosen
 from shared.emotion import registry
@@ -43,7 +44,7 @@ def _chosen(
 Asked = Annotated[Chosen, Depends(_chosen)]
 
 
-class Label(BaseModel):
+class Label(RequestModel):
     """One person's answer for one clip."""
 
     clip_id: int = Field(ge=1, le=2**63 - 1, description="as result rows have it")

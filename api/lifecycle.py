@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import select
 
 from api.access import OwnJob, Submitter
 from api.jobs import check_room_for_job, document, find
 from api.models import aliases
 from api.parts import Parts, Wired
+from api.strict import RequestModel
 from shared import lifecycle
 from shared.database import queries
 from shared.database.tables import upload
@@ -39,7 +40,7 @@ def retry_job(job_id: OwnJob, parts: Wired, caller: Submitter) -> JobDocument:
     return document(parts, job_id)
 
 
-class ReclassifyRequest(BaseModel):
+class ReclassifyRequest(RequestModel):
     """Under which version."""
 
     model: str = Field(description="a model version, or an alias as `candidate`")

@@ -7,6 +7,7 @@ that this process waits for the client counts, not the time that it is busy with
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
@@ -25,6 +26,8 @@ BODY_BYTES = MEBIBYTE
 LABELS_BYTES = 8 * MEBIBYTE
 # That a body has to bring in each VOXMOOD_BODY_TIMEOUT_S to be no dripper: 137 bytes a second.
 LEAST_BYTES = 4096
+# That the system takes of an answer before the line does: else up to 4 MB for each connection.
+UNSENT_BYTES = 128 * 1024
 
 
 class Limits:
@@ -158,6 +161,8 @@ def protocol(settings: Settings) -> type[asyncio.Protocol]:
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
+            if (sent := transport.get_extra_info("socket")) is not None:
+                sent.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
             self._await_header()
 
         def handle_events(self) -> None:

@@ -12,13 +12,20 @@ from fastapi import Depends, Request
 from sqlalchemy import Connection
 
 from api.consumption import Consumption
+from api.paced import Makers
+from api.places import Places
 from shared.database import keys
+from shared.database.results import Ahead
 from shared.database.sessions import Database
 from shared.doorbell import PURGE, Bell, Doorbell, celery_app
+from shared.errors.requests import TooManyExports, TooManyUploads
 from shared.settings import Settings
 from shared.storage import Storage
 
 log = logging.getLogger(__name__)
+# Threads for what may be asked by hundreds at once. More of them take turns at one interpreter: with 40 that
+# read recordings or made pages, others waited seconds for theirs.
+LISTENING_THREADS, EXPORTING_THREADS = 4, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,12 @@ class Parts:
     storage: Storage
     doorbell: Doorbell
     consumption: Consumption
-    upload_places: asyncio.Semaphore
+    uploads: Places  # uploads that come in
+    upload_places: asyncio.Semaphore  # parts of them on their way into the store
+    exports: Places
+    exporting: Makers
+    pages_ahead: Ahead
+    listening: Makers
 
     def ring(self, bells: Iterable[Bell]) -> None:
         """Ring after a commit. Where the queue does not answer, the next sweep rings."""
@@ -62,11 +74,16 @@ def connect(settings: Settings) -> Parts:
         Storage(settings),
         doorbell,
         Consumption(database, doorbell, settings.lease_s),
+        Places(settings.api_uploads, settings.key_max_uploads, TooManyUploads),
         asyncio.Semaphore(settings.api_concurrent_uploads),
+        Places(settings.api_exports, settings.key_max_exports, TooManyExports),
+        Makers(EXPORTING_THREADS),
+        Ahead(EXPORTING_THREADS),
+        Makers(LISTENING_THREADS),
     )
 
 
-def _parts(request: Request) -> Parts:
+async def _parts(request: Request) -> Parts:
     return cast("Parts", request.app.state.parts)
 
 

@@ -14,19 +14,36 @@ from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from shared import logs
 from shared.errors.base import VoxmoodError
 
 log = logging.getLogger(__name__)
 
 
+PAGE = "/problems"
+# What is no class of shared.errors: code, status, sentence.
+GENERAL = {
+    "http_error": (404, "There is no such path, or it does not take this method."),
+    "invalid_request": (
+        422,
+        "A parameter or a field of this request is missing, unknown or has a wrong value.",
+    ),
+    "broken_off": (400, "The request broke off inside its body."),
+    "internal_error": (500, "Something went wrong in the server; its log says what."),
+}
+
+
 class Problem(BaseModel):
     """What every error says (RFC 9457); some have more members."""
 
-    type: str
+    type: str = Field(
+        description="where its code is explained, on this server", examples=["/problems#unknown_job"]
+    )
     title: str
     status: int
     detail: str = Field(description="a sentence for a person")
     code: str = Field(description="the same for programs: unknown_job, upload_too_large, …")
+    request_id: str | None = Field(default=None, description="that of X-Request-Id, and of the server's log")
 
 
 # For the OpenAPI document: FastAPI would announce its own form of errors, which is never sent.
@@ -40,14 +57,15 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 _HEADERS: dict[int, dict[str, str]] = {
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "5"},
+    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": "5"},
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
 }
 
 
 def problem(status: int, detail: str, code: str, **members: object) -> JSONResponse:
     """The document that every error answers with; members: what else it has (RFC 9457, 3.2)."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail,
-            "code": code, **members}  # fmt: skip
+    body = {"type": f"{PAGE}#{code}", "title": HTTPStatus(status).phrase, "status": status, "detail": detail,
+            "code": code, "request_id": logs.known("request"), **members}  # fmt: skip
     return JSONResponse(body, status, _HEADERS.get(status), media_type="application/problem+json")
 
 
@@ -63,13 +81,17 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     known = cast("RequestValidationError", error)
-    places = (f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in known.errors())
+    places = (f"{'.'.join(str(part) for part in fault['loc'])}: {_words(fault)}" for fault in known.errors())
     return problem(422, "; ".join(places), "invalid_request")
+
+
+def _words(fault: dict[str, Any]) -> str:
+    return "There is no such field" if fault["type"] == "extra_forbidden" else str(fault["msg"])
 
 
 async def _gone(_: Request, _error: Exception) -> JSONResponse:
     # Nobody reads this, and it is nobody's fault: the log need not say it.
-    return problem(400, "The request broke off inside its body.", "broken_off")
+    return problem(*_general("broken_off"))
 
 
 async def _unstorable(_: Request, _error: Exception) -> JSONResponse:
@@ -78,9 +100,19 @@ async def _unstorable(_: Request, _error: Exception) -> JSONResponse:
     return problem(422, detail, "invalid_request")
 
 
-async def _unexpected(_: Request, error: Exception) -> JSONResponse:
-    log.exception("unexpected error", exc_info=error)
-    return problem(500, "Something went wrong in the server; its log says what.", "internal_error")
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    # Starlette asks this outside of all our middleware.
+    number = getattr(request.state, "request_id", "")
+    with logs.about(request=number):
+        log.exception("unexpected error", exc_info=error)
+        answer = problem(*_general("internal_error"))
+    answer.headers["X-Request-Id"] = number
+    return answer
+
+
+def _general(code: str) -> tuple[int, str, str]:
+    status, sentence = GENERAL[code]
+    return status, sentence, code
 
 
 def install(app: FastAPI) -> None:

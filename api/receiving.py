@@ -7,13 +7,14 @@ import logging
 import shutil
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from sqlalchemy import RowMapping, delete, insert, select, update
 from starlette.concurrency import run_in_threadpool
 
 from api.jobs import find, lock_open_job
 from api.parts import Parts
+from api.spool import Spool
 from shared import archives
 from shared.database.tables import upload, upload_part
 from shared.errors.base import VoxmoodError
@@ -27,7 +28,9 @@ from shared.storage import upload_key
 log = logging.getLogger(__name__)
 # An upload needs its bytes twice for a while, packed and as shards, and the database needs air.
 ROOM_FACTOR, ROOM_LEFT_BYTES = 2, 256 * MEBIBYTE
-PARTS_AT_ONCE = 2  # on their way into the store, which takes a core for each
+PARTS_AT_ONCE = 2  # of an upload on their way into the store, which takes a core for each
+# That an upload holds in memory before it goes to disk: whoever is fast writes 32 times for a part.
+HELD_BYTES = 256 * 1024
 
 
 def check_room(parts: Parts, name: str, expected_bytes: int | None) -> None:
@@ -82,7 +85,11 @@ def go_on(parts: Parts, job_id: int, name: str, start: int) -> RowMapping:
 
 
 class Receiver:
-    """One body on its way into the store: a single PUT if it is small, else acknowledged parts."""
+    """One body on its way into the store: a single PUT if it is small, else acknowledged parts.
+
+    What comes is gathered on disk. Only once it makes a part it takes one of the few places of those that go
+    into the store, from memory, and for as long as the store takes: a client that drips has none.
+    """
 
     def __init__(self, parts: Parts, row: RowMapping) -> None:
         self._parts = parts
@@ -94,6 +101,10 @@ class Receiver:
 
     async def receive(self, stream: AsyncIterator[bytes]) -> UploadDocument:
         """The rest of the body; raises EmptyUpload, UnknownArchive, UploadTooLarge."""
+        with closing(Spool(self._parts.settings.spool_dir)) as spool:
+            return await self._receive(stream, spool)
+
+    async def _receive(self, stream: AsyncIterator[bytes], spool: Spool) -> UploadDocument:
         name, limit = self._row["name"], self._parts.settings.max_upload_bytes
         part_bytes = self._parts.settings.part_bytes
         held = bytearray()
@@ -108,10 +119,12 @@ class Receiver:
                 if not judged and len(held) >= archives.HEAD_BYTES:
                     archives.kind_of(bytes(held[: archives.HEAD_BYTES]), name)
                     judged = True
-                while len(held) >= part_bytes:
-                    part = bytes(held[:part_bytes])
-                    del held[:part_bytes]
-                    await self._send(part)
+                while (rest := part_bytes - spool.size) <= len(held):
+                    await self._send(spool, bytes(held[:rest]))
+                    del held[:rest]
+                if len(held) >= HELD_BYTES:
+                    await run_in_threadpool(spool.add, held)
+                    held.clear()
         except BaseException:
             with suppress(Exception):  # what is raised already says more
                 await self._arrive()
@@ -121,18 +134,31 @@ class Receiver:
         if not judged:
             archives.kind_of(bytes(held), name)
         await self._arrive()
-        return await run_in_threadpool(self._finish, bytes(held))
+        async with self._parts.upload_places:
+            return await run_in_threadpool(lambda: self._finish(spool.taken() + held))
 
-    async def _send(self, part: bytes) -> None:
-        """A part on its way, once there is room beside those that are."""
+    async def _send(self, spool: Spool, rest: bytes) -> None:
+        """The spool and its rest as a part on its way, once there is room beside those that are."""
         storage, key = self._parts.storage, self._row["object_key"]
         if self._multipart_id is None:
             self._multipart_id = await run_in_threadpool(storage.begin_parts, key)
         while len(self._on_the_way) >= PARTS_AT_ONCE:
             await self._acknowledge_first()
-        number = self._number + len(self._on_the_way) + 1
-        sent = run_in_threadpool(storage.put_part, key, self._multipart_id, number, part)
-        self._on_the_way.append((asyncio.ensure_future(sent), len(part)))
+        number, size = self._number + len(self._on_the_way) + 1, spool.size + len(rest)
+        places, multipart_id = self._parts.upload_places, self._multipart_id
+        await places.acquire()
+
+        def put() -> str:
+            return storage.put_part(key, multipart_id, number, part.pop())
+
+        try:
+            part = [await run_in_threadpool(lambda: spool.taken() + rest)]
+        except BaseException:
+            places.release()
+            raise
+        sent = asyncio.ensure_future(run_in_threadpool(put))
+        sent.add_done_callback(lambda _: places.release())
+        self._on_the_way.append((sent, size))
 
     async def _arrive(self) -> None:
         """Wait for all parts on the way. Behind one that fails none is acknowledged."""

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from api.access import OwnJob, Reader
 from api.exports import FORMATS, result
 from api.jobs import find
+from api.paced import PacedResponse
 from api.parts import Wired
+from api.rows import Row
 from shared.database import queries, results, segments
 from shared.database.filters import Filters
-from shared.database.results import RESULT_COLUMNS
+from shared.database.results import RESULT_COLUMNS, Pace
 from shared.database.segments import SEGMENT_COLUMNS
 from shared.database.tables import OUTCOMES
 from shared.database.walks import Cursor
@@ -28,6 +30,10 @@ from shared.errors.requests import NoSegments, WrongCursor, WrongFilter
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
 
 
+JOB_STATE, COMPLETE = "Voxmood-Job-State", "Voxmood-Complete"
+COMPLETE_STATES = ("done", "failed")
+
+
 class ResultPage(BaseModel):
     """Result rows in archive order: the columns of the contract, `p_<emotion>` each, and `message`.
 
@@ -35,7 +41,7 @@ class ResultPage(BaseModel):
     `end_s` behind `clip_id`.
     """
 
-    results: list[dict[str, Any]]
+    results: list[Row]
     next: str | None = Field(description="give as `cursor` for the next page; null: no further row yet")
 
 
@@ -47,6 +53,7 @@ class Question:
     manifest: Manifest
     filters: Filters
     segments: bool
+    state: str  # of the job, before the first row was looked for
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -79,7 +86,7 @@ def _question(
     _check(f"emotion of {manifest.version}", emotion, manifest.labels)
     lowest, highest = _confidence_range(confidence)
     filters = Filters(frozenset(outcome), frozenset(emotion), lowest, highest, path_prefix)
-    return Question(job_id, manifest, filters, segments)
+    return Question(job_id, manifest, filters, segments, row["state"])
 
 
 Asked = Annotated[Question, Depends(_question)]
@@ -127,22 +134,46 @@ def page_results(
     return ResultPage(results=[result(row, manifest, question.columns) for row in rows], next=more)
 
 
+async def _export_place(parts: Wired, caller: Reader) -> AsyncIterator[None]:
+    """Held until the last byte is taken."""
+    with parts.exports.one(caller.key_id):
+        yield
+
+
 @router.get(
     "/export",
-    response_class=StreamingResponse,
-    responses={200: {"content": {media_type: {} for _, media_type in FORMATS.values()}}},
+    response_class=Response,
+    responses={
+        200: {
+            "content": {media_type: {} for _, media_type in FORMATS.values()},
+            "headers": {
+                JOB_STATE: {"description": "the job's state", "schema": {"type": "string"}},
+                COMPLETE: {"description": "true or false", "schema": {"type": "string"}},
+            },
+        }
+    },
+    dependencies=[Depends(_export_place)],
 )
-def export_results(
+async def export_results(
     question: Asked, parts: Wired, format: Literal["csv", "jsonl", "parquet"] = "csv"
-) -> StreamingResponse:
-    """All rows so far, streamed; filters are joined by *and*."""
+) -> PacedResponse:
+    """All rows so far, streamed; filters are joined by *and*.
+
+    `Voxmood-Complete` is `false` where the job has not ended by itself: then clips may be missing.
+    """
     write, media_type = FORMATS[format]
     manifest = question.manifest
     every = segments.all_segments if question.segments else results.all_results
-    pages = every(parts.database, question.job_id, manifest.version, question.filters)
+    pace = Pace(parts.pages_ahead)
+    pages = every(parts.database, question.job_id, manifest.version, question.filters, pace=pace)
     name = f"voxmood-job-{question.job_id}{'-segments' if question.segments else ''}.{format}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(write(pages, manifest, question.columns), media_type=media_type, headers=headers)
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        JOB_STATE: question.state,
+        COMPLETE: "true" if question.state in COMPLETE_STATES else "false",
+    }
+    blocks = write(pages, manifest, question.columns)
+    return PacedResponse(blocks, parts.exporting, pace, headers=headers, media_type=media_type)
 
 
 def _encode(cursor: Cursor) -> str:

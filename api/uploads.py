@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from typing import Annotated
+from urllib.parse import quote
 
-from fastapi import APIRouter, Header, Path, Request
+from fastapi import APIRouter, Header, Path, Request, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import insert, select
 from starlette.concurrency import run_in_threadpool
 
 from api import limits, receiving
 from api.access import Follower, OwnJob, Submitter
-from api.jobs import document, find, lock_open_job
+from api.jobs import document, find, jobs_path, lock_open_job
 from api.parts import Parts, Wired
 from api.receiving import Receiver
+from api.strict import RequestModel
 from shared.database.tables import upload
 from shared.errors.access import FormWithoutSize
 from shared.errors.base import VoxmoodError
@@ -36,7 +39,7 @@ _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)", re.ASCII)
 _SOURCE = re.compile(r"s3://([a-z0-9][a-z0-9.-]{2,62})/(.*)", re.DOTALL)
 
 
-class FormRequest(BaseModel):
+class FormRequest(RequestModel):
     """An upload that goes straight to the store."""
 
     name: str = Field(min_length=1, max_length=1000)
@@ -51,7 +54,7 @@ class UploadForm(BaseModel):
     expires_s: int
 
 
-class SourceRequest(BaseModel):
+class SourceRequest(RequestModel):
     """Objects that lie in the store already."""
 
     url: str = Field(max_length=2000, description="s3://bucket/prefix")
@@ -73,7 +76,8 @@ async def put_upload(
     name: UploadName,
     request: Request,
     parts: Wired,
-    _: Submitter,
+    caller: Submitter,
+    response: Response,
     # HTTP itself says it, and its parser refuses a wrong one before us: no part of the document.
     content_length: Annotated[int | None, Header(ge=0, include_in_schema=False)] = None,
     content_range: Annotated[str | None, Header()] = None,
@@ -86,6 +90,19 @@ async def put_upload(
     if content_range is None:
         await run_in_threadpool(receiving.check_room, parts, name, content_length)
     body = await limits.begun(request.stream())  # drippers shall take no row, and no place
+    response.headers["Location"] = _location(job_id, name)
+    with parts.uploads.one(caller.key_id):
+        return await _receive(parts, job_id, name, content_length, content_range, body)
+
+
+async def _receive(
+    parts: Parts,
+    job_id: int,
+    name: str,
+    content_length: int | None,
+    content_range: str | None,
+    body: AsyncIterator[bytes],
+) -> UploadDocument:
     if content_range is None:
         row = await run_in_threadpool(receiving.begin, parts, job_id, name, content_length)
     elif given := _RANGE.fullmatch(content_range):
@@ -94,8 +111,7 @@ async def put_upload(
         raise WrongRange(value=content_range)
     receiver = Receiver(parts, row)
     try:
-        async with parts.upload_places:
-            return await receiver.receive(body)
+        return await receiver.receive(body)
     except BaseException as error:
         # A refused upload leaves nothing. One that broke off keeps its acknowledged parts.
         refused = isinstance(error, VoxmoodError) and not isinstance(error, StoreUnavailable)
@@ -117,7 +133,9 @@ def show_upload(job_id: OwnJob, name: UploadName, parts: Wired, _: Follower) -> 
 
 
 @router.post("/uploads", status_code=201)
-def create_form(job_id: OwnJob, request: FormRequest, parts: Wired, caller: Submitter) -> UploadForm:
+def create_form(
+    job_id: OwnJob, request: FormRequest, parts: Wired, caller: Submitter, response: Response
+) -> UploadForm:
     """A form with which a file goes straight to the store; the job's start looks whether it came."""
     settings = parts.settings
     if settings.s3_public_url is None:
@@ -128,11 +146,14 @@ def create_form(job_id: OwnJob, request: FormRequest, parts: Wired, caller: Subm
     row = receiving.begin(parts, job_id, request.name, request.bytes)
     most = request.bytes or settings.max_upload_bytes
     form = parts.storage.presigned_post(row["object_key"], most, PRESIGNED_S, settings.s3_public_url)
+    response.headers["Location"] = _location(job_id, request.name)
     return UploadForm.model_validate(form | {"expires_s": PRESIGNED_S})
 
 
 @router.post("/sources", status_code=201)
-def add_source(job_id: OwnJob, request: SourceRequest, parts: Wired, _: Submitter) -> JobDocument:
+def add_source(
+    job_id: OwnJob, request: SourceRequest, parts: Wired, _: Submitter, response: Response
+) -> JobDocument:
     """Take the archives and recordings under a prefix of the store as uploads; they stay where they are."""
     allowed = parts.settings.source_buckets
     given = _SOURCE.fullmatch(request.url)
@@ -143,7 +164,12 @@ def add_source(job_id: OwnJob, request: SourceRequest, parts: Wired, _: Submitte
     if not objects:
         raise SourceEmpty(url=request.url)
     _insert_sources(parts, job_id, bucket, objects)
+    response.headers["Location"] = jobs_path(job_id)
     return document(parts, job_id)
+
+
+def _location(job_id: int, name: str) -> str:
+    return f"{jobs_path(job_id)}/uploads/{quote(name)}"
 
 
 def _insert_sources(parts: Parts, job_id: int, bucket: str, objects: list[tuple[str, int]]) -> None:

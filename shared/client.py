@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
@@ -18,6 +19,8 @@ from shared.keys import is_key
 from shared.packing import Sendable
 from shared.settings import default_state_dir
 
+# How long an export waits for its turn, and how long between two looks: what the server's Retry-After says.
+BUSY_S, AGAIN_S = 600.0, 5.0
 # outcome, emotion: any of these; confidence: LO:HI; path_prefix; segments: "true". The query parameters of
 # the API.
 Filters = Mapping[str, str | list[str] | None]
@@ -129,15 +132,43 @@ class Client:
             params["after"] = answer["next"]
 
     def export(
-        self, job: int, format: str, model: str | None, filters: Filters | None = None
+        self,
+        job: int,
+        format: str,
+        model: str | None,
+        filters: Filters | None = None,
+        on_note: Callable[[str], None] = lambda _: None,
     ) -> Iterator[bytes]:
-        """The bytes of an export, as they come."""
+        """The bytes of an export, as they come.
+
+        Where the server has too many, it is asked again, for ten minutes. `on_note` hears that, and that the
+        job has not ended yet, in a sentence each.
+        """
         params = {"format": format, **_wanted(model, filters)}
+        deadline = time.monotonic() + BUSY_S
+        waited = False
+        while True:
+            try:
+                yield from self._export(job, params, on_note)
+            except RequestRefused as error:
+                if error.facts.get("code") != "too_many_exports" or time.monotonic() > deadline:
+                    raise
+                if not waited:
+                    on_note(f"{error} Waiting for a turn.")
+                waited = True
+                time.sleep(AGAIN_S)
+            else:
+                return
+
+    def _export(self, job: int, params: dict[str, Any], on_note: Callable[[str], None]) -> Iterator[bytes]:
         try:
             with self._http.stream("GET", f"/v1/jobs/{job}/export", params=params) as answer:
                 if answer.is_error:
                     answer.read()
                     raise _refusal(answer)
+                if answer.headers.get("Voxmood-Complete") == "false":
+                    state = answer.headers.get("Voxmood-Job-State")
+                    on_note(f"Job {job} is {state}: these are the rows so far, not all of them.")
                 yield from answer.iter_bytes()
         except httpx.TransportError as error:
             raise ServerUnreachable(url=self.url) from error

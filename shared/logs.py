@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 Format = Literal["text", "json"]
-SUBJECTS = ("job", "upload", "unit", "shard")
+SUBJECTS = ("request", "job", "upload", "unit", "shard")
 # These say at INFO what they do, some with the addresses, and so the signatures, of requests.
 TALKATIVE = ("alembic", "botocore", "boto3", "httpx", "httpcore", "s3transfer", "urllib3")
 _SECRETS = (
@@ -25,11 +25,11 @@ _SECRETS = (
     (re.compile(r"((?:Signature|Credential|Security-Token)=)[^&\s\"']+", re.IGNORECASE), r"\1***"),
     (re.compile(r"\b(vm_[0-9A-Za-z]{8})[0-9A-Za-z]{20,}"), r"\1***"),
 )
-_subjects: ContextVar[dict[str, int]] = ContextVar("subjects", default={})  # noqa: B039 - never changed
+_subjects: ContextVar[dict[str, int | str]] = ContextVar("subjects", default={})  # noqa: B039 - never changed
 
 
 @contextmanager
-def about(**subjects: int) -> Iterator[None]:
+def about(**subjects: int | str) -> Iterator[None]:
     """What is logged inside is about these: `about(job=12, unit=40)`. Inner ones add to outer ones."""
     before = _subjects.set(_subjects.get() | subjects)
     try:
@@ -38,14 +38,19 @@ def about(**subjects: int) -> Iterator[None]:
         _subjects.reset(before)
 
 
-def begin(**subjects: int) -> None:
+def begin(**subjects: int | str) -> None:
     """What is logged from here on is about these alone: a process begins with something else."""
     _subjects.set(subjects)
 
 
-def note(**subjects: int) -> None:
+def note(**subjects: int | str) -> None:
     """Add to what is named already, as it becomes known."""
     _subjects.set(_subjects.get() | subjects)
+
+
+def known(subject: str) -> int | str | None:
+    """What is named of a kind here: the job's number, the request's."""
+    return _subjects.get().get(subject)
 
 
 def set_up(level: str, form: Format) -> None:
@@ -104,7 +109,7 @@ class TextFormatter(logging.Formatter):
         return "\n".join(lines)
 
 
-def _known() -> dict[str, int]:
+def _known() -> dict[str, int | str]:
     named = _subjects.get()
     return {name: named[name] for name in SUBJECTS if name in named}
 

@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # <malloc.h>
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -57,3 +58,20 @@ def bound_memory(more_bytes: int) -> None:
     limit = taken + more_bytes
     if hard == resource.RLIM_INFINITY or limit < hard:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
+def give_buffers_back(least_bytes: int) -> None:
+    """Have memory of buffers from `least_bytes` on given back to the system as soon as they are free.
+
+    glibc raises the threshold to the largest buffer ever freed, and then keeps what is below it. Before the
+    first thread, which would get a heap of its own. Elsewhere than with glibc it changes nothing.
+    """
+    if hasattr(_libc, "mallopt"):
+        _libc.mallopt(M_MMAP_THRESHOLD, least_bytes)
+        _libc.mallopt(M_ARENA_MAX, 2)
+
+
+def trim_memory() -> None:
+    """Give what is free below that back as well, where it makes whole pages."""
+    if hasattr(_libc, "malloc_trim"):
+        _libc.malloc_trim(0)

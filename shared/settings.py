@@ -93,7 +93,22 @@ class Settings(BaseSettings):
     api_concurrent_uploads: int = Field(
         default=8,
         ge=1,
-        description="uploads received at once; each holds three parts and what the socket has sent ahead",
+        description="parts of uploads on their way into the store at once, each held in memory",
+    )
+    api_uploads: int = Field(
+        default=128,
+        ge=1,
+        description="uploads received at once; what has come of one and fills no part yet waits on disk",
+    )
+    api_exports: int = Field(
+        default=96,
+        ge=1,
+        description="exports at once; each holds a page of rows that its reader has not taken yet, 1.3 MB",
+    )
+    spool_dir: Path | None = Field(
+        default=None,
+        description="folder for what has come of uploads and fills no part yet, in files without a name: a "
+        "part for each upload; unless set, the system's for temporary files",
     )
     header_timeout_s: float = Field(
         default=10.0, gt=0, description="seconds in which a connection must bring the header of a request"
@@ -104,7 +119,7 @@ class Settings(BaseSettings):
         description="seconds in which a body must bring, or a reader take, something; not all of it",
     )
     api_connections: int = Field(
-        default=500,
+        default=600,
         ge=10,
         description="connections at once, a file each, of the 1,024 that a process has; more are told 503",
     )
@@ -213,6 +228,10 @@ class Settings(BaseSettings):
     key_max_bytes: int = Field(
         default=2**40, ge=1, description="bytes in the store that an API key's jobs may have, now"
     )
+    key_max_uploads: int = Field(
+        default=96, ge=1, description="uploads that come in at once with one API key"
+    )
+    key_max_exports: int = Field(default=48, ge=1, description="exports at once with one API key")
     max_source_objects: int = Field(default=10_000, ge=1, description="objects a source prefix may name")
     max_members: int = Field(
         default=250_000, ge=1, description="members an archive may have (zipfile takes 514 B for each)"

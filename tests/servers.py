@@ -316,10 +316,10 @@ def _ports(*names: str) -> Iterator[dict[str, int]]:
 @contextmanager
 def _running(
     argv: tuple[str, ...] | list[str], folder: Path, environment: Mapping[str, str]
-) -> Iterator[None]:
+) -> Iterator[subprocess.Popen[bytes]]:
     process = _started(argv, folder, environment, signal.SIGTERM)
     try:
-        yield
+        yield process
     finally:
         _ended(process, signal.SIGTERM)
 

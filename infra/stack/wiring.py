@@ -67,8 +67,9 @@ def wire(folder: StateFolder, ports: Ports, *, workers: int, api_port: int | Non
         "VOXMOOD_DATABASE_URL": _database(given, folder.path),
         "VOXMOOD_API_PORT": str(chosen["api"]),
         "VOXMOOD_WORKERS": str(workers),
+        "VOXMOOD_SPOOL_DIR": given.get("VOXMOOD_SPOOL_DIR", str(folder.path / "spool")),
     }
-    for folder_name in ("VOXMOOD_MODELS_DIR", "VOXMOOD_TRAINED_DIR"):
+    for folder_name in ("VOXMOOD_MODELS_DIR", "VOXMOOD_TRAINED_DIR", "VOXMOOD_SPOOL_DIR"):
         if folder_name in given:
             environment[folder_name] = str(Path(given[folder_name]).absolute())
     _check_database(environment["VOXMOOD_DATABASE_URL"])

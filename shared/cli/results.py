@@ -85,10 +85,10 @@ def show_results(
             if format is Format.table:
                 _print_table(client, job, model, filters, limit)
             elif output is None:
-                for block in client.export(job, format.value, model, filters):
+                for block in client.export(job, format.value, model, filters, say):
                     sys.stdout.buffer.write(block)
             else:
-                _write_file(client.export(job, format.value, model, filters), output)
+                _write_file(client.export(job, format.value, model, filters, say), output)
         except RequestRefused as error:
             if error.facts.get("status") == HTTPStatus.UNPROCESSABLE_ENTITY:
                 raise typer.BadParameter(str(error)) from error

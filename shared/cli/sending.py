@@ -23,6 +23,7 @@ WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 
 # The server was still busy with what a killed submit had sent, or another one sends the same.
 OVERTAKEN = {"upload_replaced", "upload_offset"}
+BUSY = "too_many_uploads"
 
 
 class Notes:
@@ -92,32 +93,40 @@ def send(client: Client, job: int, contents: dict[str, Sendable]) -> None:
         for name, content in contents.items():
             task = bar.add_task(f"Sending {name}", total=content.size)
             for wait_s in (*WAITS_S, None):
-                words = "The connection broke"
-                try:
-                    if _try(client, job, name, content, bar, task):
-                        break
-                except RequestRefused as error:
-                    if error.facts.get("code") not in OVERTAKEN or wait_s is None:
-                        raise
-                    words = "What an earlier submit had sent was still being stored"
+                error = _try(client, job, name, content, bar, task)
+                if error is None:
+                    break
                 if wait_s is None:
-                    raise ServerUnreachable(url=client.url)
-                say(f"{words}; trying again in {wait_s:.0f} s.")
+                    raise error
+                say(f"{_why(error)}; trying again in {wait_s:.0f} s.")
                 time.sleep(wait_s)
 
 
-def _try(client: Client, job: int, name: str, content: Sendable, bar: Progress, task: TaskID) -> bool:
-    """One try; false when the connection broke and another may help."""
+def _try(
+    client: Client, job: int, name: str, content: Sendable, bar: Progress, task: TaskID
+) -> VoxmoodError | None:
+    """One try; why it failed, where another may help."""
     try:
         known = client.upload(job, name)
         start = 0 if known is None else int(known["bytes"])
         if known is not None and known["state"] != "receiving":
             bar.update(task, completed=content.size)
-            return True
+            return None
         if start:
             say(f"Going on with {name} at {start / 1e6:,.0f} of {content.size / 1e6:,.0f} MB.")
         bar.update(task, completed=start)
         client.put_upload(job, name, content, start, lambda sent: bar.advance(task, sent))
-    except ServerUnreachable:
-        return False
-    return True
+    except ServerUnreachable as error:
+        return error
+    except RequestRefused as error:
+        if error.facts.get("code") not in {*OVERTAKEN, BUSY}:
+            raise
+        return error
+    return None
+
+
+def _why(error: VoxmoodError) -> str:
+    if isinstance(error, ServerUnreachable):
+        return "The connection broke"
+    busy = error.facts.get("code") == BUSY
+    return "The server is busy" if busy else "What an earlier submit had sent was still being stored"

@@ -10,8 +10,9 @@ which are then gone through: 0.06 s for 250,000 of them, 0.15 s with that other 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -54,6 +55,9 @@ WINDOW_CLIPS = 20_000
 FEW_ANSWERS = 5_000
 # Of an export, in one transaction; twice as many take no less time a row, and twice the memory.
 EXPORTED_ROWS = 4096
+# The first page of an export, and each one of a reader who lags: 80 kB of CSV. Each next one has twice as
+# many. Those of the second number are read ahead: of the ones before, sockets alone may have taken all.
+FIRST_ROWS, AHEAD_ROWS = 256, 4096
 # PostgreSQL believes a look through the whole table, by several processes, to be cheaper than these walks.
 _ALONG_INDEXES = select(
     func.set_config("enable_seqscan", "off", True),
@@ -166,15 +170,16 @@ def all_results(
     model_version: str,
     filters: Filters | None = None,
     page: int = EXPORTED_ROWS,
+    pace: Pace | None = None,
 ) -> Pages:
     """All result rows, a page at a time."""
 
-    def rows_behind(connection: Connection, after: Cursor | None) -> Rows:
+    def rows_behind(connection: Connection, after: Cursor | None, limit: int) -> Rows:
         if filters is None or filters == Filters():
-            return _next_rows(connection, job_id, model_version, after, page)
-        return results_page(connection, job_id, model_version, after, page, filters)
+            return _next_rows(connection, job_id, model_version, after, limit)
+        return results_page(connection, job_id, model_version, after, limit, filters)
 
-    return every_page(database, rows_behind, cursor_of, page)
+    return every_page(database, rows_behind, cursor_of, page, pace or Pace())
 
 
 def _next_rows(
@@ -191,27 +196,101 @@ def _next_rows(
     return rows
 
 
+class Ahead:
+    """Threads that read pages ahead, and as many pages that wait to be used: of all exports together."""
+
+    def __init__(self, threads: int) -> None:
+        self._executor = ThreadPoolExecutor(threads, "next page")
+        self._free = threading.Semaphore(threads)
+
+    def read(
+        self, rows_of: Callable[[Cursor | None, int], Rows], after: Cursor, limit: int
+    ) -> Future[Rows] | None:
+        """The page to come, to be given back by `taken`; None where there are enough of them."""
+        if not self._free.acquire(blocking=False):
+            return None
+        return self._executor.submit(rows_of, after, limit)
+
+    def taken(self) -> None:
+        """One of the pages is used, or given up."""
+        self._free.release()
+
+
+class Pace:
+    """How the pages of one export are taken, and the page that is read ahead of them.
+
+    Whoever sends pages calls `lag` where they are taken slowly, while no page is being made, and `end`.
+    """
+
+    def __init__(self, ahead: Ahead | None = None) -> None:
+        self.lags = False
+        self._ahead = ahead
+        self._coming: Future[Rows] | None = None
+
+    def read_ahead(self, rows_of: Callable[[Cursor | None, int], Rows], after: Cursor, limit: int) -> None:
+        """Begin to read the next page."""
+        self._ahead = self._ahead or Ahead(1)
+        self._coming = self._ahead.read(rows_of, after, limit)
+
+    def coming(self) -> Rows | None:
+        """The page that was read ahead, if one was."""
+        if self._coming is None:
+            return None
+        try:
+            return self._coming.result()
+        finally:
+            self.end()
+
+    def lag(self) -> None:
+        """From here on nothing is read ahead, and what was is dropped: a page of 4096 rows takes 4 MB."""
+        self.lags = True
+        self.end()
+
+    def end(self) -> None:
+        """Give up what is read ahead."""
+        if self._coming is not None and self._ahead is not None:
+            self._coming.cancel()
+            self._coming = None
+            self._ahead.taken()
+
+
 def every_page(
     database: Database,
-    rows_behind: Callable[[Connection, Cursor | None], Rows],
+    rows_behind: Callable[[Connection, Cursor | None, int], Rows],
     cursor_of: Callable[[Sequence[Any]], Cursor],
-    limit: int,
+    most: int,
+    pace: Pace,
 ) -> Pages:
-    """Pages of `limit` rows, each in a transaction of its own: memory stays constant."""
+    """Pages of up to `most` rows, each in a transaction of its own: memory stays constant.
 
-    def rows_of(after: Cursor | None) -> Rows:
+    They begin small and grow, so that a reader who takes nothing costs little. Of the large ones the next is
+    read while the one before is written.
+    """
+
+    def rows_of(after: Cursor | None, limit: int) -> Rows:
         with database.read() as connection:
-            return rows_behind(connection, after)
+            return rows_behind(connection, after, limit)
 
-    # The next page is read while the one before is written.
-    with ThreadPoolExecutor(1, "next page") as reader:
-        coming = reader.submit(rows_of, None)
-        while rows := coming.result():
-            if len(rows) < limit:
-                yield rows
+    after: Cursor | None = None
+    limit = min(FIRST_ROWS, most)
+    try:
+        while True:
+            if pace.lags:
+                limit, pace.lags = min(FIRST_ROWS, most), False
+            coming = pace.coming()
+            rows = [rows_of(after, limit) if coming is None else coming]
+            del coming
+            if len(rows[0]) < limit:
+                if rows[0]:
+                    yield rows.pop()
                 return
-            coming = reader.submit(rows_of, cursor_of(rows[-1]))
-            yield rows
+            after = cursor_of(rows[0][-1])
+            limit = min(2 * limit, most)
+            if limit >= AHEAD_ROWS:
+                pace.read_ahead(rows_of, after, limit)
+            yield rows.pop()  # who takes it is the only one to hold it
+    finally:
+        pace.end()
 
 
 def cursor_of(row: Sequence[Any]) -> Cursor:

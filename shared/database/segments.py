@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from shared.database.filters import Filters
-from shared.database.results import EXPORTED_ROWS, RESULT_COLUMNS, Pages, Rows, every_page
+from shared.database.results import EXPORTED_ROWS, RESULT_COLUMNS, Pace, Pages, Rows, every_page
 from shared.database.sessions import Database
 from shared.database.tables import clip, prediction, segment, upload
 from shared.database.walks import Cursor
@@ -90,13 +90,14 @@ def all_segments(
     model_version: str,
     filters: Filters | None = None,
     page: int = EXPORTED_ROWS,
+    pace: Pace | None = None,
 ) -> Pages:
     """All segment rows, a page at a time."""
 
-    def rows_behind(connection: Connection, after: Cursor | None) -> Rows:
-        return segments_page(connection, job_id, model_version, after, page, filters)
+    def rows_behind(connection: Connection, after: Cursor | None, limit: int) -> Rows:
+        return segments_page(connection, job_id, model_version, after, limit, filters)
 
-    return every_page(database, rows_behind, cursor_of, page)
+    return every_page(database, rows_behind, cursor_of, page, pace or Pace())
 
 
 def cursor_of(row: Sequence[Any]) -> Cursor:

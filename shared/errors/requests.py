@@ -118,6 +118,12 @@ class WrongCursor(VoxmoodError):
     """{cursor} is no cursor of this list; take the `next` of an earlier page."""
 
 
+class UnknownParameter(VoxmoodError):
+    """{name} is no parameter of this request. There are: {known}."""
+
+    status = 422
+
+
 class WrongFilter(VoxmoodError):
     """{value} is no {filter}. {allowed}"""
 
@@ -154,6 +160,20 @@ class LabelsUnnamed(VoxmoodError):
     """Say whose labels are to be deleted: a job, or a clip_id."""
 
     status = 422
+
+
+class TooManyExports(VoxmoodError):
+    """{whose} has {count} exports on their way, the most at once (VOXMOOD_API_EXPORTS in all,
+    VOXMOOD_KEY_MAX_EXPORTS of a key). Try again in a moment."""
+
+    status = 429
+
+
+class TooManyUploads(VoxmoodError):
+    """{whose} has {count} uploads on their way, the most at once (VOXMOOD_API_UPLOADS in all,
+    VOXMOOD_KEY_MAX_UPLOADS of a key). Try again in a moment."""
+
+    status = 429
 
 
 class BodyTooLarge(VoxmoodError):

@@ -18,6 +18,13 @@ class StoreFull(SurroundingsError):
     status = 507
 
 
+class SpoolFull(SurroundingsError):
+    """What comes of uploads waits in {folder}, which cannot be written: {reason}. Make room there, or name
+    another folder (VOXMOOD_SPOOL_DIR)."""
+
+    status = 507
+
+
 class StoreUnavailable(SurroundingsError):
     """The object store does not answer at {endpoint}. Try again in a moment."""
 

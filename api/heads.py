@@ -1,0 +1,30 @@
+"""HEAD, wherever there is a GET: its header without its body."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class Heads:
+    """ASGI middleware: a HEAD is answered as its GET.
+
+    What is made as it is sent need not be made: see `is_head`.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def answer(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        await self._app({**scope, "method": "GET", "voxmood.head": True}, receive, answer)
+
+
+def is_head(scope: Scope) -> bool:
+    """Whether nobody hears the body."""
+    return "voxmood.head" in scope

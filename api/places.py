@@ -1,0 +1,34 @@
+"""Places: how many may do the same at once, in all and of one key."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shared.errors.base import VoxmoodError
+
+
+class Places:
+    """So many in all, and so many of each key. For use in one event loop."""
+
+    def __init__(self, most: int, most_of_key: int, refusal: type[VoxmoodError]) -> None:
+        """refusal: what is raised, with `count` and `whose`, where there is no place."""
+        self._most = most
+        self._most_of_key = most_of_key
+        self._refusal = refusal
+        self._taken: Counter[int | None] = Counter()
+
+    @contextmanager
+    def one(self, key_id: int | None) -> Iterator[None]:
+        """A place, as long as the block lasts; key_id: None is the machine's owner, who may have all."""
+        if key_id is not None and self._taken[key_id] >= self._most_of_key:
+            raise self._refusal(count=self._most_of_key, whose="Your key")
+        if self._taken.total() >= self._most:
+            raise self._refusal(count=self._most, whose="This server")
+        self._taken[key_id] += 1
+        try:
+            yield
+        finally:
+            self._taken[key_id] -= 1
+            self._taken += Counter()  # forgets those who have none

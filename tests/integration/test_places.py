@@ -1,0 +1,144 @@
+"""Exports and uploads at once are counted, in all and by key; one too many is told when to come again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from api.app import create_app
+from api.places import Places
+from api.spool import Spool
+from infra.stack.ports import LOOPBACK
+from shared import client as client_module
+from shared.cli import sending
+from shared.client import Client
+from shared.database.sessions import Database
+from shared.errors.requests import TooManyExports
+from shared.errors.surroundings import SpoolFull
+from shared.settings import Settings
+from tests.integration.builders import make_job
+from tests.integration.test_access import bearer, made_key
+from tests.integration.test_uploads import BODY, settings
+
+__all__ = ["settings"]  # the fixture
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[TestClient]:
+    """One export and one upload at once."""
+    narrow = settings.model_copy(update={"api_exports": 1, "api_uploads": 1})
+    with TestClient(create_app(narrow), "http://localhost", raise_server_exceptions=False) as made:
+        yield made
+
+
+def test_a_key_has_its_share_and_leaves_the_rest_to_others() -> None:
+    places = Places(3, 2, TooManyExports)
+    with places.one(1), places.one(1):
+        with pytest.raises(TooManyExports, match="Your key has 2 exports"), places.one(1):
+            pass
+        with places.one(2):
+            for key in (3, None):
+                with pytest.raises(TooManyExports, match="This server has 3 exports"), places.one(key):
+                    pass
+        with places.one(None), pytest.raises(TooManyExports), places.one(None):
+            pass
+    with places.one(1), places.one(1), places.one(2):
+        pass
+
+
+def refused(answer: httpx.Response, code: str) -> None:
+    assert (answer.status_code, answer.json()["code"]) == (429, code)
+    assert answer.headers["Retry-After"] == "5"
+
+
+def test_one_export_too_many_waits_for_its_turn(
+    settings: Settings, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_job(Database(settings.database_url))
+    path = f"/v1/jobs/{made.job}/export"
+    places = client.app.state.parts.exports  # type: ignore[attr-defined]
+    waits: list[str] = []
+    monkeypatch.setattr(client_module, "AGAIN_S", 0.01)
+    with places.one(None):
+        refused(client.get(path), "too_many_exports")
+    for _ in range(
+        3
+    ):  # what has ended has given its place back, also where it was refused for another reason
+        assert client.get(path).status_code == 200
+        assert client.get(path, params={"outcome": "none"}).status_code == 422
+        assert client.head(path).content == b""
+    command = Client(f"http://{LOOPBACK}")
+    monkeypatch.setattr(command, "_http", client)
+    place = places.one(None)
+    place.__enter__()
+
+    def leave(note: str) -> None:
+        if not waits:
+            place.__exit__(None, None, None)
+        waits.append(note)
+
+    assert b"".join(command.export(made.job, "csv", None, on_note=leave)).startswith(b"path,")
+    assert waits[0] == (
+        "This server has 1 exports on their way, the most at once (VOXMOOD_API_EXPORTS in all, "
+        "VOXMOOD_KEY_MAX_EXPORTS of a key). Try again in a moment. Waiting for a turn."
+    )
+
+
+def test_one_upload_too_many_leaves_nothing_and_is_sent_again(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = client.post("/v1/jobs", json={}).json()["id"]
+    places = client.app.state.parts.uploads  # type: ignore[attr-defined]
+    with places.one(None):
+        refused(client.put(f"/v1/jobs/{job}/uploads/a.zip", content=BODY), "too_many_uploads")
+        assert client.get(f"/v1/jobs/{job}").json()["uploads"] == []
+    place = places.one(None)
+    place.__enter__()
+    monkeypatch.setattr(sending.time, "sleep", lambda _: place.__exit__(None, None, None))
+
+    class Sent:
+        size = len(BODY)
+
+        def read(self, start: int) -> Iterator[bytes]:
+            yield BODY[start:]
+
+    command = Client(f"http://{LOOPBACK}")
+    monkeypatch.setattr(command, "_http", client)
+    sending.send(command, job, {"a.zip": Sent()})  # type: ignore[dict-item]
+    assert "The server is busy; trying again in 1 s." in capsys.readouterr().err
+    assert client.get(f"/v1/jobs/{job}").json()["uploads"][0]["state"] == "pending"
+
+
+def test_a_key_with_many_uploads_does_not_hinder_another(settings: Settings) -> None:
+    database = Database(settings.database_url)
+    (key_id, mine), (_, other) = (made_key(database, "submit") for _ in range(2))
+    limited = settings.model_copy(update={"require_key": True, "key_max_uploads": 1})
+    with TestClient(create_app(limited), "http://localhost") as client:
+
+        def put(key: str, content: Any, name: str) -> httpx.Response:
+            job = client.post("/v1/jobs", json={}, headers=bearer(key)).json()["id"]
+            return client.put(f"/v1/jobs/{job}/uploads/{name}", content=content, headers=bearer(key))
+
+        with client.app.state.parts.uploads.one(key_id):  # type: ignore[attr-defined]
+            refused(put(mine, BODY, "b.zip"), "too_many_uploads")
+            assert put(other, BODY, "c.zip").status_code == 201
+        assert put(mine, BODY, "d.zip").status_code == 201
+
+
+def test_what_waits_on_disk_has_no_name_and_a_folder_that_is_none_is_said(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "made" / "here")
+    for block in (b"one", b"two", b"three"):
+        spool.add(block)
+    assert list((tmp_path / "made" / "here").iterdir()) == []
+    assert (spool.size, spool.taken(), spool.size, spool.taken()) == (11, b"onetwothree", 0, b"")
+    spool.add(b"again")
+    assert spool.taken() == b"again"
+    spool.close()
+    (tmp_path / "file").touch()
+    with pytest.raises(SpoolFull, match=r"waits in .*file, which cannot be written: .*VOXMOOD_SPOOL_DIR"):
+        Spool(tmp_path / "file").add(b"x")
