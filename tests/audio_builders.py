@@ -54,7 +54,8 @@ def written(samples: Samples, sampling_rate: int, container: str, subtype: str) 
 def encoded(samples: Samples, sampling_rate: int, container: str, codec: str, layout: str = "mono") -> bytes:
     """By PyAV, the same samples on each channel of `layout`: containers ipod (M4A), adts (AAC), amr, 3gp."""
     file = io.BytesIO()
-    with av.open(file, "w", format=container) as output:
+    # Else Matroska has random numbers, and no two runs the same bytes.
+    with av.open(file, "w", format=container, options={"fflags": "+bitexact"}) as output:
         stream = output.add_stream(codec, rate=sampling_rate)
         stream.layout = layout
         channels = np.repeat(samples[:, None], stream.layout.nb_channels, axis=1)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from shared.audio.channels import mixed
 from shared.audio.ffmpeg import DAMAGE
-from shared.audio.opening import AudioFile, opened
+from shared.audio.opening import LOWEST_RATE, AudioFile, opened
 from shared.audio.sources import WatchedSource
 from shared.audio.windows import MINIMUM_S
 from shared.errors.recordings import (
@@ -36,7 +36,6 @@ SILENT_PEAK = 1e-4  # real quiet speakers peak at 0.006
 LOUDEST_PEAK = 2.0**31  # integers of 32 bits written as floats; far above, float32 features overflow
 BLOCK_SAMPLES = 2**18  # over all channels: 1 MiB of float32, also for 64 channels
 STREAM_SAMPLES = 2**16
-LOWEST_RATE = 1000  # Hz; below it no voice is left, and the resampler takes 195 MB for 1 Hz
 
 
 @dataclass(frozen=True, slots=True)

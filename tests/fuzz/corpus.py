@@ -25,9 +25,9 @@ from tests.archive_builders import (
     zip64_of,
     zip_of,
 )
-from tests.audio_builders import chunk, encoded, format_chunk, pcm16, rf64, riff, written
+from tests.audio_builders import Samples, chunk, encoded, format_chunk, pcm16, piped_mp3, rf64, riff, written
 from tests.fuzz.checksums import with_serial
-from tests.recordings import ORIGINAL, RAVDESS
+from tests.recordings import CASES, ORIGINAL, RAVDESS
 
 RATE = 16_000
 SHORT_S = 0.3
@@ -47,7 +47,12 @@ CONTAINERS = (
 )  # fmt: skip
 # Container and codec for PyAV.
 CODECS = (("ipod", "aac", 44_100), ("ipod", "alac", RATE), ("adts", "aac", RATE),
-          ("amr", "libopencore_amrnb", 8_000), ("3gp", "libopencore_amrnb", 8_000))  # fmt: skip
+          ("amr", "libopencore_amrnb", 8_000), ("3gp", "libopencore_amrnb", 8_000),
+          ("caf", "alac", RATE), ("mov", "aac", RATE), ("webm", "libopus", 48_000), ("matroska", "aac", RATE),
+          ("mpegts", "aac", RATE), ("mpeg", "mp2", 48_000), ("avi", "mp3", RATE),
+          ("avi", "adpcm_ms", RATE), ("flv", "mp3", 22_050),
+          ("wv", "wavpack", RATE), ("tta", "tta", RATE), ("ac3", "ac3", 48_000), ("latm", "aac", RATE),
+          ("wav", "g722", RATE), ("wav", "g726", 8_000))  # fmt: skip
 
 
 def corpus() -> dict[str, bytes]:
@@ -80,7 +85,22 @@ def _recordings() -> dict[str, bytes]:
     for container, codec, sampling_rate in CODECS:
         samples = speech_like("angry", sampling_rate, SHORT_S, seed=3)
         made[f"{container} {codec}"] = encoded(samples, sampling_rate, container, codec)
+    made |= _links(made, voice)
     return {name: _timeless(body) for name, body in made.items()}
+
+
+def _links(made: dict[str, bytes], voice: Samples) -> dict[str, bytes]:
+    """Recordings that go on where their header says that they end."""
+    wav, pcm = made["WAV PCM_16"], chunk(b"data", pcm16(voice))
+    return {
+        "WAV joined": wav * 2,
+        "WAV of two chunks": riff(format_chunk(RATE), pcm, pcm),
+        "FLAC joined": made["FLAC PCM_16"] * 2,
+        "MP3 joined": made["MP3 MPEG_LAYER_III"] * 2,
+        "MP3 of a pipe": piped_mp3(voice, RATE),
+        "Ogg chained": with_serial(made["OGG VORBIS"]) * 2,
+        "Ogg chained with Opus": with_serial(made["OGG VORBIS"]) + with_serial(made["OGG OPUS"]),
+    }
 
 
 def _timeless(recording: bytes) -> bytes:
@@ -130,8 +150,9 @@ def _archives(recordings: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def _real() -> dict[str, bytes]:
-    """A few real recordings, where they are there: two of RAVDESS, and a second of a WAV."""
+    """What lies beside the clone, if it does: two of RAVDESS, a second of a WAV, the kinds people have."""
     bodies = {file.name: file.read_bytes() for file in sorted(RAVDESS.glob("*/*.flac"))[:80:40]}
+    bodies |= {file.name: file.read_bytes() for file in sorted((CASES / "recordings").glob("*.*"))}
     found = {f"real {name}": body for name, body in bodies.items() if len(body) <= LARGEST_REAL_BYTES}
     for file in sorted(ORIGINAL.rglob("*.wav"))[:1]:
         samples, rate = soundfile.read(file, frames=48_000, dtype="float32")

@@ -61,6 +61,23 @@ def test_files_of_other_rates_and_channels_are_joined_at_those_of_the_first() ->
     assert np.corrcoef(joined.samples[2 * RATE : 2 * RATE + len(alone)], alone)[0, 1] > 0.99
 
 
+@pytest.mark.parametrize("rates", [(8_000, 44_100), (44_100, 8_000)])
+def test_of_links_of_several_rates_no_more_is_heard_than_was_asked_for(rates: tuple[int, int]) -> None:
+    first, second = (wav_bytes(speech_like("sad", rate, 1.0, seed=3), rate) for rate in rates)
+    for seconds in (0.5, 1.5, 3.0):
+        part = decode(first + second, "a.x", sampling_rate=RATE, seconds=seconds, limits=LIMITS)
+        assert len(part.samples) == pytest.approx(min(seconds, 2.0) * RATE, abs=3)
+
+
+def test_a_link_of_an_impossible_rate_is_left_out_and_the_row_says_so() -> None:
+    pcm = chunk(b"data", pcm16(A))
+    for rate in (0, 10, 2_000_000_000):
+        recording = heard(wav_bytes(A, RATE) + riff(format_chunk(rate), pcm) + wav_bytes(B, RATE))
+        assert recording.duration_s == 4.0
+        assert recording.flaw is not None
+        assert "one is faulty" in recording.flaw
+
+
 def test_97_s_of_an_mp3_from_a_pipe_are_97_s() -> None:
     samples = np.tile(A, 49)[: 97 * RATE]
     recording = heard(piped_mp3(samples, RATE))
