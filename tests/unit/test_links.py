@@ -13,7 +13,16 @@ from shared.audio.sources import Spliced
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
 from shared.errors.recordings import Empty, NotAudio
 from shared.settings import Settings
-from tests.audio_builders import chunk, encoded, format_chunk, pcm16, piped_mp3, riff, written
+from tests.audio_builders import (
+    chain_of_empty_links,
+    chunk,
+    encoded,
+    format_chunk,
+    pcm16,
+    piped_mp3,
+    riff,
+    written,
+)
 
 RATE = 16_000
 LIMITS = DecodeLimits.of(Settings())
@@ -129,12 +138,8 @@ def test_a_link_that_cannot_be_read_is_left_out_and_the_row_says_so() -> None:
 
 
 def test_a_chain_of_very_many_links_is_refused_soon() -> None:
-    page = b"OggS\x00"
-    links = b"".join(
-        page[:5] + bytes([flag]) + bytes(20) + b"\x00" for _ in range(100_000) for flag in (2, 0)
-    )
     with pytest.raises(NotAudio, match=f"over {MOST_LINKS:,} recordings are joined in it"):
-        heard(links)
+        heard(chain_of_empty_links(100_000))
 
 
 def test_ranges_and_bytes_are_read_as_one_file() -> None:
