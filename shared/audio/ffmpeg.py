@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import resource
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -155,7 +156,8 @@ class FfmpegFile:
                 fourcc, matroska, wave = found.groups()
                 if wave is not None:
                     return f"WAV format 0x{int.from_bytes(wave, 'little'):04X}"
-                return (fourcc or matroska).decode("ascii", "backslashreplace").strip()
+                name = (fourcc or matroska).strip().decode("latin-1")
+                return name.encode("unicode_escape").decode("ascii")  # four bytes may be any, NUL too
         return "something unknown"
 
     def _claimed_s(self, stream: AudioStream) -> Fraction:
@@ -180,6 +182,8 @@ class FfmpegFile:
             yield from self._container.demux(stream)
         except self._av.FFmpegError:
             self._note_flaw()
+        except IndexError:
+            pass  # PyAV 18, at the end and behind our packets: it looks for streams that began on the way
 
     def _note_flaw(self) -> None:
         done_s = getattr(self, "_done", 0) / (getattr(self, "samplerate", 0) or 1)
@@ -242,9 +246,19 @@ class FfmpegFile:
         return read
 
 
+# The limit is the process's: of two threads that open at once, the second would take the first one's limit
+# for the process's own, and leave it behind for good.
+_one_opens = threading.Lock()
+
+
 @contextmanager
 def _bounded(most_bytes: int) -> Iterator[None]:
     """Meanwhile this process gets only so much memory more than it has: FFmpeg then says that it has none."""
+    with _one_opens:
+        yield from _limited(most_bytes)
+
+
+def _limited(most_bytes: int) -> Iterator[None]:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + most_bytes
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)

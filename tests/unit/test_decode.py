@@ -6,6 +6,7 @@ import io
 import resource
 import struct
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
@@ -113,6 +114,8 @@ def test_an_m4a_with_names_that_are_no_utf_8_is_read_and_one_without_channels_or
     sample_entry = m4a.find(b"alac")
     with pytest.raises(UnreadCodec, match="^a.wav is coded as xxxx, which is not read"):
         decode_start(m4a[:sample_entry] + b"xxxx" + m4a[sample_entry + 4 :])
+    with pytest.raises(UnreadCodec, match=r"is coded as \\x00\\xe9\\nx, which is not read"):
+        decode_start(m4a[:sample_entry] + b"\x00\xe9\nx" + m4a[sample_entry + 4 :])
     silent = bytearray(m4a)
     for place in (sample_entry + 21, m4a.find(b"alac", sample_entry + 4) + 17):
         assert silent[place] == 1
@@ -435,3 +438,18 @@ def test_what_no_one_foresaw_becomes_an_error_of_the_recording(monkeypatch: pyte
     monkeypatch.setattr("soxr.resample", fail)
     with pytest.raises(Unreadable, match="^b.wav could not be read: never seen before"):
         decode_start(wav_bytes(speech_like("calm", 8000, 1.0), 8000), "b.wav")
+
+
+def test_a_video_that_begins_within_the_sound_does_not_stop_it() -> None:
+    flv = encoded(speech_like("happy", 22050, 1.0, seed=1), 22050, "flv", "libmp3lame")
+    picture = struct.pack(">B", 9) + bytes([0, 0, 5]) + bytes(7) + b"\x12\0\0\0\0" + struct.pack(">L", 16)
+    assert abs(decode_start(flv + 3 * picture).duration_s - 1.0) < 0.1
+
+
+def test_two_threads_that_open_at_once_leave_no_limit_of_memory_behind() -> None:
+    m4a = encoded(speech_like("happy", 16000, 0.2, seed=1), 16000, "ipod", "aac")
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    with ThreadPoolExecutor(8) as threads:
+        found = [entry.result() for entry in [threads.submit(decode_start, m4a) for _ in range(200)]]
+    assert {len(recording.samples) for recording in found} == {len(decode_start(m4a).samples)}
+    assert resource.getrlimit(resource.RLIMIT_AS) == limits

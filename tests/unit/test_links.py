@@ -11,7 +11,7 @@ from shared.audio.decode import DecodeLimits, Recording, decode
 from shared.audio.links import MOST_LINKS
 from shared.audio.sources import Spliced
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
-from shared.errors.recordings import NotAudio
+from shared.errors.recordings import Empty, NotAudio
 from shared.settings import Settings
 from tests.audio_builders import chunk, encoded, format_chunk, pcm16, piped_mp3, riff, written
 
@@ -100,6 +100,17 @@ def test_an_mp3_with_fewer_frames_than_it_says_was_heard_in_part() -> None:
     assert half.duration_s == pytest.approx(1.0, abs=0.2)
     assert half.flaw is not None
     assert half.flaw.startswith("its header promises 2.")
+
+
+@pytest.mark.parametrize("mono", [True, False])
+def test_an_mp3_that_ends_within_its_number_of_frames_is_damaged(mono: bool) -> None:
+    samples = A if mono else np.stack([A, A], axis=1)
+    mp3 = written(samples, 44100, "MP3", "MPEG_LAYER_III")
+    name_at = mp3.find(b"Xing") if b"Xing" in mp3[:200] else mp3.find(b"Info")
+    assert 0 < name_at < 100
+    for size in range(name_at, name_at + 16):
+        with pytest.raises((NotAudio, Empty)):
+            heard(mp3[:size])
 
 
 def test_several_chunks_of_samples_are_one_recording() -> None:
