@@ -180,7 +180,7 @@ def _look_at_files(folder: Path) -> None:
     assert header[len(columns)].startswith("p_")
     assert len(rows) == 27
     assert pyarrow.parquet.read_table(folder / "results.parquet").num_rows <= 24
-    assert (folder / "clip.wav").stat().st_size > 1000
+    assert (folder / "clip").stat().st_size > 1000
     assert [file.read_text().count("</html>") for file in folder.glob("voxmood-job-*.html")] == [1]
 
 
