@@ -53,7 +53,7 @@ _DEMUXERS = (
 _DECODERS = (
     "aac,aac_latm,ac3,adpcm_g726,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,adpcm_swf,adpcm_yamaha,alac,als,amrnb,amrwb,ape,"
     "cook,dca,dsd_lsbf,dsd_lsbf_planar,dsd_msbf,dsd_msbf_planar,dss_sp,eac3,evrc,flac,g722,g723_1,g726,g726le,"
-    "g729,gsm,gsm_ms,ilbc,mace3,mace6,mp1float,mp2float,mp3float,mpc7,mpc8,nellymoser,opus,pcm_alaw,pcm_bluray,"
+    "g729,gsm,gsm_ms,ilbc,mace3,mace6,mp1,mp1float,mp2,mp2float,mp3,mp3float,mpc7,mpc8,nellymoser,opus,pcm_alaw,pcm_bluray,"
     "pcm_dvd,pcm_f32be,pcm_f32le,pcm_f64be,pcm_f64le,pcm_mulaw,pcm_s16be,pcm_s16le,pcm_s24be,pcm_s24le,pcm_s32be,"
     "pcm_s32le,pcm_s8,pcm_u8,qcelp,qdm2,qdmc,real_144,real_288,shorten,sipr,siren,speex,tak,truespeech,tta,vorbis,"
     "wavpack,wmalossless,wmapro,wmav1,wmav2,wmavoice"
@@ -150,6 +150,9 @@ class FfmpegFile:
         for other in self._container.streams:
             if other.index != stream.index:
                 other.discard = Discard.all  # pictures are not even read where an index allows it
+        if stream.codec_context is not None and stream.codec_context.codec.name == "alac":
+            # Its last packet is as short as it should be, and FFmpeg would take what CAF says once more: 0.1 s.
+            stream.codec_context.options = {"flags2": "skip_manual"}
         if stream.codec_context is None or stream.codec_context.codec.name not in _DECODERS.split(","):
             raise UnreadCodec(path=self._path, codec=self._codec_name(stream))
         return stream

@@ -94,6 +94,21 @@ def test_97_s_of_an_mp3_from_a_pipe_are_97_s() -> None:
     assert len(recording.samples) == pytest.approx(97 * RATE, abs=0.2 * RATE)
 
 
+@pytest.mark.parametrize("container", ["caf", "ipod", "mov"])
+@pytest.mark.parametrize("duration_s", [4.0, 2.2])
+def test_alac_is_heard_to_its_last_sample(container: str, duration_s: float) -> None:
+    samples = speech_like("happy", RATE, duration_s, seed=1)
+    recording = heard(encoded(samples, RATE, container, "alac"))
+    assert recording.duration_s == duration_s
+    assert np.abs(recording.samples - samples).max() < 1e-4
+
+
+@pytest.mark.parametrize(("container", "codec"), [("mpeg", "mp2"), ("mpegts", "mp2"), ("vob", "ac3")])
+def test_the_sound_of_mpeg_video_is_heard(container: str, codec: str) -> None:
+    samples = speech_like("happy", 48_000, 2.0, seed=1)
+    assert heard(encoded(samples, 48_000, container, codec)).duration_s == pytest.approx(2.0, abs=0.05)
+
+
 def test_an_mp3_behind_tags_and_zeros_is_found() -> None:
     mp3 = written(A, RATE, "MP3", "MPEG_LAYER_III")
     id3 = b"ID3\x03\x00\x00" + bytes([0, 0, 4, 0]) + bytes(512)
