@@ -71,7 +71,9 @@ def status(
 
 
 def _ahead(progress: dict[str, Any]) -> str:
+    """Of the run: a job that is retried begins anew."""
     if progress["seconds_left"] is None:
-        return "No clip has an outcome yet."
+        return "No clip of this run has an outcome yet."
     left = timedelta(seconds=round(progress["seconds_left"]))
-    return f"{progress['fraction']:.0%} done, about {left} left."
+    hundredths = min(int(100 * progress["fraction"]), 99)
+    return f"{hundredths}% of this run done, about {left} left."

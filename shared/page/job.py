@@ -9,9 +9,11 @@ from typing import Any
 import streamlit as st
 
 from shared.client import Client
+from shared.emotion.rejection import digits_below
 from shared.errors.base import VoxmoodError
 from shared.page import recording
 from shared.page.words import plain
+from shared.words import pace
 
 LOOK_EVERY_S = 0.5
 SHOWN_ROWS = 1000
@@ -54,15 +56,14 @@ def _follow(client: Client, number: int) -> None:
     if document["state"] != "running":
         st.rerun()
     counts, progress = document["counts"], document["progress"]
-    done, fraction = counts["done"], progress["fraction"]
     words = ["Unpacking"]
-    if done and fraction:
-        words = [f"{done:,} of about {max(counts['clips'], round(done / fraction)):,} clips"]
+    if progress["done"] and progress["expected"]:
+        words = [f"{progress['done']:,} of about {progress['expected']:,} clips"]
     if progress["clips_per_s"]:
-        words.append(f"{progress['clips_per_s']:,.0f} clips/s")
+        words.append(pace(progress["clips_per_s"]))
     if progress["seconds_left"] is not None:
         words.append(f"about {timedelta(seconds=round(progress['seconds_left']))} left")
-    st.progress(min(1.0, fraction), " · ".join(words))
+    st.progress(min(1.0, progress["fraction"]), " · ".join(words))
     _counts(counts)
 
 
@@ -85,10 +86,12 @@ def _table(client: Client, document: dict[str, Any], rows: list[dict[str, Any]])
     if not rows:
         return
     _counts(document["counts"])
+    rejected = [(row["confidence"], row["threshold"]) for row in rows if row["outcome"] == "rejected"]
+    digits = digits_below(rejected)  # none of them looks as if it had reached its threshold
     st.dataframe(
         [{column: row[column] for column in COLUMNS} for row in rows],
         placeholder="",
-        column_config={"confidence": st.column_config.NumberColumn(format="%.2f")},
+        column_config={"confidence": st.column_config.NumberColumn(format=f"%.{digits}f")},
     )
     if len(rows) < done:
         st.caption(f"The first {len(rows):,} rows; the download has all of them.")

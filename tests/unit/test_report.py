@@ -18,7 +18,7 @@ DOCUMENT = {
 
 def row(path: str, outcome: str, confidence: float | None = None, **more: Any) -> dict[str, Any]:
     """A result row."""
-    nothing = {"emotion": None, "error_code": None, "error": None}
+    nothing = {"threshold": 0.8, "emotion": None, "error_code": None, "error": None}
     return nothing | {"path": path, "outcome": outcome, "confidence": confidence} | more
 
 
@@ -31,7 +31,7 @@ def test_rows_are_counted_and_the_most_doubtful_kept() -> None:
     assert summary.outcomes == {"classified": 20, "rejected": 20, "failed": 1}
     assert summary.bins["classified"][-1] == 20
     assert sum(summary.bins["rejected"]) == 20
-    assert [path for _, path in summary.doubtful] == [f"r{n}" for n in range(20 - MOST_EXAMPLES, 20)]
+    assert [path for _, path, _ in summary.doubtful] == [f"r{n}" for n in range(20 - MOST_EXAMPLES, 20)]
 
 
 def test_the_page_holds_its_plots_and_escapes_names() -> None:
