@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.console import say
+from shared.cli.console import program, say
+from shared.cli.files import written
 from shared.cli.submit import Server, submit_paths
-from shared.errors.surroundings import FileMissing
 
 
 def demo(
@@ -25,9 +25,7 @@ def demo(
     from shared.audio.synthesis import demonstration_archive
 
     if output is not None:
-        if not output.parent.is_dir():
-            raise FileMissing(path=output.parent)
-        with output.open("wb") as file:
+        with written(output) as partial, partial.open("wb") as file:
             count = demonstration_archive(file, clips, seed)
         say(f"{output}: {count} recordings")
         return
@@ -45,7 +43,7 @@ def demo(
     show_results(job, limit=0, server=server)
     say(
         "Synthesised voices: nobody meant anything by them, so an honest version rejects them. "
-        "Send recordings of people: voxmood submit PATH --wait"
+        f"Send recordings of people: {program()} submit PATH --wait"
     )
     if state != "done":
         raise typer.Exit(1)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shared.cli.console import progress, say
+from shared.cli.files import check_folder, written
 from shared.cli.submit import Server, sentence
 from shared.emotion.rejection import below
 
@@ -63,6 +64,8 @@ def report(
     """Write a report of a job: outcomes, emotions, confidence, what failed, what to listen to first."""
     from shared.client import Client
 
+    file = output or Path(f"voxmood-job-{job}.html")
+    check_folder(file)
     summary = Summary()
     with Client(server) as client, progress("rows") as bar:
         document = client.job(job)
@@ -70,8 +73,8 @@ def report(
         for row in client.results(job, model):
             summary.add(row)
             bar.advance(task)
-    file = output or Path(f"voxmood-job-{job}.html")
-    file.write_text(page(document, summary, model or document["model_version"]), encoding="utf-8")
+    with written(file) as partial:
+        partial.write_text(page(document, summary, model or document["model_version"]), encoding="utf-8")
     say(f"{file}: open it in a browser.")
 
 
