@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from datetime import timedelta
 from itertools import islice
 from typing import Any
@@ -95,13 +96,13 @@ def _table(client: Client, document: dict[str, Any], rows: list[dict[str, Any]])
     )
     if len(rows) < done:
         st.caption(f"The first {len(rows):,} rows; the download has all of them.")
-    command = f"voxmood results {number} --format csv --output results.csv"
+    command = f"voxmood results {number} --output results.csv"
     if done > DOWNLOADED_ROWS:
         st.info(f"These are too many rows to download here: `{command}`")
         return
     st.download_button(
         "Download all rows (CSV)",
-        lambda: b"".join(client.export(number, "csv", None)),
+        lambda: BOM_UTF8 + b"".join(client.export(number, "csv", None)),  # for Excel, by a double-click
         file_name=f"voxmood-job-{number}.csv",
         mime="text/csv",
         on_click="ignore",

@@ -31,6 +31,7 @@ from shared.settings import REPOSITORY, Settings
 from tests.archive_builders import encrypted_zip
 from tests.integration.builders import row_of, set_row
 from tests.integration.test_unpack import parts, send
+from tests.workbooks import rows_of_workbook
 from workers import ending, notify
 from workers.classify import classify
 from workers.parts import Parts
@@ -94,9 +95,9 @@ def surfaces(parts: Parts, server: str, job_id: int, tmp_path: Path) -> dict[str
     assert {one["name"]: one["failed"] for one in document["uploads"]} == dict(failed)
     page = httpx.get(f"{server}/v1/jobs/{job_id}/results", params={"limit": 1000}, trust_env=False).json()
     files = {}
-    for kind in ("csv", "parquet"):
+    for kind in ("csv", "parquet", "xlsx"):
         files[kind] = tmp_path / f"{job_id}-{len(rows)}.{kind}"
-        told(server, "results", str(job_id), "--format", kind, "--output", str(files[kind]))
+        told(server, "results", str(job_id), "--output", str(files[kind]))
     report = tmp_path / "report.html"
     told(server, "report", str(job_id), "--output", str(report))
     status = told(server, "status", str(job_id))
@@ -130,6 +131,7 @@ def surfaces(parts: Parts, server: str, job_id: int, tmp_path: Path) -> dict[str
         "jsonl": of_rows(rows),
         "csv": of_rows(list(csv.DictReader(io.StringIO(files["csv"].read_text("utf-8-sig"))))),
         "parquet": of_rows(pq.read_table(files["parquet"]).to_pylist()),
+        "xlsx": of_rows(rows_of_workbook(files["xlsx"])),
         "status command": counted(status),
         "jobs command": {name: int(jobs[name.replace("_", " ")]) for name in OUTCOMES},
         "report's sentence": counted(report.read_text()),
