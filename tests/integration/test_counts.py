@@ -25,13 +25,14 @@ from typer.testing import CliRunner
 from api.app import create_app
 from shared import leases, lifecycle
 from shared.audio.synthesis import speech_like, wav_bytes
+from shared.cli import worksheet
 from shared.cli.main import app
 from shared.database.tables import OUTCOMES, job, unit
 from shared.settings import REPOSITORY, Settings
-from tests.archive_builders import encrypted_zip
+from tests.archive_builders import encrypted_zip, zip_of
 from tests.integration.builders import row_of, set_row
 from tests.integration.test_unpack import parts, send
-from tests.workbooks import rows_of_workbook
+from tests.workbooks import cells_of, rows_of_workbook
 from workers import ending, notify
 from workers.classify import classify
 from workers.parts import Parts
@@ -39,6 +40,7 @@ from workers.unpack import unpack
 
 __all__ = ["parts"]  # the fixture
 RATE = 16_000
+NAME = "/".join(["tapes of the year 1987"] * 7) + "/6.wav"
 
 
 @pytest.fixture
@@ -217,3 +219,38 @@ def test_all_surfaces_count_alike_while_a_job_is_cancelled_and_when_it_is_whole(
         "done": 0, "expected": 10, "fraction": 0.0, "clips_per_s": None, "seconds_left": None
     }  # fmt: skip
     assert document["counts"]["done"] == 11
+
+
+def test_tables_fit_a_usual_terminal_and_a_workbook_has_room_or_is_refused(
+    parts: Parts, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = {"1.wav": voice(1), "2.txt": b"words", NAME: voice(3), "=1+1.wav": voice(4)}
+    job_id, upload_id = send(parts, zip_of(members), f"{'a long name of an archive ' * 4}.zip")
+    name = "tapes of the year 1987, second half, from the attic"
+    set_row(parts.database, job, job_id, model_version=Settings().champion, name=name, started_at=1.0)
+    unpack(parts, upload_id)
+    with parts.database.read() as connection:
+        units = connection.execute(select(unit.c.id).where(unit.c.job_id == job_id)).scalars().all()
+    for one in units:
+        classify(parts, one)
+    for command in (["jobs"], ["status", str(job_id)], ["results", str(job_id)]):
+        done = CliRunner().invoke(app, [*command, "--server", server], env={"COLUMNS": "80"})
+        assert done.exit_code == 0
+        assert "…" not in done.stdout
+        table = [line for line in done.stdout.splitlines() if not line.startswith("Job")]
+        assert max(map(len, table)) <= 80
+
+    file = tmp_path / "out.xlsx"
+    told(server, "results", str(job_id), "--output", str(file))
+    assert [row["path"] for row in rows_of_workbook(file)] == list(members)
+    told(server, "results", str(job_id), "--output", str(file), "--outcome", "no_voice")
+    assert cells_of(file)[0]["A"] == "path"
+    assert len(cells_of(file)) == 1
+    file.unlink()
+    monkeypatch.setattr(worksheet, "MOST_ROWS", 3)
+    arguments = ["results", str(job_id), "--output", str(file), "--server", server]
+    refused = CliRunner().invoke(app, arguments)
+    assert "more rows than a worksheet of Excel holds (3)" in str(refused.exception)
+    assert list(tmp_path.glob("out*")) == []
+    told(server, *arguments[:-2], "--outcome", "failed")  # of the four, these have room
+    assert [row["path"] for row in rows_of_workbook(file)] == ["2.txt"]
