@@ -1,4 +1,4 @@
-# Everything installs into .venv; nothing outside the clone and the state folder is touched.
+# Everything installs into .venv; beside it only uv's and pip's caches and the state folder are written.
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin

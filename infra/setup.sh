@@ -18,17 +18,29 @@ if [ -z "$python" ]; then
 fi
 
 started=$(date +%s)
-echo "Setting up $venv with $("$python" --version) (once; about two minutes)"
-if [ ! -x "$venv/bin/uv" ]; then
+step() {
+    echo "[$1/4, $(($(date +%s) - started)) s] $2"
+}
+
+# Both measured with an empty cache; a third of .venv is TensorFlow.
+echo "Setting up $venv with $("$python" --version), once, in 4 steps; two to three minutes on 2 cores."
+echo "It takes 3.7 GB in $venv, and up to 3.3 GB in uv's cache, for the next time (free here: $(
+    df -Ph "$(dirname "$venv")" | awk 'NR == 2 { print $4 }'))."
+if [ -x "$venv/bin/uv" ]; then
+    step 1 "The virtual environment is there"
+else
+    step 1 "A virtual environment, and uv to fill it"
     "$python" -m venv --clear "$venv"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
         -r requirements/uv.lock
 fi
 export VIRTUAL_ENV="$venv"
+step 2 "The $(grep -c '^[A-Za-z0-9].*==' requirements/dev.lock) locked packages: 1.1 GB to download; this takes longest"
 "$venv/bin/uv" pip sync --quiet --require-hashes --compile-bytecode --link-mode copy requirements/dev.lock
+step 3 "voxmood itself"
 "$venv/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable .
 # librosa compiles with numba at first use (26 s for chroma); its cache lies beside it from now on.
-echo "Compiling librosa's numba kernels (once)"
+step 4 "Compiling librosa's numba kernels"
 "$venv/bin/python" -m shared.audio.warmup
 touch "$venv/.ready"
-echo "Set up in $(($(date +%s) - started)) s"
+echo "Set up in $(($(date +%s) - started)) s; $venv takes $(du -sm "$venv" | cut -f1) MB."

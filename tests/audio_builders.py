@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -11,6 +12,8 @@ import soundfile
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
+
+PACKET_MS = 120
 
 
 def pcm16(samples: Samples) -> bytes:
@@ -81,3 +84,61 @@ def piped_mp3(samples: Samples, sampling_rate: int) -> bytes:
         output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return file.getvalue()
+
+
+def video_of_hours(samples: Samples, hours: int) -> bytes:
+    """Matroska: the samples, at 48 kHz, and then silence, 30,000 packets an hour; a picture every second."""
+    source = av.open(io.BytesIO(_opus_and_picture(samples)))
+    picture = next(packet for packet in source.demux(video=0) if packet.size)
+    source.seek(0)
+    sound = [packet for packet in source.demux(audio=0) if packet.size]
+    voice, silence = sound[:-2], sound[-2]
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska", options={"fflags": "+bitexact"}) as output:
+        tracks = [output.add_stream_from_template(each.stream) for each in (picture, silence)]
+        for number in range(hours * 30_000):
+            due = [(tracks[1], voice[number] if number < len(voice) else silence)]
+            if number % 8 == 0:
+                due.append((tracks[0], picture))
+            for track, content in due:
+                packet = av.Packet(bytes(content))
+                packet.stream, packet.time_base = track, Fraction(1, 1000)
+                packet.pts = packet.dts = number * PACKET_MS
+                packet.duration = PACKET_MS
+                packet.is_keyframe = True
+                output.mux(packet)
+    return file.getvalue()
+
+
+def _opus_and_picture(samples: Samples) -> bytes:
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska", options={"fflags": "+bitexact"}) as output:
+        pictures = output.add_stream("mjpeg", rate=1)
+        pictures.width = pictures.height = 16
+        pictures.pix_fmt = "yuvj420p"
+        sound = output.add_stream("libopus", rate=48_000, options={"frame_duration": str(PACKET_MS)})
+        sound.layout = "mono"
+        black = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), "rgb24")
+        output.mux(pictures.encode(black.reformat(format="yuvj420p")))
+        output.mux(pictures.encode(None))
+        whole = np.concatenate([samples, np.zeros(24_000, samples.dtype)])
+        frame = av.AudioFrame.from_ndarray(whole.reshape(1, -1).astype(np.float32), "flt", "mono")
+        frame.sample_rate = 48_000
+        output.mux(sound.encode(frame))
+        output.mux(sound.encode(None))
+    return file.getvalue()
+
+
+def with_false_index(avi: bytes) -> bytes:
+    """An AVI whose index points behind its end."""
+    broken = bytearray(avi)
+    at = broken.rfind(b"idx1")
+    entries = struct.unpack_from("<L", broken, at + 4)[0] // 16
+    for number in range(entries):
+        struct.pack_into("<2L", broken, at + 8 + 16 * number + 8, 0xFFFFFF00 - number, 0x7FFFFFFF)
+    return bytes(broken)
+
+
+def chain_of_empty_links(links: int) -> bytes:
+    """Ogg: pages without packets, of which every second begins a stream."""
+    return b"".join(b"OggS\0" + bytes([flag]) + bytes(21) for _ in range(links) for flag in (2, 0))

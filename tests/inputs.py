@@ -32,7 +32,19 @@ from tests.archive_builders import (
     zip64_of,
     zip_of,
 )
-from tests.audio_builders import chunk, encoded, format_chunk, pcm16, piped_mp3, rf64, riff, written
+from tests.audio_builders import (
+    chain_of_empty_links,
+    chunk,
+    encoded,
+    format_chunk,
+    pcm16,
+    piped_mp3,
+    rf64,
+    riff,
+    video_of_hours,
+    with_false_index,
+    written,
+)
 
 FORMATS = (
     "WAV, FLAC, AIFF, OGG, Opus and MP3 are read, and with the extra av M4A, AAC, AMR, WMA, WebM and what "
@@ -89,7 +101,7 @@ def in_part(path: str, promised_s: float, heard_s: float, content: Callable[[], 
 
 
 def damaged(path: str, content: Callable[[], bytes]) -> tuple[str, Outcome]:
-    sentence = f"{path} was heard in part: its data is damaged at about 0.0 s."
+    sentence = f"{path} was heard in part: its data is damaged at about 0.8 s."
     return path, Outcome(content, None, "heard_in_part", sentence)
 
 
@@ -147,6 +159,8 @@ RECORDINGS: dict[str, Outcome] = {
     "AC-3.ac3": Outcome(lambda: encoded(voice(48_000), 48_000, "ac3", "ac3")),
     "AAC in LOAS.aac": Outcome(lambda: encoded(voice(), RATE, "latm", "aac")),
     "AMR in 3GP.3gp": Outcome(lambda: encoded(voice(8_000), 8_000, "3gp", "libopencore_amrnb")),
+    "a video of three hours.mkv": Outcome(lambda: video_of_hours(voice(48_000), 3)),
+    "a false index.avi": Outcome(lambda: with_false_index(encoded(voice(), RATE, "avi", "mp3"))),
     "quiet.wav": Outcome(lambda: wav_bytes(voice() / np.abs(voice()).max() * 0.006, RATE)),
     "half of a WAV.wav": in_part("half of a WAV.wav", 1.5, 0.8, lambda: wav_bytes(voice(), RATE)[:25_000]),
     "silent.wav": Outcome(lambda: wav_bytes(np.zeros(RATE), RATE), "no_voice", None, SILENT),
@@ -185,6 +199,8 @@ RECORDINGS: dict[str, Outcome] = {
         not_audio("noise.bin", UNKNOWN, lambda: np.random.default_rng(0).bytes(20_000)),
         not_audio("half of a header.wav", f"{HEADER} (Error in WAV/W64/RF64 file. Malformed 'fmt ' chunk)",
                   lambda: wav_bytes(voice(), RATE)[:20]),
+        not_audio("a chain of 100,000.ogg", "over 10,000 recordings are joined in it",
+                  lambda: chain_of_empty_links(100_000)),
         damaged("half of a FLAC.flac", lambda: flac_bytes(voice(), RATE)[:12_000]),
         not_audio("half of an M4A.m4a", f"{HEADER} (Invalid data found when processing input)",
                   lambda: encoded(voice(), RATE, "ipod", "aac")[:6_000]),

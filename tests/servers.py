@@ -135,7 +135,7 @@ def running_stack(state: Path, *arguments: str, **settings: str) -> Iterator[Sta
             settings["VOXMOOD_DATABASE_URL"] = beside.enter_context(running_postgres())
         # Sentences are not broken into lines of 80 characters.
         stack = Stack(state, {**env, **settings, "VOXMOOD_STATE": str(state), "COLUMNS": "400"})
-        _prefer_unusual_ports(state)
+        prefer_unusual_ports(state)
         try:
             stack.up(*arguments)
             yield stack
@@ -144,7 +144,7 @@ def running_stack(state: Path, *arguments: str, **settings: str) -> Iterator[Sta
                 stack.down()
 
 
-def _prefer_unusual_ports(state: Path) -> None:
+def prefer_unusual_ports(state: Path) -> None:
     """Tests take no port that a person's own stack would have; a folder's last ports are taken again."""
     folder = StateFolder(state)
     folder.make()

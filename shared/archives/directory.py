@@ -26,6 +26,7 @@ _LOCATOR = struct.Struct("<4sLQL")
 _ENTRY = struct.Struct("<4sBB5H3L5H2L")
 _NO_NUMBER = 0xFFFFFFFF
 _WRAP = 2**32
+LARGEST_OFFSET = 2**63 - 1  # that a file can have
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +168,8 @@ def _entries(directory: bytes, meter: Meter, disk_bytes: int, junk: int, wraps: 
             raise struct.error("the directory breaks off")
         size, packed, offset = _zip64(extra, size, packed, offset)
         offset += junk + (disk * disk_bytes if disk != 0xFFFF else 0)
-        while wraps and offset < end:
-            offset += _WRAP
+        if wraps and offset < end:
+            offset += -((offset - end) // _WRAP) * _WRAP
         end = offset + LOCAL_HEADER_BYTES + len(raw_name) + packed
         unix_mode = attributes >> 16 if system in (3, 19) else 0  # Unix, macOS
         yield Entry(raw_name, extra, flags, method, checksum, packed, size, offset, unix_mode)
@@ -187,6 +188,8 @@ def _zip64(extra: bytes, *numbers: int) -> list[int]:
 
 def local_entry(source: BinaryIO, offset: int) -> tuple[Entry, int] | None:
     """The local header at `offset`, and where its data starts; None where there is none."""
+    if not 0 <= offset < LARGEST_OFFSET:  # which zip64 fields of a damaged zip claim
+        return None
     source.seek(offset)
     header = source.read(LOCAL_HEADER_BYTES)
     if len(header) < LOCAL_HEADER_BYTES or not header.startswith(b"PK\x03\x04"):

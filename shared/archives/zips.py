@@ -28,6 +28,7 @@ from shared.archives.compression import (
 )
 from shared.archives.directory import (
     IS_ENCRYPTED,
+    LOCAL_HEADER_BYTES,
     NOT_SPLIT_MARKER,
     SPLIT_MARKER,
     Entry,
@@ -83,15 +84,18 @@ def _is_folder(path: str, entry: Entry) -> bool:
 
 
 def _refuse_overlaps(entries: list[Entry], directory_at: int, name: str) -> None:
-    """CVE-2024-0450: entries that share bytes make a bomb."""
+    """CVE-2024-0450: entries that share bytes, with each other or the directory, make a bomb.
+
+    One that would begin behind the directory is damaged, and harms itself alone.
+    """
     end = 0
     for entry in sorted(entries, key=lambda entry: entry.offset):
-        if entry.offset < end:
-            raise OverlappingMembers(name=name, path=_path(entry, None)[0])
+        begins = entry.offset
         # The extra field of the local header may differ from the directory's, so it is left out.
-        end = entry.offset + 30 + len(entry.raw_name) + entry.packed_bytes
-    if end > directory_at:
-        raise OverlappingMembers(name=name, path=_path(entries[-1], None)[0])
+        ends = begins + LOCAL_HEADER_BYTES + len(entry.raw_name) + entry.packed_bytes
+        if begins < end or begins < directory_at < ends:
+            raise OverlappingMembers(name=name, path=_path(entry, None)[0])
+        end = ends
 
 
 def _member(source: BinaryIO, entry: Entry, path: str, number: int, meter: Meter) -> Member:

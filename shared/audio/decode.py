@@ -17,7 +17,7 @@ import soxr
 from numpy.typing import NDArray
 
 from shared.audio.channels import mixed
-from shared.audio.ffmpeg import DAMAGE
+from shared.audio.flaws import DAMAGE
 from shared.audio.opening import LOWEST_RATE, AudioFile, opened
 from shared.audio.sources import WatchedSource
 from shared.audio.windows import MINIMUM_S
@@ -92,8 +92,9 @@ def decode(
     with _translated(watched, path), opened(watched, path, whole=seconds is None) as file:
         native_rate = file.samplerate
         duration_s = _checked_duration(file, path, limits)
-        samples, peak, flaw = _read(file, path, None if seconds is None else int(seconds * native_rate))
-        if seconds is None:
+        frames = None if seconds is None else int(seconds * native_rate)
+        samples, peak, flaw = _read(file, path, frames)
+        if frames is None or len(samples) < frames:  # its end was reached
             duration_s = len(samples) / native_rate
         if native_rate != sampling_rate:
             samples = soxr.resample(samples, native_rate, sampling_rate, quality="HQ")
@@ -149,7 +150,7 @@ class Stream:
                 if not is_enough or self._watched.failure is not None:
                     raise
             self.flaw = file.flaw
-            if self._seconds is None:
+            if frames is None or done < frames:  # its end was reached
                 self.duration_s = done / file.samplerate
             if len(rest := resampler.resample_chunk(np.empty((0, file.channels), np.float32), last=True)):
                 yield rest

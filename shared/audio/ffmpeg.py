@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import resource
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.audio.channels import mixed, spread_over
+from shared.audio.flaws import DAMAGE, breaks_off, damaged_at
 from shared.audio.sources import Source, size_of
 from shared.errors.recordings import NeedsAv, NotAudio, UnreadCodec
 
@@ -27,10 +29,14 @@ if TYPE_CHECKING:
 # FFmpeg makes an index of 24 bytes a packet of what a header claims: three hours of AMR have 540,000 packets,
 # but a file of 826 bytes claimed 50 million and took 676 MiB.
 OPENING_BYTES = 128 * 2**20
-DAMAGE = "its data is damaged or cut off"
 NO_SOUND = "there is no sound in it"
 # A header's length in seconds may differ from what is decoded by a codec's run-in, 0.13 s at 8 kHz.
 TOLERANCE_S = 0.25
+# Those whose headers say how long they are. Of others FFmpeg guesses it from their bytes and first bit rate.
+_TELL_LENGTH = {
+    "aiff", "ape", "asf", "au", "avi", "caf", "dsf", "flv", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "mpc",
+    "mpc8", "mxf", "nistsphere", "shn", "tak", "tta", "voc", "w64", "wav", "wv", "xwma",
+}  # fmt: skip
 # Kinds that are known by their first bytes; in the sentence that asks for the extra.
 MP4, AAC, AMR = "an M4A or MP4 recording", "an AAC recording", "an AMR recording"
 _BY_HEAD = (
@@ -56,6 +62,7 @@ _OPTIONS = {"format_whitelist": _DEMUXERS, "codec_whitelist": _DECODERS, "protoc
 # What MP4, Matroska and WAV call a codec, in the first or last MiB.
 _CODEC_NAME = re.compile(rb"stsd.{12}(.{4})|(A_[A-Z0-9/_]{2,40})|fmt .{4}(..)", re.DOTALL)
 NAME_BYTES = 2**20
+_CLOCK = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)", re.ASCII)
 # FFmpeg's own decoders of AMR refuse the frames that describe a pause (DTX).
 _BETTER = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
 
@@ -78,7 +85,8 @@ class FfmpegFile:
     """An open recording: of a video its first sound track.
 
     samplerate: Hz; channels; frames: of the whole recording, by its packets, which are counted first without
-    decoding them if `whole`, else by its header where that says it. flaw: what was wrong on the way.
+    decoding them if `whole`, else by its header where that says it. flaw: what was wrong on the way, or that
+    less was there than its header said.
     What changes its rate or channels on the way is converted to those of the beginning.
 
     Raises NeedsAv where PyAV is not installed, UnreadCodec, and NotAudio.
@@ -91,14 +99,16 @@ class FfmpegFile:
             raise NeedsAv(path=path, kind=kind or "a recording") from error
         self._av, self._path, self._source = av, path, source
         self.flaw: str | None = None
+        self.samplerate = self._decoded_frames = 0
         try:
             with _bounded(OPENING_BYTES):
                 stream = self._open()
-                duration_s = self._claimed_s(stream)
+                duration_s = self._promised_s = self._claimed_s(stream)
                 if whole or not duration_s:
                     duration_s = self._counted_s(stream) or duration_s
                     self._container.close()
                     stream = self._open()
+                    self.flaw = None  # it is found again, if it lies within what is wanted
         except av.FFmpegError as error:
             raise NotAudio(path=path, reason=f"its header is damaged ({error.strerror})") from error
         except MemoryError as error:  # FFmpeg took all of it, and the next read found none
@@ -107,7 +117,7 @@ class FfmpegFile:
         self.channels = int(stream.channels or 0)
         self.frames = int(duration_s * self.samplerate)
         self._layout = stream.codec_context.layout
-        self._done = 0
+        self._done = self._decoded_frames = 0
         # Interleaved: PyAV 18 counts the planes of a frame up to a null pointer, which those of 8 and more
         # channels do not have, and AAC of 7.1 ended the process.
         self._format: tuple[Any, ...] | None = None
@@ -155,13 +165,22 @@ class FfmpegFile:
                 fourcc, matroska, wave = found.groups()
                 if wave is not None:
                     return f"WAV format 0x{int.from_bytes(wave, 'little'):04X}"
-                return (fourcc or matroska).decode("ascii", "backslashreplace").strip()
+                name = (fourcc or matroska).strip().decode("latin-1")
+                return name.encode("unicode_escape").decode("ascii")  # four bytes may be any, NUL too
         return "something unknown"
 
     def _claimed_s(self, stream: AudioStream) -> Fraction:
+        """What the header says of the sound; 0 where it does not."""
+        if self._container.format.name not in _TELL_LENGTH:
+            return Fraction(0)
         if stream.duration and stream.duration > 0 and stream.time_base:
             return stream.duration * stream.time_base
-        return Fraction(0)
+        told = _CLOCK.fullmatch(stream.metadata.get("DURATION", ""))  # Matroska's, of each track
+        if told is not None:
+            hours, minutes, seconds = told.groups()
+            return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
+        of_all = self._container.duration  # in microseconds; pictures may last longer than the sound
+        return Fraction(of_all or 0, 1_000_000) if len(self._container.streams) == 1 else Fraction(0)
 
     def _counted_s(self, stream: AudioStream) -> Fraction:
         ticks = sum(max(0, int(packet.duration or 0)) for packet in self._packets(stream))
@@ -171,7 +190,6 @@ class FfmpegFile:
         self._container.close()
         stream = self._open()
         samples = sum(frame.samples for packet in self._packets(stream) for frame in self._frames(packet))
-        self.flaw = None  # it is found again
         return Fraction(samples, stream.codec_context.sample_rate)
 
     def _packets(self, stream: AudioStream) -> Iterator[Any]:
@@ -180,10 +198,11 @@ class FfmpegFile:
             yield from self._container.demux(stream)
         except self._av.FFmpegError:
             self._note_flaw()
+        except IndexError:
+            pass  # PyAV 18, at the end and behind our packets: it looks for streams that began on the way
 
     def _note_flaw(self) -> None:
-        done_s = getattr(self, "_done", 0) / (getattr(self, "samplerate", 0) or 1)
-        self.flaw = self.flaw or f"its data is damaged at about {done_s:.1f} s"
+        self.flaw = self.flaw or damaged_at(self._decoded_frames / max(self.samplerate, 1))
 
     def _frames(self, packet: Any, decoder: Any = None) -> list[Any]:
         """What a packet gives; a damaged one nothing, as players do it."""
@@ -222,6 +241,7 @@ class FfmpegFile:
             samples = np.asarray(block.to_ndarray(), np.float32).reshape(-1, block.layout.nb_channels)
             if samples.shape[1] != self.channels:
                 samples = spread_over(mixed(samples), self.channels)
+            self._decoded_frames += len(samples)
             yield samples
 
     def read(self, frames: int, dtype: str = "float32", always_2d: bool = True) -> NDArray[np.float32]:
@@ -237,14 +257,22 @@ class FfmpegFile:
         self._left = joined[frames:]
         read = joined[:frames]
         self._done += len(read)
-        if not len(read) and self._done < self.frames - TOLERANCE_S * self.samplerate:
-            self.flaw = self.flaw or DAMAGE
+        done_s = self._done / self.samplerate
+        if not len(read) and done_s < self._promised_s - TOLERANCE_S:
+            self.flaw = self.flaw or breaks_off(float(self._promised_s), done_s)
         return read
 
 
 @contextmanager
 def _bounded(most_bytes: int) -> Iterator[None]:
-    """Meanwhile this process gets only so much memory more than it has: FFmpeg then says that it has none."""
+    """Meanwhile this process gets only so much memory more than it has: FFmpeg then says that it has none.
+
+    The limit is the process's. Where it has other threads, as no classifying worker has, there is none: those
+    would be out of memory too, and two that opened at once left the limit behind for good.
+    """
+    if threading.active_count() > 1:
+        yield
+        return
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + most_bytes
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)

@@ -158,7 +158,10 @@ def _frame(header: bytes) -> _Frame | None:
 def _told(head: bytes, frame: _Frame) -> tuple[int | None, bool]:
     """How many frames follow by this one (None: it does not say), and whether it is one that says."""
     if head[frame.name_at : frame.name_at + 4] in (b"Xing", b"Info"):
-        flags, frames = struct.unpack_from(">2L", head, frame.name_at + 4)
+        numbers = head[frame.name_at + 4 : frame.name_at + 12]
+        if len(numbers) < 8:  # the file is cut off in it
+            return None, True
+        flags, frames = struct.unpack(">2L", numbers)
         return (frames if flags & 1 else None), True
     if head[36:40] == b"VBRI":  # always behind 32 bytes (Fraunhofer); the number is its sixth field
         return int.from_bytes(head[50:54], "big"), True

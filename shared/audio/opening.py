@@ -14,9 +14,10 @@ import soxr
 from numpy.typing import NDArray
 
 from shared.audio.channels import mixed, spread_over
-from shared.audio.ffmpeg import DAMAGE, FfmpegFile, kind_of
+from shared.audio.ffmpeg import FfmpegFile, kind_of
 from shared.audio.flacs import MAGIC as FLAC_MAGIC
 from shared.audio.flacs import flac_links
+from shared.audio.flaws import DAMAGE, breaks_off, damaged_at, one_of
 from shared.audio.links import MOST_LINKS, Link
 from shared.audio.mpeg import mp3_links
 from shared.audio.naming import HEAD_BYTES, what_is
@@ -174,10 +175,11 @@ class _SoundFile:
                     min(frames, self.frames - self._done), "float32", always_2d=True
                 )
             except soundfile.LibsndfileError as error:
-                self.flaw = f"its data is damaged at about {self._done / self.samplerate:.1f} s"
+                self.flaw = damaged_at(self._done / self.samplerate)  # or within the block
                 self._rest = self._behind_damage(error)
         if self._rest is not None:
             block = self._rest.read(frames)
+            self.flaw = self._rest.flaw or self.flaw
         self._done += len(block)
         if not len(block):
             self._look_back()
@@ -203,7 +205,7 @@ class _SoundFile:
         promised_s = self._link.promised_s or self.frames / self.samplerate
         self.flaw = self.flaw or self._link.flaw
         if self.flaw is None and done_s < promised_s - SHORT_S:
-            self.flaw = f"its header promises {promised_s:.1f} s, and {done_s:.1f} s are there"
+            self.flaw = breaks_off(promised_s, done_s)
 
 
 class _Chain:
@@ -252,7 +254,7 @@ class _Chain:
         return _linked(link, self._path, link.file, head, self._whole)
 
     def _note(self, flaw: str) -> None:
-        self.flaw = self.flaw or f"of the {len(self._links)} recordings joined in it one is faulty: {flaw}"
+        self.flaw = self.flaw or one_of(len(self._links), flaw)
 
     def read(self, frames: int) -> Floats:
         while not len(self._held) and (self._file is not None or self._number < len(self._links)):

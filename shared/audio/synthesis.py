@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy import signal
 from scipy.io import wavfile
 
+from shared.audio.people import recordings_of_people
 from shared.errors.models import UnknownEmotion
 
 Samples = NDArray[np.float32]
@@ -226,15 +227,16 @@ LITTER = {
 
 
 def demonstration_archive(file: BinaryIO, clips: int = 24, seed: int = 0) -> int:
-    """Write a zip of speech-like clips, seven odd ones and system litter to file; the same for a seed.
+    """Write a zip of people's recordings, speech-like clips, seven odd ones and system litter to file.
 
-    Returns the number of recordings in it, `clips`: these become rows, the litter does not. The odd
-    ones give each kind of `failed` and one `no_voice`; there are never fewer than they are.
+    The same for a seed. Returns the number of recordings in it, `clips`: these become rows, the litter does
+    not. People's three give `classified`, the odd ones each kind of `failed` and one `no_voice`; there are
+    never fewer than these.
     """
     rng = np.random.default_rng(seed)
     odd = _oddities(rng)
-    members: dict[str, bytes] = {}
-    for i in range(max(0, clips - len(odd))):
+    members = recordings_of_people()
+    for i in range(max(0, clips - len(odd) - len(members))):
         take = TAKES[i % len(TAKES)]
         emotion = tuple(COLOURS)[i % len(COLOURS)]
         duration_s = float(rng.uniform(2.5, 4.5))

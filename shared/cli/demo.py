@@ -1,4 +1,4 @@
-"""`voxmood demo`: an archive of speech-like clips through the whole of it."""
+"""`voxmood demo`: an archive of people's recordings and speech-like clips through the whole of it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def demo(
     output: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Only write the archive to this file; submit nothing.")
     ] = None,
-    clips: Annotated[int, typer.Option(min=7, help="Recordings in the archive.")] = 24,
+    clips: Annotated[int, typer.Option(min=10, help="Recordings in the archive.")] = 24,
     seed: Annotated[int, typer.Option(help="Another seed, other recordings.")] = 0,
     server: Server = None,
 ) -> None:
-    """Make an archive of speech-like clips in code, submit it, and show what became of each."""
+    """Submit an archive of people's recordings and of clips made in code, and show what became of each."""
     from shared.audio.synthesis import demonstration_archive
 
     if output is not None:
@@ -42,8 +42,9 @@ def demo(
         state = client.job(job)["state"]
     show_results(job, limit=0, server=server)
     say(
-        "Synthesised voices: nobody meant anything by them, so an honest version rejects them. "
-        f"Send recordings of people: {program()} submit PATH --wait"
+        "people/ are actors (RAVDESS, CC BY-NC-SA 4.0: saved_models/demonstration/README.md). The takes are "
+        "synthesised: nobody meant anything by them, so an honest version rejects them; odd/ is broken on "
+        f"purpose. Your own recordings: {program()} submit PATH --wait"
     )
     if state != "done":
         raise typer.Exit(1)

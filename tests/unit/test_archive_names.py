@@ -14,7 +14,7 @@ import pytest
 from shared.archives import Kind, Limits, checked_encoding, kind_in, members
 from shared.archives import limits as archive_limits
 from shared.archives.deflate64 import Deflate64
-from shared.errors.recordings import ClipError
+from shared.errors.recordings import ClipError, DamagedMember
 from shared.errors.requests import UnknownEncoding
 from shared.errors.uploads import DamagedArchive, NamesGuessed, SplitArchive, UnlikelyRatio
 from shared.settings import Settings
@@ -225,3 +225,23 @@ def test_parts_of_a_split_archive_are_named() -> None:
 def test_lzma_alone_is_read() -> None:
     packed = lzma.compress(tar_of({"a.wav": NOISE}), lzma.FORMAT_ALONE)
     assert read(packed, "in.tar.lzma") == {"a.wav": NOISE}
+
+
+def test_a_zip64_field_that_points_behind_every_file_damages_one_member_alone() -> None:
+    directory = bytearray(zip_of({"a.wav": NOISE, "b.wav": NOISE}, zipfile.ZIP_STORED))
+    at = directory.rfind(b"PK\x01\x02")
+    field = struct.pack("<2HQ", 1, 8, 2**64 - 1)
+    struct.pack_into("<H", directory, at + 30, len(field))
+    struct.pack_into("<L", directory, at + 42, 0xFFFFFFFF)
+    directory[at + 46 + 5 : at + 46 + 5] = field
+    end = directory.rfind(b"PK\x05\x06")
+    struct.pack_into("<L", directory, end + 12, struct.unpack_from("<L", directory, end + 12)[0] + len(field))
+    forward = bytearray(zip_of({"a.wav": NOISE}, zipfile.ZIP_STORED))  # and without a directory
+    struct.pack_into("<2L", forward, 18, 0xFFFFFFFF, 0xFFFFFFFF)
+    struct.pack_into("<H", forward, 28, 20)
+    forward[30 + 5 : 30 + 5] = struct.pack("<2H2Q", 1, 16, 2**63, 2**63)
+    found = read(bytes(directory))
+    assert found["a.wav"] == NOISE
+    assert isinstance(found["b.wav"], DamagedMember)
+    with pytest.raises(DamagedArchive):
+        read(bytes(forward[: forward.rfind(b"PK\x01\x02")]))

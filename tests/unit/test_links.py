@@ -11,9 +11,18 @@ from shared.audio.decode import DecodeLimits, Recording, decode
 from shared.audio.links import MOST_LINKS
 from shared.audio.sources import Spliced
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
-from shared.errors.recordings import NotAudio
+from shared.errors.recordings import Empty, NotAudio
 from shared.settings import Settings
-from tests.audio_builders import chunk, encoded, format_chunk, pcm16, piped_mp3, riff, written
+from tests.audio_builders import (
+    chain_of_empty_links,
+    chunk,
+    encoded,
+    format_chunk,
+    pcm16,
+    piped_mp3,
+    riff,
+    written,
+)
 
 RATE = 16_000
 LIMITS = DecodeLimits.of(Settings())
@@ -102,6 +111,17 @@ def test_an_mp3_with_fewer_frames_than_it_says_was_heard_in_part() -> None:
     assert half.flaw.startswith("its header promises 2.")
 
 
+@pytest.mark.parametrize("mono", [True, False])
+def test_an_mp3_that_ends_within_its_number_of_frames_is_damaged(mono: bool) -> None:
+    samples = A if mono else np.stack([A, A], axis=1)
+    mp3 = written(samples, 44100, "MP3", "MPEG_LAYER_III")
+    name_at = mp3.find(b"Xing") if b"Xing" in mp3[:200] else mp3.find(b"Info")
+    assert 0 < name_at < 100
+    for size in range(name_at, name_at + 16):
+        with pytest.raises((NotAudio, Empty)):
+            heard(mp3[:size])
+
+
 def test_several_chunks_of_samples_are_one_recording() -> None:
     half = len(A) // 2
     pieces = [chunk(b"data", pcm16(A[:half])), chunk(b"junk", b"odd"), chunk(b"data", pcm16(A[half:]))]
@@ -118,12 +138,8 @@ def test_a_link_that_cannot_be_read_is_left_out_and_the_row_says_so() -> None:
 
 
 def test_a_chain_of_very_many_links_is_refused_soon() -> None:
-    page = b"OggS\x00"
-    links = b"".join(
-        page[:5] + bytes([flag]) + bytes(20) + b"\x00" for _ in range(100_000) for flag in (2, 0)
-    )
     with pytest.raises(NotAudio, match=f"over {MOST_LINKS:,} recordings are joined in it"):
-        heard(links)
+        heard(chain_of_empty_links(100_000))
 
 
 def test_ranges_and_bytes_are_read_as_one_file() -> None:
