@@ -45,7 +45,7 @@ def list_jobs(
             str(document["id"]), Text(document["name"] or ""), document["state"],
             *([] if narrow else [document["model_version"]]),
             f"{created:%Y-%m-%d}" if narrow else f"{created:%Y-%m-%d %H:%M}",
-            *(f"{counts[key]:,}" for key in ("done", "classified", "rejected", "no_voice", "failed")),
+            *(f"{counts[key]:,}" for key in ("clips", "classified", "rejected", "no_voice", "failed")),
         )  # fmt: skip
     out.print(table)
 

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 _STYLES = {"classified": "green", "rejected": "yellow", "no_voice": "cyan", "failed": "red"}
 PLACE = ("channel", "start_s", "end_s")  # of a segment
-ALWAYS = ("path", "outcome", "emotion", "confidence")  # columns of the table, though no row has anything in them
+ALWAYS = (
+    "path",
+    "outcome",
+    "emotion",
+    "confidence",
+)  # columns of the table, though no row has anything in them
 BEHIND_COLUMNS = ("message",)  # what a row has as JSON and an export's table has not
 
 

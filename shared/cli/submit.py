@@ -18,7 +18,7 @@ from shared.cli.sending import Notes, abandon, add_sources, may_help_later, send
 from shared.errors.base import VoxmoodError
 from shared.errors.requests import UnknownEncoding
 from shared.packing import to_send, upload_names
-from shared.words import pace
+from shared.words import clips, pace
 
 if TYPE_CHECKING:
     from shared.client import Client
@@ -199,7 +199,7 @@ def sentence(document: dict[str, Any]) -> str:
         of_them += f"; {counts['duplicates']:,} of them duplicates"
     rate = document["progress"]["clips_per_s"]
     speed = f" at {pace(rate)}" if rate else ""
-    lines = [f"Job {document['id']} is {document['state']}: {counts['done']:,} clips"
+    lines = [f"Job {document['id']} is {document['state']}: {clips(counts)}"
              + (f" ({of_them})" if of_them else "") + speed + "."]  # fmt: skip
     lines += [f"  {upload['error']}" for upload in document["uploads"] if upload["error"]]
     return "\n".join(lines)

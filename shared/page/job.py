@@ -14,7 +14,7 @@ from shared.emotion.rejection import digits_below
 from shared.errors.base import VoxmoodError
 from shared.page import recording
 from shared.page.words import plain
-from shared.words import pace
+from shared.words import clips, pace
 
 LOOK_EVERY_S = 0.5
 SHOWN_ROWS = 1000
@@ -81,9 +81,8 @@ def _table(client: Client, document: dict[str, Any], rows: list[dict[str, Any]])
     """What became of an archive: counts, rows, a file to keep."""
     number, done = document["id"], document["counts"]["done"]
     _title(document)
-    st.caption(
-        f"{done:,} clips · {document['state']} · model version {document['model_version']} · job {number}"
-    )
+    words = [clips(document["counts"]), document["state"], f"model version {document['model_version']}"]
+    st.caption(" · ".join([*words, f"job {number}"]))
     if not rows:
         return
     _counts(document["counts"])

@@ -107,7 +107,9 @@ def surfaces(parts: Parts, server: str, job_id: int, tmp_path: Path) -> dict[str
     assert int(uploads["failed"]) == failed["in.zip"]
     assert int(uploads["duplicates"]) == document["counts"]["duplicates"]
     jobs = cells(told(server, "jobs"), str(job_id))
-    assert int(jobs["clips"]) == document["counts"]["done"]
+    assert int(jobs["clips"]) == document["counts"]["clips"] == int(uploads["clips"])
+    done, found = document["counts"]["done"], document["counts"]["clips"]
+    assert (f"{done} clips" if done == found else f"{done} of {found} clips") in status
     of_report = re.findall(r"<tr><td>(\w+)</td><td>(\d+)</td></tr>", report.read_text())
     with parts.database.read() as connection:
         view = connection.execute(

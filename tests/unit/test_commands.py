@@ -129,3 +129,10 @@ def test_hints_are_commands_that_this_shell_finds(tmp_path: Path, monkeypatch: p
     other.symlink_to("/bin/true")
     monkeypatch.setenv("PATH", str(other.parent))  # another one than this
     assert console.program() == str(own)
+
+
+def test_train_says_which_network_it_takes_and_why(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["train", "--data", str(tmp_path)])
+    assert "Training the network seed, the default: the published baseline" in done.output
+    named = CliRunner().invoke(app, ["train", "--data", str(tmp_path), "--network", "seed"])
+    assert "the default" not in named.output

@@ -10,7 +10,15 @@ DOCUMENT = {
     "id": 7,
     "name": "<b>Tapes</b>",
     "state": "done",
-    "counts": {"done": 40, "classified": 20, "rejected": 19, "no_voice": 0, "failed": 1, "duplicates": 0},
+    "counts": {
+        "clips": 40,
+        "done": 40,
+        "classified": 20,
+        "rejected": 19,
+        "no_voice": 0,
+        "failed": 1,
+        "duplicates": 0,
+    },
     "progress": {"clips_per_s": 10.0},
     "uploads": [],
 }
