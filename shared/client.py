@@ -209,8 +209,11 @@ def _upload_path(job: int, name: str) -> str:
 
 
 def _refusal(answer: httpx.Response) -> RequestRefused:
-    """With all members of the problem document as its facts."""
+    """With all members of the problem document as its facts; a proxy's answer has none but its status."""
     try:
         return RequestRefused(**answer.json())
     except (ValueError, KeyError, TypeError):
-        return RequestRefused(detail=f"The server answered {answer.status_code} {answer.reason_phrase}.")
+        status = answer.status_code
+        return RequestRefused(
+            detail=f"The server answered {status} {answer.reason_phrase}.", status=int(status)
+        )

@@ -23,7 +23,8 @@ WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 
 # The server was still busy with what a killed submit had sent, or another one sends the same.
 OVERTAKEN = {"upload_replaced", "upload_offset"}
-BUSY = "too_many_uploads"
+# Of a server, or of what stands before it, that may answer again in a moment.
+PASSING = {429, 502, 503, 504}
 
 
 class Notes:
@@ -98,7 +99,7 @@ def send(client: Client, job: int, contents: dict[str, Sendable]) -> None:
                     break
                 if wait_s is None:
                     raise error
-                say(f"{_why(error)}; trying again in {wait_s:.0f} s.")
+                say(f"{_why(error)} Trying again in {wait_s:.0f} s.")
                 time.sleep(wait_s)
 
 
@@ -119,7 +120,7 @@ def _try(
     except ServerUnreachable as error:
         return error
     except RequestRefused as error:
-        if error.facts.get("code") not in {*OVERTAKEN, BUSY}:
+        if error.facts.get("code") not in OVERTAKEN and error.facts.get("status") not in PASSING:
             raise
         return error
     return None
@@ -127,6 +128,7 @@ def _try(
 
 def _why(error: VoxmoodError) -> str:
     if isinstance(error, ServerUnreachable):
-        return "The connection broke"
-    busy = error.facts.get("code") == BUSY
-    return "The server is busy" if busy else "What an earlier submit had sent was still being stored"
+        return "The connection broke."
+    if error.facts.get("code") in OVERTAKEN:
+        return "What an earlier submit had sent was still being stored."
+    return str(error).removesuffix(" Try again in a moment.")

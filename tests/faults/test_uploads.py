@@ -29,6 +29,6 @@ def test_an_upload_goes_on_after_the_api_was_killed(
     done = standing.voxmood("submit", str(archive), "--wait", timeout=120)
     planted.struck(step, 0)
     assert done.returncode == 0, done.stderr
-    assert "The connection broke; trying again in 1 s." in done.stderr
+    assert "The connection broke. Trying again in 1 s." in done.stderr
     manifest = {"in.zip": list(members)}
     every_clip_has_one_outcome(Api(standing.api_url), standing.database_url, int(done.stdout), manifest)

@@ -110,7 +110,7 @@ def test_one_upload_too_many_leaves_nothing_and_is_sent_again(
     command = Client(f"http://{LOOPBACK}")
     monkeypatch.setattr(command, "_http", client)
     sending.send(command, job, {"a.zip": Sent()})  # type: ignore[dict-item]
-    assert "The server is busy; trying again in 1 s." in capsys.readouterr().err
+    assert "VOXMOOD_KEY_MAX_UPLOADS of a key). Trying again in 1 s." in capsys.readouterr().err
     assert client.get(f"/v1/jobs/{job}").json()["uploads"][0]["state"] == "pending"
 
 

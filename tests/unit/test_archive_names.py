@@ -6,6 +6,7 @@ import io
 import lzma
 import random
 import struct
+import tarfile
 import zipfile
 from contextlib import suppress
 
@@ -14,6 +15,7 @@ import pytest
 from shared.archives import Kind, Limits, checked_encoding, kind_in, members
 from shared.archives import limits as archive_limits
 from shared.archives.deflate64 import Deflate64
+from shared.archives.directory import SPLIT_MARKER
 from shared.errors.recordings import ClipError, DamagedMember
 from shared.errors.requests import UnknownEncoding
 from shared.errors.uploads import DamagedArchive, NamesGuessed, SplitArchive, UnlikelyRatio
@@ -81,8 +83,11 @@ def test_a_guessed_encoding_is_said_after_the_rows() -> None:
 
 
 def test_a_tar_s_names_are_read_in_the_encoding_that_is_named() -> None:
-    tar = tar_of({"xx.wav": b"1"}).replace(b"xx.wav", b"xx.wav")
-    assert list(read(tar, encoding="gbk")) == ["xx.wav"]
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT, encoding="gbk") as archive:
+        archive.addfile(tarfile.TarInfo("愤怒.wav"))
+    assert list(read(file.getvalue(), "in.tar", encoding="gbk")) == ["愤怒.wav"]
+    assert list(read(file.getvalue(), "in.tar")) != ["愤怒.wav"]
 
 
 @pytest.mark.parametrize("name", ["cp932", "GBK", "cp866", "latin-1", "shift_jis", "big5", "euc-kr"])
@@ -220,6 +225,26 @@ def test_parts_of_a_split_archive_are_named() -> None:
             SplitArchive, match="is part of a split archive: join the parts and send the whole"
         ):
             read(part, name)
+
+
+def test_a_split_zip_whose_parts_were_joined_by_cat_is_read() -> None:
+    members = {f"{number}.wav": NOISE[: 3000 + number] for number in range(9)}
+    archive = bytearray(SPLIT_MARKER + zip_of(members, zipfile.ZIP_STORED))
+    end = archive.rfind(b"PK\x05\x06")
+    start = struct.unpack_from("<L", archive, end + 16)[0] + 4
+    part_bytes, rest = divmod(start, 4)  # four parts before the last one, which holds the directory
+    archive[start:start] = bytes(-rest % 4)
+    start, end, part_bytes = start + -rest % 4, end + -rest % 4, part_bytes + (rest > 0)
+    place = start
+    while archive.startswith(b"PK\x01\x02", place):
+        offset = struct.unpack_from("<L", archive, place + 42)[0] + 4
+        disk, within = divmod(offset, part_bytes)
+        struct.pack_into("<H", archive, place + 34, disk)
+        struct.pack_into("<L", archive, place + 42, within)
+        place += 46 + sum(struct.unpack_from("<3H", archive, place + 28))
+    struct.pack_into("<2H", archive, end + 4, 4, 4)
+    struct.pack_into("<L", archive, end + 16, 0)
+    assert read(bytes(archive), "joined.zip") == members
 
 
 def test_lzma_alone_is_read() -> None:

@@ -23,11 +23,15 @@ from hypothesis import strategies as st
 from shared.settings import REPOSITORY
 from tests.archive_builders import (
     PACKERS,
+    ZIP_PACKERS,
+    Raw,
+    deflate64_bomb,
     encrypted_zip,
     many_in_a_tar,
     many_in_a_zip,
     overlapping_zip,
     packed_tar,
+    raw_zip,
     tar_header,
     tar_of,
     zip64_of,
@@ -129,6 +133,16 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str | None, list[tuple[str, int | 
         )
         for method, size in ((zipfile.ZIP_DEFLATED, 20), (zipfile.ZIP_BZIP2, 120), (zipfile.ZIP_LZMA, 20))
     },
+    **{
+        f"a bomb in a zip, method {method}": (
+            lambda m=method, b=packed: raw_zip([Raw(b"bomb.wav", b"", m, b(), size=192 * 2**20)]),
+            "unlikely_ratio", [],
+        )
+        for method, packed in (
+            (9, lambda: deflate64_bomb(192)), (93, lambda: PACKERS["zst"](bytes(2**24)) * 12),
+            (95, lambda: lzma.compress(bytes(192 * 2**20), preset=0)),
+        )
+    },
     "a bomb in a zip without directory": (
         lambda: zip_of({"bomb.wav": bytes(20 * 10**6)})[:-30], "unlikely_ratio", []
     ),
@@ -164,6 +178,14 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str | None, list[tuple[str, int | 
     ),
     "a wide window in zstd": (
         lambda: b"\x28\xb5\x2f\xfd\x00\x90" + b"\x01\x00\x00", "window_too_large", []
+    ),
+    "a wide window of zstd in a zip": (
+        lambda: raw_zip([Raw(b"a.wav", b"1", 93, b"\x28\xb5\x2f\xfd\x00\x90" + b"\x01\x00\x00")]),
+        None, [("a.wav", "damaged_member")],
+    ),
+    "a wide dictionary of xz in a zip": (
+        lambda: raw_zip([Raw(b"a.wav", b"1", 95, with_wide_dictionary(PACKERS["xz"](b"1")))]),
+        None, [("a.wav", "damaged_member")],
     ),
     "a wide dictionary in a zip": (lzma_zip_with_wide_dictionary, None, [("a.wav", "damaged_member")]),
 }  # fmt: skip
@@ -203,6 +225,7 @@ BODIES = st.one_of(
 )
 MEMBERS = st.dictionaries(NAMES, BODIES, max_size=5)
 NUL = "\uffee"  # three bytes in UTF-8, as the NULs that replace them
+NEW_METHODS = [9, 93, 95]  # Deflate64, Zstandard, xz
 METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
 
 
@@ -230,9 +253,14 @@ def tar_in(members: dict[str, bytes], format: int) -> bytes:
 def archives(draw: st.DrawFn) -> bytes:
     """Archives of every kind, with odd names, then cut, spliced and written over, before or after packing."""
     members = draw(MEMBERS)
-    kind = draw(st.sampled_from(["zip", "zip64", "encrypted", "tar", *PACKERS]))
+    kind = draw(st.sampled_from(["zip", "raw zip", "zip64", "encrypted", "tar", *PACKERS]))
     if kind == "zip":
         return draw(damaged(odd_zip(members, draw(st.sampled_from(METHODS)))))
+    if kind == "raw zip":
+        method = draw(st.sampled_from(NEW_METHODS))
+        raw = [Raw(name.encode("utf-8", "surrogateescape")[:9999], body, method, ZIP_PACKERS[method](body))
+               for name, body in members.items()]  # fmt: skip
+        return draw(damaged(raw_zip(raw)))
     if kind == "zip64":
         return draw(damaged(zip64_of({str(n): body for n, body in enumerate(members.values())})))
     if kind == "encrypted":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import tarfile
 from pathlib import Path
 
@@ -135,6 +136,29 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
         to_send(tmp_path / "gone.wav")
     with pytest.raises(NotSendable, match="it is neither a file nor a folder"):
         to_send(tmp_path / "pipe")
+
+
+def test_what_cannot_be_sent_of_a_folder_is_named_before_anything_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)  # a socket's path has a hundred bytes at most
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("talk")
+        with pytest.raises(NotSendable, match="talk cannot be sent: it is a socket, not a file"):
+            _ = to_send(folder).size
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_is_named(folder: Path) -> None:
+    closed = folder / "closed"
+    closed.mkdir(mode=0)
+    with pytest.raises(NotSendable, match="closed cannot be sent: Permission denied"):
+        _ = to_send(folder).size
+    closed.chmod(0o700)
+    (closed / "a.wav").write_bytes(b"1")
+    (closed / "a.wav").chmod(0)
+    with pytest.raises(NotSendable, match=r"a\.wav cannot be sent: Permission denied"):
+        list(to_send(folder).read(0))
 
 
 def test_a_file_that_vanishes_is_named(tmp_path: Path) -> None:
