@@ -45,9 +45,12 @@ def test_rows_are_counted_and_the_most_doubtful_kept() -> None:
 def test_the_page_holds_its_plots_and_escapes_names() -> None:
     summary = Summary()
     summary.add(row("<script>.wav", "rejected", 0.7))
+    summary.add(row("hair.wav", "rejected", 0.7999))
     summary.add(row("a.txt", "failed", error_code="not_audio", error="<i>a.txt</i> is not readable audio."))
     html = page(DOCUMENT, summary, "seed-v6")
     assert "<svg" in html
+    assert "<td>0.70 &lt; 0.80</td>" in html
+    assert "<td>0.7999 &lt; 0.8000</td>" in html
     assert "&lt;script&gt;.wav" in html
     assert "&lt;i&gt;a.txt&lt;/i&gt; is not readable audio." in html
     assert "<b>Tapes" not in html
