@@ -249,7 +249,8 @@ def _cells(row: dict[str, Any]) -> dict[str, str | Text]:
     return {
         "path": Text(row["path"]),
         **{
-            name: f"{value:.2f}" if isinstance(value, float) else str(value) for name, value in places.items()
+            name: str(round(value, 3)) if isinstance(value, float) else str(value)
+            for name, value in places.items()
         },
         "outcome": Text(row["outcome"], style=_STYLES[row["outcome"]]),
         "emotion": row["emotion"] or "",

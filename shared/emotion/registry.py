@@ -163,7 +163,7 @@ def read_manifest(models: Folders, version: str) -> Manifest:
         return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
-        reason = f"{MANIFEST}: {'.'.join(map(str, first['loc'])) or 'it'} {fault_in_words(first)}"
+        reason = f"{MANIFEST}: {'.'.join(map(str, first['loc'])) or 'JSON'}: {fault_in_words(first)}"
         raise DamagedModel(version=version, reason=reason, folder=folder) from error
 
 
