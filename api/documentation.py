@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import pkgutil
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -22,6 +23,7 @@ OPENAPI = "/v1/openapi.json"
 SCRIPT, STYLE, ICON = "swagger-ui-bundle.js", "swagger-ui.css", "favicon.png"
 PATHS = ("/", "/docs", PAGE, *(f"/docs/{name}" for name in (SCRIPT, STYLE, ICON)))
 BROWSER_S = 86_400  # for which a browser keeps them
+_FORMAT, _COMMAND = re.compile(r"\{(\w+):[^}]*\}"), re.compile("`([^`]+)`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +97,17 @@ def _file(name: str) -> FileResponse:
     return FileResponse(str(found), headers={"Cache-Control": f"max-age={BROWSER_S}"})
 
 
+def _marked_up(sentence: str) -> str:
+    """Commands as code, and of placeholders their names alone."""
+    plain = _FORMAT.sub(r"{\1}", html.escape(sentence))
+    return _COMMAND.sub(r"<code>\1</code>", plain)
+
+
 @router.get(PAGE)
 async def problems_page() -> HTMLResponse:
     """What the `type` of a problem document leads to."""
     rows = "".join(
-        f'<tr id="{kind.code}"><td><code>{kind.code}</code><td>{kind.status}<td>{html.escape(kind.sentence)}'
+        f'<tr id="{kind.code}"><td><code>{kind.code}</code><td>{kind.status}<td>{_marked_up(kind.sentence)}'
         for kind in kinds()
     )
     return HTMLResponse(

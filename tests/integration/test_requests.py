@@ -156,6 +156,8 @@ def test_every_code_that_a_problem_can_have_is_explained(client: TestClient) -> 
         client.put("/v1/jobs/999/uploads/a.zip", content=b"x").json()["code"],
     }
     assert asked <= explained
+    assert "`" not in page
+    assert not re.search(r"\{\w+:", page.partition("</style>")[2])
 
 
 def test_rows_and_webhooks_are_declared_with_examples(client: TestClient, made: Made) -> None:

@@ -30,7 +30,7 @@ __all__ = ["settings"]  # the fixture
 @pytest.fixture
 def client(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     """The command's client, of an API in this process, with a state folder of its own and no long waits."""
-    monkeypatch.setenv("VOXMOOD_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("VOXMOOD_STATE", str(tmp_path / "state"))
     monkeypatch.setattr(sending.time, "sleep", lambda _: None)
     with TestClient(create_app(settings), "http://localhost", raise_server_exceptions=False) as api:
         made = Client(f"http://{LOOPBACK}")
