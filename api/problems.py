@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from shared import logs
 from shared.errors.base import VoxmoodError
+from shared.errors.wording import fault_in_words
 
 log = logging.getLogger(__name__)
 
@@ -81,12 +82,10 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     known = cast("RequestValidationError", error)
-    places = (f"{'.'.join(str(part) for part in fault['loc'])}: {_words(fault)}" for fault in known.errors())
-    return problem(422, "; ".join(places), "invalid_request")
-
-
-def _words(fault: dict[str, Any]) -> str:
-    return "There is no such field" if fault["type"] == "extra_forbidden" else str(fault["msg"])
+    faults = (
+        f"{'.'.join(str(part) for part in fault['loc'])} {fault_in_words(fault)}" for fault in known.errors()
+    )
+    return problem(422, "; ".join(faults).rstrip(".") + ".", "invalid_request")
 
 
 async def _gone(_: Request, _error: Exception) -> JSONResponse:

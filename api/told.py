@@ -43,7 +43,7 @@ _EXAMPLE: dict[str, Any] = {
         "failed": 1,
         "duplicates": 0,
     },
-    "progress": {"fraction": 1.0, "clips_per_s": 17.0, "seconds_left": 0.0},
+    "progress": {"done": 2036, "expected": 2036, "fraction": 1.0, "clips_per_s": 17.0, "seconds_left": 0.0},
     "webhook": {"url": "https://example.org/ended", "state": "waiting", "attempts": 1, "error": None},
 }
 

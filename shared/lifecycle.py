@@ -13,7 +13,7 @@ from collections.abc import Collection
 
 from sqlalchemy import ColumnElement, Connection, Table, case, delete, or_, select, tuple_, update
 
-from shared import leases, webhooks
+from shared import leases, status, webhooks
 from shared.database.sessions import Database
 from shared.database.tables import (
     clip,
@@ -70,7 +70,7 @@ def retry(database: Database, job_id: int, uploads_in_store: Collection[int]) ->
             prediction.c.unit_id.in_(units), prediction.c.outcome == "failed"
         )
         affected = unit.c.job_id == job_id, or_(unit.c.state != "done", unit.c.id.in_(again))
-        unit_ids = _set_pending(connection, database, unit, *affected, crashes=0)
+        unit_ids = _set_pending(connection, database, unit, *affected, crashes=0, failed=0)
         connection.execute(delete(clip_try).where(clip_try.c.unit_id.in_(units)))
         connection.execute(failed)
         unfinished = or_(
@@ -79,7 +79,7 @@ def retry(database: Database, job_id: int, uploads_in_store: Collection[int]) ->
         fresh = {"crashes": 0, "error_code": None, "error": None}
         of_job = upload.c.job_id == job_id
         upload_ids = _set_pending(connection, database, upload, of_job, unfinished, **fresh)
-        return _run_again(connection, job_id, upload_ids, unit_ids)
+        return _run_again(connection, database, job_id, upload_ids, unit_ids)
 
 
 def reclassify(database: Database, job_id: int, model_version: str) -> list[Bell]:
@@ -100,7 +100,7 @@ def reclassify(database: Database, job_id: int, model_version: str) -> list[Bell
             )
             for table in (upload, unit)
         )
-        return _run_again(connection, job_id, upload_ids, unit_ids)
+        return _run_again(connection, database, job_id, upload_ids, unit_ids)
 
 
 def _set_pending(
@@ -124,8 +124,11 @@ def _set_pending(
     return ids
 
 
-def _run_again(connection: Connection, job_id: int, upload_ids: list[int], unit_ids: list[int]) -> list[Bell]:
-    running = {"state": "running", "ended_at": None}
+def _run_again(
+    connection: Connection, database: Database, job_id: int, upload_ids: list[int], unit_ids: list[int]
+) -> list[Bell]:
+    running = {"state": "running", "ended_at": None, "run_started_at": database.clock,
+               "run_done": status.standing(connection, job_id)}  # fmt: skip
     connection.execute(update(job).where(job.c.id == job_id).values(running))
     return leases.bells_for(connection, UNPACK, upload_ids) + leases.bells_for(
         connection, CLASSIFY, unit_ids[: leases.SWEEP_LIMIT]

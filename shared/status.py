@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -9,8 +10,11 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection, RowMapping
 
 from shared.database import queries
+from shared.database.queries import Tally
 from shared.database.sessions import Database
 from shared.database.tables import OUTCOMES
+
+COMPLETE = ("done", "failed")
 
 
 class UploadDocument(BaseModel):
@@ -20,14 +24,16 @@ class UploadDocument(BaseModel):
     state: Literal["receiving", "pending", "leased", "done", "failed"]
     bytes: int
     clips: int = Field(description="recordings found in it so far")
-    failed: int = Field(description="of them, those that could not be taken out of the archive")
-    duplicates: int = Field(description="of them, those whose bytes the job has already: computed once")
+    failed: int = Field(description="of them, those that failed: taken out of the archive, or decoded")
+    duplicates: int = Field(
+        description="of them, those with an outcome whose bytes the job had already: computed once"
+    )
     error_code: str | None
     error: str | None
 
 
 class Counts(BaseModel):
-    """Clips of a job so far; classified + rejected + no_voice + failed + duplicates = done."""
+    """Clips of a job so far; classified + rejected + no_voice + failed = done, the number of its rows."""
 
     clips: int = Field(description="found so far")
     done: int
@@ -35,15 +41,21 @@ class Counts(BaseModel):
     rejected: int
     no_voice: int
     failed: int
-    duplicates: int
+    duplicates: int = Field(
+        description="of those that are done: they have the bytes of an earlier clip, and its outcome"
+    )
 
 
 class Progress(BaseModel):
-    """How far a job is."""
+    """How far a job's run is, the first or that which the last retry or reclassify began."""
 
-    fraction: float = Field(description="0 to 1; of what is expected to be in the uploads")
-    clips_per_s: float | None
-    seconds_left: float | None
+    done: int = Field(description="clips that got an outcome in this run, under any model version")
+    expected: int | None = Field(
+        description="of what is in the uploads, how many that will be; null: nothing of them is read yet"
+    )
+    fraction: float = Field(description="0 to 1: done of expected")
+    clips_per_s: float | None = Field(description="over the run; null: none has an outcome yet")
+    seconds_left: float | None = Field(description="null: not known, or the job was cancelled")
 
 
 class WebhookDocument(BaseModel):
@@ -80,32 +92,49 @@ class JobDocument(BaseModel):
 
 
 def documents(connection: Connection, database: Database, rows: list[RowMapping]) -> list[JobDocument]:
-    """The documents of these jobs, with four queries whatever their number."""
+    """The documents of these jobs, with five queries whatever their number."""
     ids = [row["id"] for row in rows]
-    uploads: dict[int, list[RowMapping]] = {job_id: [] for job_id in ids}
-    for row in queries.uploads_of(connection, ids):
-        uploads[row["job_id"]].append(row)
-    outcomes = queries.outcome_counts(connection, ids)
+    uploads = _uploads(connection, ids)
+    tallies = _tallies(connection, uploads)
     webhooks = queries.webhooks_of(connection, ids)
     now = queries.now(connection, database)
     return [
-        _document(row, uploads[row["id"]], dict(outcomes.get(row["id"], {})), webhooks.get(row["id"]), now)
-        for row in rows
+        _document(row, uploads[row["id"]], tallies[row["id"]], webhooks.get(row["id"]), now) for row in rows
     ]
 
 
+def standing(connection: Connection, job_id: int) -> int:
+    """Outcomes that stand in a job, under all versions: those are not of a run that begins now."""
+    uploads = _uploads(connection, [job_id])
+    tally = _tallies(connection, uploads)[job_id]
+    unpacked: int = sum(one["failed"] for one in uploads[job_id])
+    return sum(one.total() for one in tally.outcomes.values()) + unpacked + tally.others
+
+
+def _uploads(connection: Connection, job_ids: list[int]) -> dict[int, list[RowMapping]]:
+    uploads: dict[int, list[RowMapping]] = {job_id: [] for job_id in job_ids}
+    for row in queries.uploads_of(connection, job_ids):
+        uploads[row["job_id"]].append(row)
+    return uploads
+
+
+def _tallies(connection: Connection, uploads: dict[int, list[RowMapping]]) -> dict[int, Tally]:
+    with_copies = [job_id for job_id, rows in uploads.items() if any(one["duplicates"] for one in rows)]
+    return queries.tallies(connection, uploads, with_copies)
+
+
 def _document(
-    row: RowMapping,
-    uploads: list[RowMapping],
-    outcomes: dict[str, int],
-    webhook: RowMapping | None,
-    now: float,
+    row: RowMapping, uploads: list[RowMapping], tally: Tally, webhook: RowMapping | None, now: float
 ) -> JobDocument:
-    counts = {outcome: outcomes.get(outcome, 0) for outcome in OUTCOMES}
-    counts["failed"] += sum(one["failed"] for one in uploads)
-    duplicates = sum(one["duplicates"] for one in uploads)
+    outcomes: Counter[str] = Counter()
+    shown = []
+    for one in uploads:
+        of_upload = tally.of(one["id"]) + Counter(failed=one["failed"])
+        outcomes += of_upload
+        counted = {"failed": of_upload["failed"], "duplicates": tally.copies[one["id"]]}
+        shown.append(UploadDocument.model_validate(dict(one) | counted))
     clips = sum(one["clips"] for one in uploads)
-    done = sum(counts.values()) + duplicates
+    done = outcomes.total()
     return JobDocument(
         id=row["id"],
         name=row["name"],
@@ -120,27 +149,42 @@ def _document(
         created_at=_moment(row["created_at"]),
         started_at=None if row["started_at"] is None else _moment(row["started_at"]),
         ended_at=None if row["ended_at"] is None else _moment(row["ended_at"]),
-        uploads=[UploadDocument.model_validate(dict(one)) for one in uploads],
-        counts=Counts(clips=clips, done=done, duplicates=duplicates, **counts),
-        progress=_progress(row, uploads, clips, done, now),
+        uploads=shown,
+        counts=Counts(
+            clips=clips,
+            done=done,
+            duplicates=tally.copies.total(),
+            **{outcome: outcomes[outcome] for outcome in OUTCOMES},
+        ),
+        progress=_progress(row, uploads, clips, done, tally, now),
         webhook=None if webhook is None else WebhookDocument.model_validate(dict(webhook)),
     )
 
 
-def _progress(row: RowMapping, uploads: list[RowMapping], clips: int, done: int, now: float) -> Progress:
+def _progress(
+    row: RowMapping, uploads: list[RowMapping], clips: int, done: int, tally: Tally, now: float
+) -> Progress:
     """What is still packed is estimated from the bytes: as many clips a byte as so far."""
     if row["started_at"] is None:
-        return Progress(fraction=0.0, clips_per_s=None, seconds_left=None)
-    seconds = max((row["ended_at"] or now) - row["started_at"], 1e-3)
-    rate = done / seconds
-    if row["ended_at"] is not None:
-        return Progress(fraction=1.0, clips_per_s=rate, seconds_left=0.0)
+        return Progress(done=0, expected=None, fraction=0.0, clips_per_s=None, seconds_left=None)
+    began = row["run_started_at"] or row["started_at"]
+    of_run = max(done + tally.others - row["run_done"], 0)
+    rate = of_run / max((row["ended_at"] or now) - began, 1e-3)
+    if row["state"] in COMPLETE:
+        return Progress(done=of_run, expected=of_run, fraction=1.0, clips_per_s=rate, seconds_left=0.0)
     total = sum(one["bytes"] for one in uploads)
     read = sum(one["bytes_read"] for one in uploads)
-    if not done or not read:
-        return Progress(fraction=0.0, clips_per_s=None, seconds_left=None)
-    expected = max(clips * total / read, done)
-    return Progress(fraction=done / expected, clips_per_s=rate, seconds_left=(expected - done) / rate)
+    if not read:
+        return Progress(done=of_run, expected=None, fraction=0.0, clips_per_s=rate or None, seconds_left=None)
+    ahead = max(round(clips * total / read) - done, 0) + tally.others_ahead
+    goes_on = rate and row["state"] == "running"
+    return Progress(
+        done=of_run,
+        expected=of_run + ahead,
+        fraction=of_run / (of_run + ahead) if of_run else 0.0,
+        clips_per_s=rate or None,
+        seconds_left=ahead / rate if goes_on else None,
+    )
 
 
 def _moment(seconds: float) -> datetime:

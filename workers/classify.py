@@ -124,6 +124,7 @@ class Classifying:
     def keep(self, connection: Connection) -> None:
         """What the next holder need not do again, in the transaction that gives the lease back."""
         self._insert(connection, self.verdicts)
+        self._count(connection)
         if self.trying is not None:  # the clip had no part in what ended its try
             tried = clip_try.c.unit_id == self.lease.id, clip_try.c.clip_id == self.trying
             connection.execute(update(clip_try).where(*tried).values(tries=clip_try.c.tries - 1))
@@ -186,6 +187,7 @@ class Classifying:
         until = self.parts.database.clock + self.parts.settings.lease_s
         leases.fence(connection, self.lease, lease_until=until)
         self._insert(connection, [(row, verdict)])
+        self._count(connection)
 
     def _count_try(self, clip_id: int) -> int:
         values = {"unit_id": self.lease.id, "clip_id": clip_id, "tries": 1}
@@ -208,6 +210,10 @@ class Classifying:
         """One transaction: the fence, the predictions, and the counts from the prediction table."""
         leases.fence(connection, self.lease, state="done", lease_until=None)
         self._insert(connection, self.verdicts)
+        return self._count(connection)
+
+    def _count(self, connection: Connection) -> Counter[str]:
+        """Write on the unit's row what stands of it: whoever asks how far a job is reads only that."""
         statement = select(prediction.c.outcome, func.count()).group_by(prediction.c.outcome)
         rows = connection.execute(statement.where(prediction.c.unit_id == self.lease.id)).all()
         counts: Counter[str] = Counter(dict(rows))

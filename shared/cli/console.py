@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
 from typing import Annotated
 
 import typer
@@ -24,6 +29,10 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.text import Text
+
+NAME = "voxmood"
+NARROW = 100  # columns of a terminal
+SHORTEST = 20
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False)
@@ -79,8 +88,41 @@ def transfer_progress() -> Iterator[Progress]:
 
 
 def say(sentence: str) -> None:
-    """One line for the person, on stderr."""
-    err.print(sentence, markup=False)
+    """One line for the person, on stderr; commands in it can be typed as they stand."""
+    err.print(hinted(sentence), markup=False, soft_wrap=True)
+
+
+def program() -> str:
+    """How this shell calls us: `voxmood`, or, where that is not on PATH, its path."""
+    own = Path(sys.argv[0])
+    if own.name != NAME:  # as `python -m`, or in a test
+        own = Path(sys.executable).with_name(NAME)
+    found = shutil.which(NAME)
+    if not own.exists() or (found is not None and Path(found).samefile(own)):
+        return NAME
+    path = os.path.relpath(own)
+    return shlex.quote(str(own.absolute()) if path.startswith(os.pardir) else path)
+
+
+def hinted(text: str) -> str:
+    """The same, with the commands in it (`voxmood up`) as this shell can call them."""
+    return re.sub(r"(?<=`)voxmood(?= )", lambda _: program(), text)
+
+
+def is_narrow() -> bool:
+    """Whether tables have to do without what can be had elsewhere."""
+    return out.width < NARROW
+
+
+def unbroken(text: str, indent: int) -> str:
+    """Lines for a terminal, behind this many columns; an address that is longer stays in one piece."""
+    width = max(out.width - indent, SHORTEST)
+    lines = [
+        part
+        for line in text.splitlines()
+        for part in wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
+    ]
+    return ("\n" + " " * indent).join(lines)
 
 
 def print_json(value: object) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress, TaskID
 
+from shared.cli.commands import App
 from shared.cli.console import say, transfer_progress
 from shared.errors.models import DatasetUnreachable, WrongChecksum
 from shared.errors.surroundings import CannotWrite
@@ -33,7 +34,7 @@ BLOCK_BYTES = 2**16
 TRIES = 5  # in a row that bring no byte
 PAUSE_S = 1.0  # after the first of them; doubles with each
 
-app = typer.Typer(help="Recordings to train on.", no_args_is_help=True)
+app = App(help="Recordings to train on.")
 
 
 class Corpus(StrEnum):

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.console import say
+from shared.cli.console import program, say
+from shared.cli.files import written
 from shared.cli.submit import Server, submit_paths
-from shared.errors.surroundings import FileMissing
 
 
 def demo(
@@ -25,9 +25,7 @@ def demo(
     from shared.audio.synthesis import demonstration_archive
 
     if output is not None:
-        if not output.parent.is_dir():
-            raise FileMissing(path=output.parent)
-        with output.open("wb") as file:
+        with written(output) as partial, partial.open("wb") as file:
             count = demonstration_archive(file, clips, seed)
         say(f"{output}: {count} recordings")
         return
@@ -46,7 +44,7 @@ def demo(
     say(
         "people/ are actors (RAVDESS, CC BY-NC-SA 4.0: saved_models/demonstration/README.md). The takes are "
         "synthesised: nobody meant anything by them, so an honest version rejects them; odd/ is broken on "
-        "purpose. Your own recordings: voxmood submit PATH --wait"
+        f"purpose. Your own recordings: {program()} submit PATH --wait"
     )
     if state != "done":
         raise typer.Exit(1)

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from shared.cli.console import State, out, print_json, say
+from shared.cli.console import State, hinted, out, print_json, say, unbroken
 from shared.cli.submit import Server
 from shared.errors.base import VoxmoodError
 from shared.errors.models import DamagedModel
@@ -69,14 +68,23 @@ def doctor(
     if json:
         print_json({"problems": levels["problem"], "findings": [asdict(finding) for finding in found]})
     else:
-        table = Table(box=None, show_header=False, pad_edge=False)
-        for finding in found:
-            says = Text(finding.says) + (Text(f"\n{finding.do}", style="bold") if finding.do else Text())
-            table.add_row(Text(finding.level, style=STYLES[finding.level]), finding.check, says)
-        out.print(table)
+        _print(found)
         say(f"Problems: {levels['problem']}, warnings: {levels['warning']}.")
     if levels["problem"]:
         raise typer.Exit(1)
+
+
+def _print(found: list[Finding]) -> None:
+    """One below the other, in columns; a table would cut addresses that are longer than its column."""
+    level, check = (max(len(getattr(one, name)) for one in found) + 2 for name in ("level", "check"))
+    for one in found:
+        line = Text(f"{one.level:<{level}}", style=STYLES[one.level])
+        line.append(f"{one.check:<{check}}", style="default")
+        line.append(unbroken(hinted(one.says), level + check), style="default")
+        if one.do:
+            indented = "\n" + " " * (level + check)
+            line.append(indented + unbroken(hinted(one.do), level + check), style="default bold")
+        out.print(line)
 
 
 def examine(folder: StateFolder, settings: Settings, server: str | None) -> Iterator[Finding]:

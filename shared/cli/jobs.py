@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
-from shared.cli.console import out, print_json
+from shared.cli.console import hinted, is_narrow, out, print_json
 from shared.cli.submit import Server, sentence
 
 
@@ -27,18 +28,24 @@ def list_jobs(
             print_json(document)
         return
     if not found:
-        out.print("There are no jobs yet. `voxmood submit recordings.zip` makes one.")
+        out.print(hinted("There are no jobs yet. `voxmood submit recordings.zip` makes one."))
         return
-    table = Table("job", "name", "state", "model", "created", box=None, header_style="bold")
+    narrow = is_narrow()
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0) if narrow else (0, 1))
+    table.add_column("job", no_wrap=True)
+    table.add_column("name", overflow="fold")
+    for column in ("state", "created") if narrow else ("state", "model", "created"):
+        table.add_column(column, no_wrap=True)
     for column in ("clips", "classified", "rejected", "no voice", "failed"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", min_width=max(map(len, column.split())))
     for document in found:
         counts = document["counts"]
         created = datetime.fromisoformat(document["created_at"]).astimezone()
         table.add_row(
-            str(document["id"]), document["name"] or "", document["state"], document["model_version"],
-            f"{created:%Y-%m-%d %H:%M}",
-            *(f"{counts[key]:,}" for key in ("done", "classified", "rejected", "no_voice", "failed")),
+            str(document["id"]), Text(document["name"] or ""), document["state"],
+            *([] if narrow else [document["model_version"]]),
+            f"{created:%Y-%m-%d}" if narrow else f"{created:%Y-%m-%d %H:%M}",
+            *(f"{counts[key]:,}" for key in ("clips", "classified", "rejected", "no_voice", "failed")),
         )  # fmt: skip
     out.print(table)
 
@@ -59,19 +66,23 @@ def status(
     out.print(sentence(document), markup=False)
     if document["state"] == "running":
         out.print(_ahead(document["progress"]))
-    table = Table("upload", "state", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("upload", overflow="fold")
+    table.add_column("state", no_wrap=True)
     for column in ("size", "clips", "failed", "duplicates"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     for upload in document["uploads"]:
         table.add_row(
-            upload["name"], upload["state"], f"{upload['bytes'] / 1e6:,.1f} MB",
+            Text(upload["name"]), upload["state"], f"{upload['bytes'] / 1e6:,.1f} MB",
             *(f"{upload[key]:,}" for key in ("clips", "failed", "duplicates")),
         )  # fmt: skip
     out.print(table)
 
 
 def _ahead(progress: dict[str, Any]) -> str:
+    """Of the run: a job that is retried begins anew."""
     if progress["seconds_left"] is None:
-        return "No clip has an outcome yet."
+        return "No clip of this run has an outcome yet."
     left = timedelta(seconds=round(progress["seconds_left"]))
-    return f"{progress['fraction']:.0%} done, about {left} left."
+    hundredths = min(int(100 * progress["fraction"]), 99)
+    return f"{hundredths}% of this run done, about {left} left."

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from shared import keys
-from shared.cli.console import State, out, print_json, say
+from shared.cli.commands import App
+from shared.cli.console import State, hinted, out, print_json, say
 from shared.errors.access import KeysNeedSchema, NoSuchKey, WrongScope
 from shared.settings import Settings, default_state_dir
 
@@ -23,7 +25,7 @@ USUAL_SCOPES = "submit,read,label"
 TIMES = ("created_at", "expires_at", "last_used_at", "revoked_at")
 SHOWN = ("id", "prefix", "name", "scopes", "state", *TIMES)
 
-app = typer.Typer(help="API keys.", no_args_is_help=True)
+app = App(help="API keys.")
 
 
 @app.callback()
@@ -76,13 +78,14 @@ def list_keys(
             print_json(document | {"scopes": row["scopes"].split()} | moments)
         return
     if not rows:
-        out.print("There are no keys. `voxmood keys create --name …` makes one.")
+        out.print(hinted("There are no keys. `voxmood keys create --name …` makes one."))
         return
-    table = Table("key", "begins", "name", "scopes", "state", "created", "expires", "last used", box=None,
-                  header_style="bold")  # fmt: skip
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("key", "begins", "name", "scopes", "state", "created", "expires", "last used"):
+        table.add_column(column, overflow="fold", no_wrap=column not in ("name", "scopes"))
     for row in rows:
         days = (str(_moment(row[column]) or "")[:10] for column in TIMES[:3])
-        table.add_row(str(row["id"]), row["prefix"], row["name"], row["scopes"], row["state"], *days)
+        table.add_row(str(row["id"]), row["prefix"], Text(row["name"]), row["scopes"], row["state"], *days)
     out.print(table)
 
 

@@ -12,7 +12,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from shared.cli.console import out, print_json, progress, say
+from shared.cli.commands import App
+from shared.cli.console import is_narrow, out, print_json, progress, say
 from shared.cli.label_file import Line, Refusal, clips_meant, faults, read_lines, unguarded
 from shared.cli.submit import Server
 from shared.errors.models import NoLabelInFile, WrongLabelLines
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 BATCH_LABELS = 1000
 Job = Annotated[int, typer.Argument(metavar="JOB", min=1, help="The job's id.")]
 
-app = typer.Typer(help="What people say of clips, for the next retraining.", no_args_is_help=True)
+app = App(help="What people say of clips, for the next retraining.")
 
 
 @app.callback()
@@ -118,7 +119,10 @@ def list_labels(
     """List the labels of a job's clips."""
     from shared.client import Client
 
-    table = Table("path", "label", "speaker", "labeller", "upload", "stored", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("path", "label", "speaker", "labeller", "upload", "stored"):
+        table.add_column(column, overflow="fold", no_wrap=column in ("label", "stored"))
+    moment = "%Y-%m-%d" if is_narrow() else "%Y-%m-%d %H:%M"
     with Client(server) as client:
         for one in client.labels(job, labeller):
             if json:
@@ -126,7 +130,7 @@ def list_labels(
                 continue
             stored = datetime.fromisoformat(one["created_at"]).astimezone()
             cells = (one["path"], one["emotion"], one["speaker"] or "", one["labeller"], one["upload"])
-            table.add_row(*map(Text, cells), f"{stored:%Y-%m-%d %H:%M}")
+            table.add_row(*map(Text, cells), f"{stored:{moment}}")
     if table.row_count:
         out.print(table)
     elif not json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,9 @@ def read_lines(file: Path) -> Iterator[Line]:
         WrongLabels: it is no CSV file in UTF-8, or lacks a column.
         UnjudgedExport: it is an export of results to which nobody has added a label.
     """
+    if zipfile.is_zipfile(file):
+        reason = "this is a workbook; save it as CSV (in Excel: CSV UTF-8) and import that"
+        raise WrongLabels(file=file, line=1, reason=reason)
     try:
         # utf-8-sig, since Excel writes a mark first.
         with file.open(encoding="utf-8-sig", newline="") as text:

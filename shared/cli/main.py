@@ -6,6 +6,8 @@ Commands import what they need inside themselves, so that `voxmood status` never
 from __future__ import annotations
 
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
@@ -27,16 +29,35 @@ from shared.cli import (
     submit,
     training,
 )
+from shared.cli.commands import App
 from shared.cli.console import say
 from shared.errors.base import VoxmoodError
+from shared.errors.wording import fault_in_words
 from shared.settings import Settings
 
-app = typer.Typer(
+app = App(
     name="voxmood",
     help="Bulk emotion classification for archives of speech and song.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"voxmood {metadata.version('voxmood')}")
+        raise typer.Exit
+
+
+@app.callback()
+def voxmood(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """What stands before every command."""
+
+
 app.command()(stack.up)
 app.command()(stack.down)
 app.command()(doctor.doctor)
@@ -72,7 +93,7 @@ def main() -> None:
             raise
         for fault in error.errors():
             name = "VOXMOOD_" + "_".join(str(place) for place in fault["loc"]).upper()
-            say(f"voxmood: {name}={fault['input']}: {fault['msg']}.")
+            say(f"voxmood: {name} {fault_in_words(fault)}.")
         sys.exit(2)
     except KeyboardInterrupt:
         say("voxmood: interrupted")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from shared.cli.console import err, out, print_json, say
+from shared.cli.commands import App
+from shared.cli.console import err, hinted, is_narrow, out, print_json, say
 from shared.cli.submit import Server
 from shared.errors.requests import UnknownModel
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.5
 
-app = typer.Typer(help="Model versions.", no_args_is_help=True)
+app = App(help="Model versions.")
 
 
 @app.callback()
@@ -40,14 +41,17 @@ def list_models(
         for document in found:
             print_json(document)
         return
-    table = Table("version", "alias", "emotions", box=None, header_style="bold")
+    moment = "%Y-%m-%d" if is_narrow() else "%Y-%m-%d %H:%M"
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("version", "alias", "emotions"):
+        table.add_column(column, overflow="fold")
     for column in ("threshold", "accuracy", "clips", "created"):
         table.add_column(column, justify="right", no_wrap=True)
     for document in found:
         table.add_row(
             document["version"], ", ".join(document["aliases"]), ", ".join(document["labels"]),
             f"{document['threshold']:.2f}", f"{document['accuracy']:.3f}", f"{document['training_clips']:,}",
-            f"{datetime.fromisoformat(document['created']).astimezone():%Y-%m-%d %H:%M}",
+            f"{datetime.fromisoformat(document['created']).astimezone():{moment}}",
         )  # fmt: skip
     out.print(table)
     say("Accuracy is that on the test part of each version's own training: compare it with care.")
@@ -73,6 +77,8 @@ def show_model(
         print_json(document)
         return
     table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in document.items():
         words = ", ".join(value) if isinstance(value, list) else "" if value is None else str(value)
         table.add_row(name.replace("_", " "), words)
@@ -98,7 +104,7 @@ def retrain(
     if json:
         print_json(state)
     else:
-        typer.echo(_sentence(state))
+        typer.echo(hinted(_sentence(state)))
 
 
 def _follow(client: Client) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shared.cli.console import progress, say
+from shared.cli.files import check_folder, written
 from shared.cli.submit import Server, sentence
+from shared.emotion.rejection import below
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +34,7 @@ class Summary:
     bins: dict[str, list[int]] = field(default_factory=dict)  # outcome: clips by confidence
     failures: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)  # error code: a sentence
-    doubtful: list[tuple[float, str]] = field(default_factory=list)  # just below the threshold
+    doubtful: list[tuple[float, str, str]] = field(default_factory=list)  # just below the threshold
 
     def add(self, row: dict[str, Any]) -> None:
         """Count one result row."""
@@ -47,7 +49,8 @@ class Summary:
             place = min(int(row["confidence"] * BINS), BINS - 1)
             self.bins.setdefault(outcome, [0] * BINS)[place] += 1
         if outcome == "rejected":
-            self.doubtful = sorted([*self.doubtful, (row["confidence"], row["path"])])[-MOST_EXAMPLES:]
+            one = (row["confidence"], row["path"], below(row["confidence"], row["threshold"]))
+            self.doubtful = sorted([*self.doubtful, one])[-MOST_EXAMPLES:]
 
 
 def report(
@@ -61,6 +64,8 @@ def report(
     """Write a report of a job: outcomes, emotions, confidence, what failed, what to listen to first."""
     from shared.client import Client
 
+    file = output or Path(f"voxmood-job-{job}.html")
+    check_folder(file)
     summary = Summary()
     with Client(server) as client, progress("rows") as bar:
         document = client.job(job)
@@ -68,8 +73,8 @@ def report(
         for row in client.results(job, model):
             summary.add(row)
             bar.advance(task)
-    file = output or Path(f"voxmood-job-{job}.html")
-    file.write_text(page(document, summary, model or document["model_version"]), encoding="utf-8")
+    with written(file) as partial:
+        partial.write_text(page(document, summary, model or document["model_version"]), encoding="utf-8")
     say(f"{file}: open it in a browser.")
 
 
@@ -81,7 +86,7 @@ def page(document: dict[str, Any], summary: Summary, model: str) -> str:
         _table("Outcomes", ((name, summary.outcomes[name]) for name in OUTCOMES)),
         f"<h2>Emotions and confidence</h2>{_plots(summary)}",
         _table("Just below the threshold: listen to these first",
-               ((path, f"{confidence:.2f}") for confidence, path in reversed(summary.doubtful))),
+               ((path, said) for _, path, said in reversed(summary.doubtful))),
         _table("What failed", ((f"{code} ({count:,})", summary.examples[code])
                                for code, count in summary.failures.most_common())),
     ]  # fmt: skip

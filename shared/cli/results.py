@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from enum import StrEnum
 from http import HTTPStatus
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,14 +17,22 @@ from rich.table import Table
 from rich.text import Text
 
 from shared.cli.console import out, say
+from shared.cli.files import check_folder, written
 from shared.cli.submit import Server, sentence
-from shared.errors.surroundings import RequestRefused
+from shared.errors.surroundings import RequestRefused, TooManyRows
 
 if TYPE_CHECKING:
     from shared.client import Client, Filters
 
 _STYLES = {"classified": "green", "rejected": "yellow", "no_voice": "cyan", "failed": "red"}
 PLACE = ("channel", "start_s", "end_s")  # of a segment
+ALWAYS = (
+    "path",
+    "outcome",
+    "emotion",
+    "confidence",
+)  # columns of the table, though no row has anything in them
+BEHIND_COLUMNS = ("message",)  # what a row has as JSON and an export's table has not
 
 
 class Format(StrEnum):
@@ -32,6 +42,10 @@ class Format(StrEnum):
     csv = "csv"
     jsonl = "jsonl"
     parquet = "parquet"
+    xlsx = "xlsx"
+
+
+OF_FILES = tuple(one for one in Format if one is not Format.table)
 
 
 class Outcome(StrEnum):
@@ -45,10 +59,27 @@ class Outcome(StrEnum):
 
 def show_results(
     job: Annotated[int, typer.Argument(metavar="JOB", min=1, help="The job's id.")],
-    format: Annotated[Format, typer.Option(help="How rows are written.")] = Format.table,
-    output: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write to this file, not to stdout.")
+    format: Annotated[
+        Format | None,
+        typer.Option(
+            help="How rows are written. Default: as the name of --output ends, else a table.",
+            show_default=False,
+        ),
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            help="Write to this file: .csv, .jsonl, .parquet or .xlsx (for Excel), not to stdout.",
+        ),
+    ] = None,
+    bom: Annotated[
+        bool,
+        typer.Option(
+            "--bom",
+            help="CSV: begin with the mark by which Excel knows UTF-8, for opening by a double-click.",
+        ),
+    ] = False,
     segments: Annotated[
         bool, typer.Option("--segments", help="The rows of windows, not of clips; filters look at these.")
     ] = False,
@@ -71,8 +102,7 @@ def show_results(
     """Show or export the rows of a job, in archive order. Filters are joined by *and*."""
     from shared.client import Client
 
-    if format is Format.parquet and output is None and sys.stdout.isatty():
-        raise typer.BadParameter("Parquet is no text for a terminal; name a file with --output.")
+    chosen = _format(format, output, bom)
     filters: Filters = {
         "outcome": [one.value for one in outcome or ()],
         "emotion": emotion,
@@ -82,57 +112,148 @@ def show_results(
     }
     with Client(server) as client:
         try:
-            if format is Format.table:
+            if chosen is Format.table:
                 _print_table(client, job, model, filters, limit)
             elif output is None:
-                for block in client.export(job, format.value, model, filters, say):
+                for block in _blocks(client, job, chosen, model, filters, bom):
                     sys.stdout.buffer.write(block)
+            elif chosen is Format.xlsx:
+                _write_worksheet(client, job, model, filters, output)
             else:
-                _write_file(client.export(job, format.value, model, filters, say), output)
+                with written(output) as partial, partial.open("wb") as file:
+                    for block in _blocks(client, job, chosen, model, filters, bom):
+                        file.write(block)
+                say(f"{output}: {output.stat().st_size:,} bytes")
         except RequestRefused as error:
             if error.facts.get("status") == HTTPStatus.UNPROCESSABLE_ENTITY:
                 raise typer.BadParameter(str(error)) from error
             raise
 
 
-def _write_file(blocks: Iterator[bytes], output: Path) -> None:
-    """Under another name first: a file that stands under its own name is whole."""
-    partial = output.with_name(f"{output.name}.partial")
-    with partial.open("wb") as file:
-        for block in blocks:
-            file.write(block)
-    partial.replace(output)
+def _format(given: Format | None, output: Path | None, bom: bool) -> Format:
+    """How rows are to be written, by what was asked; what does not go together is said before all else."""
+    if output is None:
+        chosen = given or Format.table
+        if chosen is Format.xlsx:
+            raise typer.BadParameter("a workbook is no text for stdout; name a file with --output.")
+        if chosen is Format.parquet and sys.stdout.isatty():
+            raise typer.BadParameter("Parquet is no text for a terminal; name a file with --output.")
+    else:
+        chosen = _format_of_file(given, output)
+        check_folder(output)
+    if bom and chosen is not Format.csv:
+        raise typer.BadParameter(
+            f"it is a mark of CSV, and these rows are written as {chosen}.", param_hint="--bom"
+        )
+    return chosen
+
+
+def _format_of_file(given: Format | None, output: Path) -> Format:
+    by_name = next((one for one in OF_FILES if output.suffix.lower() == f".{one}"), None)
+    if given is Format.table:
+        raise typer.BadParameter(
+            f"a table is for the terminal. Into a file go {' or '.join(OF_FILES)}.", param_hint="--format"
+        )
+    if given is None and by_name is None:
+        endings = ", ".join(f".{one}" for one in OF_FILES)
+        raise typer.BadParameter(
+            f"the name {output.name} says no format ({endings}); say it with --format.", param_hint="--output"
+        )
+    if given and by_name and given is not by_name:
+        raise typer.BadParameter(
+            f"the name {output.name} says {by_name}, and --format says {given}; choose one.",
+            param_hint="--output",
+        )
+    return given or by_name or Format.csv
+
+
+def _blocks(
+    client: Client, job: int, format: Format, model: str | None, filters: Filters, bom: bool
+) -> Iterator[bytes]:
+    if bom:
+        yield BOM_UTF8
+    yield from client.export(job, format.value, model, filters, say)
+
+
+def _write_worksheet(client: Client, job: int, model: str | None, filters: Filters, output: Path) -> None:
+    """An Excel workbook, from the rows as JSON lines."""
+    from shared.cli import worksheet
+
+    _check_room(client, job, model, filters, worksheet.MOST_ROWS)
+    rows = map(json.loads, _lines(client.export(job, "jsonl", model, filters, say)))
+    first = next(rows, None)
+    columns = _columns(client, job, model, filters) if first is None else [*first][: -len(BEHIND_COLUMNS)]
+    every = rows if first is None else chain([first], rows)
+    sheet = "segments" if filters.get("segments") else "results"
+    with written(output) as partial:
+        cut = worksheet.write_rows(partial, sheet, columns, every)
     say(f"{output}: {output.stat().st_size:,} bytes")
+    if cut:
+        say(
+            f"{cut:,} texts are longer than a cell of Excel holds, and end in …; --format csv has them whole."
+        )
+
+
+def _check_room(client: Client, job: int, model: str | None, filters: Filters, most: int) -> None:
+    """TooManyRows, before anything is written. Of a job with more clips, the wanted ones are counted."""
+    if not filters.get("segments") and client.job(job)["counts"]["clips"] <= most:
+        return
+    found = sum(block.count(b"\n") for block in client.export(job, "jsonl", model, filters))
+    if found > most:
+        raise TooManyRows(most=most)
+
+
+def _lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    left = b""
+    for block in blocks:
+        *lines, left = (left + block).split(b"\n")
+        yield from lines
+    if left:
+        yield left
+
+
+def _columns(client: Client, job: int, model: str | None, filters: Filters) -> list[str]:
+    """The columns of rows that there are none of: JSON lines cannot say, but CSV has a header."""
+    header = b"".join(client.export(job, "csv", model, filters)).decode().splitlines()[0]
+    return header.split(",")
 
 
 def _print_table(client: Client, job: int, model: str | None, filters: Filters, limit: int) -> None:
     rows = client.results(job, model, min(limit, 1000) or 1000, filters)
+    shown = [_cells(row) for row in islice(rows, limit or None)]
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("path", overflow="fold", ratio=3)
-    if filters.get("segments"):
-        for column in PLACE:
-            table.add_column(column, no_wrap=True, justify="right")
-    for column in ("outcome", "emotion", "confidence"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("reason", ratio=2)
-    for row in islice(rows, limit or None):
-        table.add_row(*_cells(row))
+    names = (
+        [name for name in shown[0] if name in ALWAYS or any(row[name] for row in shown)] if shown else ALWAYS
+    )
+    for name in names:
+        if name in ("path", "reason"):
+            table.add_column(name, overflow="fold", ratio=3 if name == "path" else 2)
+        else:
+            table.add_column(name, no_wrap=True, justify="right" if name in PLACE else "left")
+    for row in shown:
+        table.add_row(*(row[name] for name in names))
     out.print(table)
     say(sentence(client.job(job)))
-    if limit and table.row_count == limit and next(rows, None) is not None:
+    if limit and len(shown) == limit and next(rows, None) is not None:
         say(f"{limit} rows shown; --limit 0 shows all, --format csv exports them.")
 
 
-def _cells(row: dict[str, Any]) -> Iterator[str | Text]:
+def _cells(row: dict[str, Any]) -> dict[str, str | Text]:
     from shared.emotion.rejection import below
 
     confidence = "" if row["confidence"] is None else f"{row['confidence']:.2f}"
     if row["outcome"] == "rejected":
         confidence = below(row["confidence"], row["threshold"])
     says = row["message"] if row["outcome"] in ("failed", "no_voice") else row["error"] or ""
-    yield Text(row["path"])
-    yield from (str(row[column]) for column in PLACE if column in row)
-    yield Text(row["outcome"], style=_STYLES[row["outcome"]])
-    yield row["emotion"] or ""
-    yield confidence
-    yield Text(says.removeprefix(f"{row['path']} "))
+    places = {name: row[name] for name in PLACE if name in row}
+    return {
+        "path": Text(row["path"]),
+        **{
+            name: str(round(value, 3)) if isinstance(value, float) else str(value)
+            for name, value in places.items()
+        },
+        "outcome": Text(row["outcome"], style=_STYLES[row["outcome"]]),
+        "emotion": row["emotion"] or "",
+        "confidence": confidence,
+        "reason": Text(says.removeprefix(f"{row['path']} ")),
+    }

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import math
+import shlex
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from shared import logs
-from shared.cli.console import State, err, out, print_json, say
+from shared.cli.console import State, err, print_json, program, say
 from shared.errors.stack import AlreadyRunning, PartFailed
 from shared.processes import start_time
 from shared.settings import Settings, default_state_dir
@@ -86,7 +86,8 @@ def down(state: State = None) -> None:
         left = control.end(folder)
     for part in left:
         say(f"Killed what {part} had left.")
-    say(f"voxmood has ended. Jobs and results are kept in {folder.path}; `voxmood up` goes on with them.")
+    again = f"`voxmood up{_state_option(folder)}` goes on with them"
+    say(f"voxmood has ended. Jobs and results are kept in {folder.path}; {again}.")
 
 
 class SayingHandler(logging.Handler):
@@ -173,9 +174,8 @@ class Readiness:
             print_json((self._folder.record() or self._record).model_dump())
             return
         record = self._record
-        state = "" if self._folder.path == default_state_dir().absolute() else f" --state {record.state_dir}"
-        table = Table.grid(padding=(0, 2))
-        for what, where in (
+        state = _state_option(self._folder)
+        addresses = (
             ("page, to drop recordings on", record.page_url),
             ("API", record.api_url),
             ("its documentation", record.docs_url),
@@ -183,10 +183,11 @@ class Readiness:
             ("database", record.database_url),
             ("object store", record.s3_endpoint),
             ("logs", record.logs),
-            ("to end it", f"voxmood down{state}"),
-        ):
-            table.add_row(what, where)
-        out.print(table)
+            ("to end it", f"{program()} down{state}"),
+        )
+        width = max(len(what) for what, _ in addresses)
+        for what, where in addresses:
+            typer.echo(f"{what:<{width}}  {where}")  # whole, however narrow the terminal is
         self._say_how_to_make_a_key(state)
 
     def _say_how_to_make_a_key(self, state: str) -> None:
@@ -194,6 +195,12 @@ class Readiness:
 
         if Settings().asks_for_key and are_missing(self._folder.path):
             say(f"The API asks for a key, and nobody has one yet: `voxmood keys create{state}` makes one.")
+
+
+def _state_option(folder: StateFolder) -> str:
+    """What a command needs to mean this folder, where the environment does not say so."""
+    is_usual = folder.path == default_state_dir().absolute()
+    return "" if is_usual else f" --state {shlex.quote(str(folder.path))}"
 
 
 def _log_to(folder: StateFolder, *, to_person: bool) -> None:

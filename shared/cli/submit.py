@@ -18,6 +18,7 @@ from shared.cli.sending import Notes, abandon, add_sources, may_help_later, send
 from shared.errors.base import VoxmoodError
 from shared.errors.requests import UnknownEncoding
 from shared.packing import to_send, upload_names
+from shared.words import clips, pace
 
 if TYPE_CHECKING:
     from shared.client import Client
@@ -178,9 +179,8 @@ def _follow(client: Client, job: int) -> None:
         task = bar.add_task(f"Job {job}", total=None)
         while True:
             document = client.job(job)
-            counts, fraction = document["counts"], document["progress"]["fraction"]
-            total = max(counts["clips"], round(counts["done"] / fraction)) if fraction else None
-            bar.update(task, completed=counts["done"], total=total)
+            so_far = document["progress"]
+            bar.update(task, completed=so_far["done"], total=so_far["expected"])
             if document["state"] in ENDED:
                 break
             time.sleep(POLL_S)
@@ -190,13 +190,16 @@ def sentence(document: dict[str, Any]) -> str:
     """What has become of a job, in a line or a few."""
     counts = document["counts"]
     parts = [
-        f"{counts[key]:,} {key.replace('_', ' ').removesuffix('s')}"  # "1 duplicate" as "1 rejected"
-        for key in ("classified", "rejected", "no_voice", "failed", "duplicates")
+        f"{counts[key]:,} {key.replace('_', ' ')}"
+        for key in ("classified", "rejected", "no_voice", "failed")
         if counts[key]
     ]
+    of_them = ", ".join(parts)
+    if counts["duplicates"]:
+        of_them += f"; {counts['duplicates']:,} of them duplicates"
     rate = document["progress"]["clips_per_s"]
-    speed = f" at {rate:,.0f} clips/s" if rate else ""
-    lines = [f"Job {document['id']} is {document['state']}: {counts['done']:,} clips"
-             + (f" ({', '.join(parts)})" if parts else "") + speed + "."]  # fmt: skip
+    speed = f" at {pace(rate)}" if rate else ""
+    lines = [f"Job {document['id']} is {document['state']}: {clips(counts)}"
+             + (f" ({of_them})" if of_them else "") + speed + "."]  # fmt: skip
     lines += [f"  {upload['error']}" for upload in document["uploads"] if upload["error"]]
     return "\n".join(lines)

@@ -91,6 +91,9 @@ job = Table(
     Column("created_at", Seconds, nullable=False),
     Column("started_at", Seconds),
     Column("ended_at", Seconds),
+    Column("run_started_at", Seconds, comment="by the last retry or reclassify; null: at started_at"),
+    Column("run_done", Integer, nullable=False, server_default=text("0"),
+           comment="outcomes that stood when that run began"),
     _one_of("state", JOB_STATES),
     # Unique for each API key; null is like no other null, so those without one have an index of their own.
     Index("uq_job_key_id_idempotency_key", "key_id", "idempotency_key", unique=True),

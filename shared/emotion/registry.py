@@ -20,6 +20,7 @@ from pydantic import BaseModel, Discriminator, Tag, ValidationError
 from shared.audio.spec import SeedSpec, VoiceSpec
 from shared.errors.models import DamagedModel, ModelExists, WrongVersionName
 from shared.errors.requests import UnknownModel
+from shared.errors.wording import fault_in_words
 from shared.settings import Runtime
 
 MANIFEST = "manifest.json"
@@ -162,7 +163,7 @@ def read_manifest(models: Folders, version: str) -> Manifest:
         return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
-        reason = f"{MANIFEST}: {'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}"
+        reason = f"{MANIFEST}: {'.'.join(map(str, first['loc'])) or 'JSON'}: {fault_in_words(first)}"
         raise DamagedModel(version=version, reason=reason, folder=folder) from error
 
 

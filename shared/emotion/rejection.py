@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ SEED_WITHOUT_UNKNOWNS = 0.70
 
 RISK_TARGET = 0.10
 RISK_MIN_COVERAGE = 0.20  # below it, the few clips that are left say little about a risk
+MOST_DIGITS = 17  # two different doubles differ in them
 
 Values = NDArray[np.float64]
 
@@ -119,12 +120,26 @@ def message(
 
 
 def below(confidence: float, threshold: float) -> str:
-    """'0.57 < 0.85', with as many digits as it takes to be true."""
-    for digits in range(2, 8):
-        low, high = f"{confidence:.{digits}f}", f"{threshold:.{digits}f}"
-        if low != high:
-            break
-    return f"{low} < {high}"
+    """As many digits as it takes to be true.
+
+    >>> below(0.57, 0.85), below(0.79996, 0.8)
+    ('0.57 < 0.85', '0.79996 < 0.80000')
+    """
+    digits = next((one for one in range(2, MOST_DIGITS) if _differ(confidence, threshold, one)), MOST_DIGITS)
+    return f"{confidence:.{digits}f} < {threshold:.{digits}f}"
+
+
+def _differ(confidence: float, threshold: float, digits: int) -> bool:
+    return f"{confidence:.{digits}f}" != f"{threshold:.{digits}f}"
+
+
+def digits_below(pairs: Iterable[tuple[float, float]]) -> int:
+    """How many digits a column of confidences needs, so that each pair (confidence, threshold) differs.
+
+    >>> digits_below([(0.5, 0.8), (0.7996, 0.8)])
+    4
+    """
+    return max((len(below(*pair).split(" < ")[0]) - 2 for pair in pairs), default=2)
 
 
 def _either(labels: Sequence[str]) -> str:

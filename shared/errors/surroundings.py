@@ -74,3 +74,12 @@ class EmptyFolder(VoxmoodError):
 
 class FileMissing(VoxmoodError):
     """{path} does not exist."""
+
+
+class NoSuchFolder(VoxmoodError):
+    """There is no folder {folder} to write {name} into. Make it first, or name another."""
+
+
+class TooManyRows(VoxmoodError):
+    """These are more rows than a worksheet of Excel holds ({most:,}). Choose fewer, by --outcome, --emotion,
+    --confidence or --path, or take --format csv or parquet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from datetime import timedelta
 from itertools import islice
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import streamlit as st
 
 from shared.client import Client
+from shared.emotion.rejection import digits_below
 from shared.errors.base import VoxmoodError
 from shared.page import recording
 from shared.page.words import plain
+from shared.words import clips, pace
 
 LOOK_EVERY_S = 0.5
 SHOWN_ROWS = 1000
@@ -54,15 +57,14 @@ def _follow(client: Client, number: int) -> None:
     if document["state"] != "running":
         st.rerun()
     counts, progress = document["counts"], document["progress"]
-    done, fraction = counts["done"], progress["fraction"]
     words = ["Unpacking"]
-    if done and fraction:
-        words = [f"{done:,} of about {max(counts['clips'], round(done / fraction)):,} clips"]
+    if progress["done"] and progress["expected"]:
+        words = [f"{progress['done']:,} of about {progress['expected']:,} clips"]
     if progress["clips_per_s"]:
-        words.append(f"{progress['clips_per_s']:,.0f} clips/s")
+        words.append(pace(progress["clips_per_s"]))
     if progress["seconds_left"] is not None:
         words.append(f"about {timedelta(seconds=round(progress['seconds_left']))} left")
-    st.progress(min(1.0, fraction), " · ".join(words))
+    st.progress(min(1.0, progress["fraction"]), " · ".join(words))
     _counts(counts)
 
 
@@ -79,26 +81,27 @@ def _table(client: Client, document: dict[str, Any], rows: list[dict[str, Any]])
     """What became of an archive: counts, rows, a file to keep."""
     number, done = document["id"], document["counts"]["done"]
     _title(document)
-    st.caption(
-        f"{done:,} clips · {document['state']} · model version {document['model_version']} · job {number}"
-    )
+    words = [clips(document["counts"]), document["state"], f"model version {document['model_version']}"]
+    st.caption(" · ".join([*words, f"job {number}"]))
     if not rows:
         return
     _counts(document["counts"])
+    rejected = [(row["confidence"], row["threshold"]) for row in rows if row["outcome"] == "rejected"]
+    digits = digits_below(rejected)  # none of them looks as if it had reached its threshold
     st.dataframe(
         [{column: row[column] for column in COLUMNS} for row in rows],
         placeholder="",
-        column_config={"confidence": st.column_config.NumberColumn(format="%.2f")},
+        column_config={"confidence": st.column_config.NumberColumn(format=f"%.{digits}f")},
     )
     if len(rows) < done:
         st.caption(f"The first {len(rows):,} rows; the download has all of them.")
-    command = f"voxmood results {number} --format csv --output results.csv"
+    command = f"voxmood results {number} --output results.csv"
     if done > DOWNLOADED_ROWS:
         st.info(f"These are too many rows to download here: `{command}`")
         return
     st.download_button(
         "Download all rows (CSV)",
-        lambda: b"".join(client.export(number, "csv", None)),
+        lambda: BOM_UTF8 + b"".join(client.export(number, "csv", None)),  # for Excel, by a double-click
         file_name=f"voxmood-job-{number}.csv",
         mime="text/csv",
         on_click="ignore",

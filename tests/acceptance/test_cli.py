@@ -7,12 +7,14 @@ import io
 import json
 import re
 import zipfile
+from codecs import BOM_UTF8
 from pathlib import Path
 
 import pytest
 
 from shared.audio.synthesis import speech_like, wav_bytes
 from tests.archive_builders import zip_of
+from tests.workbooks import rows_of_workbook
 
 RATE = 16_000
 
@@ -102,7 +104,7 @@ def test_classify_in_this_process_agrees_with_the_workers(
         (["results", "999999"], 1, "There is no job 999999"),
         (["submit", "missing.zip"], 1, "missing.zip does not exist"),
         (["classify", "missing.wav"], 1, "missing.wav does not exist"),
-        (["status", "twelve"], 2, "valid integer"),
+        (["status", "twelve"], 2, "must be a whole number, not 'twelve'"),
         (["submit"], 2, "PATH"),
         (["nonsense"], 2, "nonsense"),
         (["jobs", "--server", "http://127.0.0.1:9"], 1, "No voxmood answers at http://127.0.0.1:9"),
@@ -152,4 +154,40 @@ def test_an_archive_that_is_not_read_is_refused_by_name(stack, tmp_path: Path) -
 def test_without_a_stack_commands_say_how_to_start_one(stack, tmp_path: Path) -> None:
     done = stack.voxmood("jobs", env=stack.env | {"VOXMOOD_STATE": str(tmp_path)})
     assert done.returncode == 1
-    assert "Start it with `voxmood up`" in done.stderr
+    assert "No stack runs on" in done.stderr
+    assert re.search(r"Start it with `(\S+/)?voxmood up`", done.stderr)
+
+
+def test_addresses_are_whole_however_narrow_the_terminal(stack) -> None:
+    narrow = stack.env | {"COLUMNS": "40"}
+    database = f"{stack.state.absolute()}/voxmood.db"
+    for command in (["up", "--detach"], ["doctor"]):
+        done = stack.voxmood(*command, env=narrow)
+        assert done.returncode == 0, done.stderr
+        assert database in done.stdout
+        assert stack.api_url in done.stdout
+        assert "…" not in done.stdout
+
+
+def test_a_file_s_name_says_its_format_and_a_mark_is_for_excel(stack, job: int, tmp_path: Path) -> None:
+    for name in ("out.csv", "out.jsonl", "out.parquet", "out.xlsx", "mark.csv"):
+        mark = ["--bom"] if name.startswith("mark") else []
+        done = stack.voxmood("results", str(job), "--output", str(tmp_path / name), *mark)
+        assert done.returncode == 0, done.stderr
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "out.csv", "out.jsonl", "out.parquet", "out.xlsx", "mark.csv"
+    }  # fmt: skip
+    plain = (tmp_path / "out.csv").read_bytes()
+    assert plain.startswith(b"path,")
+    assert (tmp_path / "mark.csv").read_bytes() == BOM_UTF8 + plain
+    assert (tmp_path / "out.parquet").read_bytes().startswith(b"PAR1")
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    book = rows_of_workbook(tmp_path / "out.xlsx")
+    assert list(book[0]) == plain.decode().splitlines()[0].split(",")
+    for row, found in zip(rows, book, strict=True):
+        assert {name: row[name] for name in found if isinstance(row[name], str)} == {
+            name: value for name, value in found.items() if isinstance(value, str)
+        }
+        assert found["confidence"] == (
+            None if row["confidence"] is None else pytest.approx(row["confidence"], abs=1e-15)
+        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import os
 import re
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -112,7 +113,7 @@ def test_a_dropped_archive_shows_its_progress_then_its_rows(voxmood: Page, api: 
     with voxmood.expect_download() as download:
         button.click()
     exported = api.http.get(f"/v1/jobs/{job_of(voxmood)}/export", params={"format": "csv"}).content
-    assert Path(download.value.path()).read_bytes() == exported
+    assert Path(download.value.path()).read_bytes() == BOM_UTF8 + exported  # for Excel
 
     voxmood.reload()
     expect(button).to_be_visible(timeout=LIMIT_MS)

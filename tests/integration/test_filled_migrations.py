@@ -21,6 +21,7 @@ from shared.database.tables import (
     clip,
     clip_try,
     consumption,
+    job,
     label,
     metadata,
     model,
@@ -39,7 +40,7 @@ from tests.servers import VOXMOOD, processes_of
 Rows = dict[str, list[dict[str, Any]]]
 # Of a job that came with an API key: the schema before keys knows one Idempotency-Key for all.
 NOT_KEPT = {"idempotency_key", "idempotency_digest"}
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
 
 
 def fill(database: Database) -> Made:
@@ -77,6 +78,7 @@ def fill(database: Database) -> Made:
         for row in (copy, locked):
             connection.execute(insert(clip).values(of_job | row))
         connection.execute(update(upload).values(bucket="tapes", touched_at=7.5, crashes=1, not_before=8.5))
+        connection.execute(update(job).values(run_started_at=9.5, run_done=2))
         connection.execute(update(retraining).values(attempts=3, text="it was no better"))
     return made
 

@@ -367,7 +367,7 @@ def test_a_job_says_its_windows_and_is_refused_what_its_version_cannot_hear(clie
             "window_too_long",
             "2.5 s are longer than th",
         ),
-        ({"windows": "sliding", "hop_s": 0.05}, "invalid_request", "greater than or equal to 0.1"),
+        ({"windows": "sliding", "hop_s": 0.05}, "invalid_request", "must be 0.1 or more"),
         ({"windows": "often"}, "invalid_request", "'clip' or 'sliding'"),
         ({"channels": "left"}, "invalid_request", "'mix' or 'separate'"),
     ):

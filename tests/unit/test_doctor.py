@@ -71,7 +71,7 @@ def test_the_text_names_levels_and_counts() -> None:
     done = CliRunner().invoke(app, ["doctor"], catch_exceptions=False)
     assert done.exit_code == 0
     assert "Problems: 0" in done.output
-    assert "`voxmood up` starts one." in done.output
+    assert "voxmood up` starts one." in done.output
 
 
 def test_a_changed_model_file_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

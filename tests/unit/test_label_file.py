@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from pathlib import Path
 
 import pytest
 
 from shared.cli.label_file import Line, clips_meant, faults, read_lines
+from shared.cli.worksheet import write_rows
 from shared.errors.base import VoxmoodError
 from shared.errors.models import NoLabelInFile, UnjudgedExport, WrongLabels
 
@@ -87,3 +89,12 @@ def test_a_hundred_faults_of_a_kind_are_one_sentence() -> None:
 def test_errors_of_files_are_sentences() -> None:
     assert all(issubclass(one, VoxmoodError) for one in (NoLabelInFile, UnjudgedExport, WrongLabels))
     assert "no label in any of its lines" in str(NoLabelInFile(file="x.csv"))
+
+
+def test_a_workbook_is_named_and_what_excel_saves_as_csv_is_read(table: Path, tmp_path: Path) -> None:
+    book = tmp_path / "labels.xlsx"
+    write_rows(book, "results", ["path", "label"], [{"path": "a.wav", "label": "sad"}])
+    with pytest.raises(WrongLabels, match="this is a workbook; save it as CSV"):
+        list(read_lines(book))
+    table.write_bytes(BOM_UTF8 + "path;label\r\nsüd/a.wav;sad\r\n".encode())
+    assert [(one.path, one.emotion) for one in read_lines(table)] == [("süd/a.wav", "sad")]

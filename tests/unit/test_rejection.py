@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shared.emotion.rejection import RiskCoverage, message, risk_threshold, seed_threshold
+from shared.emotion.rejection import (
+    RiskCoverage,
+    below,
+    digits_below,
+    message,
+    risk_threshold,
+    seed_threshold,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +49,11 @@ def test_a_rejection_names_the_versions_own_unknowns(unknown: list[str], expecte
 def test_a_rejection_by_a_hair_does_not_say_that_a_number_is_below_itself() -> None:
     said = message("rejected", confidence=0.84996, threshold=0.85)
     assert said == "Low confidence (0.84996 < 0.85000)."
+    least = np.nextafter(0.85, 0)  # the next number that there is
+    low, high = below(float(least), 0.85).split(" < ")
+    assert low < high
+    assert digits_below([]) == digits_below([(0.5, 0.85)]) == 2
+    assert digits_below([(0.5, 0.85), (0.84996, 0.85), (0.1, 0.85)]) == 5
 
 
 def test_every_outcome_has_a_sentence() -> None:

@@ -10,7 +10,15 @@ DOCUMENT = {
     "id": 7,
     "name": "<b>Tapes</b>",
     "state": "done",
-    "counts": {"done": 40, "classified": 20, "rejected": 19, "no_voice": 0, "failed": 1, "duplicates": 0},
+    "counts": {
+        "clips": 40,
+        "done": 40,
+        "classified": 20,
+        "rejected": 19,
+        "no_voice": 0,
+        "failed": 1,
+        "duplicates": 0,
+    },
     "progress": {"clips_per_s": 10.0},
     "uploads": [],
 }
@@ -18,7 +26,7 @@ DOCUMENT = {
 
 def row(path: str, outcome: str, confidence: float | None = None, **more: Any) -> dict[str, Any]:
     """A result row."""
-    nothing = {"emotion": None, "error_code": None, "error": None}
+    nothing = {"threshold": 0.8, "emotion": None, "error_code": None, "error": None}
     return nothing | {"path": path, "outcome": outcome, "confidence": confidence} | more
 
 
@@ -31,15 +39,18 @@ def test_rows_are_counted_and_the_most_doubtful_kept() -> None:
     assert summary.outcomes == {"classified": 20, "rejected": 20, "failed": 1}
     assert summary.bins["classified"][-1] == 20
     assert sum(summary.bins["rejected"]) == 20
-    assert [path for _, path in summary.doubtful] == [f"r{n}" for n in range(20 - MOST_EXAMPLES, 20)]
+    assert [path for _, path, _ in summary.doubtful] == [f"r{n}" for n in range(20 - MOST_EXAMPLES, 20)]
 
 
 def test_the_page_holds_its_plots_and_escapes_names() -> None:
     summary = Summary()
     summary.add(row("<script>.wav", "rejected", 0.7))
+    summary.add(row("hair.wav", "rejected", 0.7999))
     summary.add(row("a.txt", "failed", error_code="not_audio", error="<i>a.txt</i> is not readable audio."))
     html = page(DOCUMENT, summary, "seed-v6")
     assert "<svg" in html
+    assert "<td>0.70 &lt; 0.80</td>" in html
+    assert "<td>0.7999 &lt; 0.8000</td>" in html
     assert "&lt;script&gt;.wav" in html
     assert "&lt;i&gt;a.txt&lt;/i&gt; is not readable audio." in html
     assert "<b>Tapes" not in html

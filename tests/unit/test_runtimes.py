@@ -95,7 +95,7 @@ def test_an_unknown_runtime_is_refused_with_a_sentence(
     monkeypatch.setattr(sys, "argv", ["voxmood", "classify", __file__])
     with pytest.raises(SystemExit, match="2"):
         main()
-    sentence = "VOXMOOD_RUNTIME=torch: Input should be 'onnx' or 'tensorflow'."
+    sentence = "VOXMOOD_RUNTIME must be 'onnx' or 'tensorflow', not 'torch'."
     assert sentence in " ".join(capsys.readouterr().err.split())
 
 
