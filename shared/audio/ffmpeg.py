@@ -151,7 +151,7 @@ class FfmpegFile:
             if other.index != stream.index:
                 other.discard = Discard.all  # pictures are not even read where an index allows it
         if stream.codec_context is not None and stream.codec_context.codec.name == "alac":
-            # Its last packet is as short as it should be, and FFmpeg would take what CAF says once more: 0.1 s.
+            # Its last packet is as short as it should be, and FFmpeg would cut what CAF says again.
             stream.codec_context.options = {"flags2": "skip_manual"}
         if stream.codec_context is None or stream.codec_context.codec.name not in _DECODERS.split(","):
             raise UnreadCodec(path=self._path, codec=self._codec_name(stream))
