@@ -42,6 +42,7 @@ def result(row: Row, manifest: Manifest, names: Columns = RESULT_COLUMNS) -> dic
         threshold=columns["threshold"],
         unknown_labels=manifest.unknown_labels,
         error=columns["error"],
+        quality=(columns["quality"] or "").split(),
     )
     return columns
 

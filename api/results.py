@@ -17,6 +17,7 @@ from api.jobs import find
 from api.paced import PacedResponse
 from api.parts import Wired
 from api.rows import Row
+from shared.audio.quality_words import Word
 from shared.database import queries, results, segments
 from shared.database.filters import Filters
 from shared.database.results import RESULT_COLUMNS, Pace
@@ -73,6 +74,7 @@ def _question(
     path_prefix: Annotated[
         str, Query(max_length=4000, pattern=r"^[^\x00]*$", description="how the path begins; case matters")
     ] = "",
+    quality: Annotated[list[str], Query(description=f"any of these: {', '.join(Word)}")] = [],  # noqa: B006
     segments: Annotated[
         bool, Query(description="the rows of windows, of jobs with sliding windows or separate channels")
     ] = False,
@@ -84,8 +86,11 @@ def _question(
     manifest = registry.read_manifest(parts.settings.model_folders, model or row["model_version"])
     _check("outcome", outcome, OUTCOMES)
     _check(f"emotion of {manifest.version}", emotion, manifest.labels)
+    _check("quality", quality, tuple(Word))
     lowest, highest = _confidence_range(confidence)
-    filters = Filters(frozenset(outcome), frozenset(emotion), lowest, highest, path_prefix)
+    filters = Filters(
+        frozenset(outcome), frozenset(emotion), lowest, highest, path_prefix, frozenset(quality)
+    )
     return Question(job_id, manifest, filters, segments, row["state"])
 
 

@@ -26,6 +26,7 @@ _EXAMPLE: dict[str, JsonValue] = {
     "error": None,
     "upload": "tapes.zip",
     "clip_id": 12,
+    "quality": "good",
     "p_happy": 0.91,
     "p_calm": 0.09,
     "message": "happy, with confidence 0.91.",
@@ -50,6 +51,9 @@ class ResultRow(BaseModel):
     error: str | None = Field(description="the same as a sentence")
     upload: str = Field(description="the upload it came in")
     clip_id: int = Field(description="of GET /v1/clips/{clip_id}/audio, and of labels")
+    quality: str | None = Field(
+        description="good, or of narrow_band, noisy, little_voice those that are so, by spaces"
+    )
     message: str = Field(description="the whole row as a sentence")
 
 

@@ -238,6 +238,7 @@ class Classifying:
                 "error_code": verdict.error_code,
                 "error": verdict.error,
                 "probabilities": verdict.probabilities,
+                **measured(verdict),
             }
             for row, verdict in verdicts
         ]
@@ -264,3 +265,14 @@ class Classifying:
                     "confidence": one.confidence,
                     "probabilities": one.probabilities,
                 }
+
+
+def measured(verdict: Verdict) -> dict[str, float | str | None]:
+    """The columns of a recording's quality; all None where none was measured."""
+    of = verdict.quality
+    return {
+        "quality": None if of is None else " ".join(of.words),
+        "bandwidth_hz": None if of is None else of.bandwidth_hz,
+        "snr_db": None if of is None else of.snr_db,
+        "voiced_s": None if of is None else of.voiced_s,
+    }

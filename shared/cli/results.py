@@ -16,6 +16,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from shared.audio.quality_words import Word
 from shared.cli.console import out, say
 from shared.cli.files import check_folder, written
 from shared.cli.submit import Server, sentence
@@ -90,6 +91,10 @@ def show_results(
     emotion: Annotated[
         list[str] | None, typer.Option(help="Only rows of this emotion; may be given again.")
     ] = None,
+    quality: Annotated[
+        list[Word] | None,
+        typer.Option(help="Only rows of recordings that are like this; may be given again."),
+    ] = None,
     confidence: Annotated[
         str | None, typer.Option(metavar="LO:HI", help="Only rows between these; 0.8: or :0.5 will do.")
     ] = None,
@@ -106,6 +111,7 @@ def show_results(
     filters: Filters = {
         "outcome": [one.value for one in outcome or ()],
         "emotion": emotion,
+        "quality": [one.value for one in quality or ()],
         "confidence": confidence,
         "path_prefix": path,
         "segments": "true" if segments else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, FromClause
+from sqlalchemy import ColumnElement, FromClause, or_
 
 from shared.database.tables import clip, prediction
 
@@ -13,7 +13,7 @@ from shared.database.tables import clip, prediction
 class Filters:
     """Which rows are wanted; what is empty or None does not limit.
 
-    outcomes, emotions: any of these. lowest, highest: the confidence's bounds, both included.
+    outcomes, emotions, qualities: any of these. lowest, highest: the confidence's bounds, both included.
     path_prefix: how the path begins, as bytes are compared (`Actor_01/`; case matters).
     """
 
@@ -22,6 +22,7 @@ class Filters:
     lowest: float | None = None
     highest: float | None = None
     path_prefix: str = ""
+    qualities: frozenset[str] = frozenset()
 
     def of(self, answers: FromClause) -> list[ColumnElement[bool]]:
         """What the columns of an answer must fulfil: those of a prediction, or of a segment."""
@@ -39,7 +40,13 @@ class Filters:
     @property
     def of_predictions(self) -> list[ColumnElement[bool]]:
         """What a prediction's own columns must fulfil."""
-        return self.of(prediction)
+        return [*self.of(prediction), *self.of_quality]
+
+    @property
+    def of_quality(self) -> list[ColumnElement[bool]]:
+        """What a prediction's quality must be: one of its words any of these."""
+        words = [prediction.c.quality.contains(word) for word in sorted(self.qualities)]
+        return [or_(*words)] if words else []
 
     @property
     def of_confidence(self) -> list[ColumnElement[bool]]:
@@ -55,7 +62,8 @@ class Filters:
     def want_unpack_failures(self) -> bool:
         """Whether a clip that unpack itself ended can be among the rows."""
         can_be = not self.outcomes or "failed" in self.outcomes
-        return can_be and not self.emotions and self.lowest is None and self.highest is None
+        has_none = self.emotions or self.qualities or self.lowest is not None or self.highest is not None
+        return can_be and not has_none
 
 
 def begins(column: ColumnElement[str], prefix: str) -> list[ColumnElement[bool]]:

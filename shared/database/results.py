@@ -42,7 +42,7 @@ from shared.database.walks import PLACES, Conditions, Cursor, Keys, Walk, place
 # The contract's columns, in its order; `p_<emotion>` for each label follow.
 RESULT_COLUMNS = (
     "path", "outcome", "emotion", "confidence", "threshold", "model_version", "duration_s",
-    "error_code", "error", "upload", "clip_id",
+    "error_code", "error", "upload", "clip_id", "quality",
 )  # fmt: skip
 # Each row: the contract's columns, `probabilities` as JSON text, and what makes its cursor.
 Rows = Sequence[Row[Any]] | Sequence[tuple[Any, ...]]
@@ -147,6 +147,7 @@ def _rows(clips: FromClause, model_version: str) -> Select[Any]:
             func.coalesce(clip.c.error, error).label("error"),
             upload.c.name.label("upload"),
             clip.c.id.label("clip_id"),
+            prediction.c.quality,
             cast(prediction.c.probabilities, Text).label("probabilities"),
             clip.c.upload_id,
             clip.c.member,

@@ -45,8 +45,8 @@ def segments_page(
 ) -> Rows:
     """Up to `limit` segment rows behind the cursor (upload id, member, number).
 
-    Outcome, emotion and confidence, also those of the filters, are the segment's own; threshold and
-    duration_s its clip's. A clip that failed has no segments.
+    Outcome, emotion and confidence, also those of the filters, are the segment's own; threshold, duration_s
+    and quality its clip's. A clip that failed has no segments.
     """
     wanted = filters or Filters()
     original = func.coalesce(clip.c.duplicate_of, clip.c.id)
@@ -65,6 +65,7 @@ def segments_page(
             null().label("error"),
             upload.c.name.label("upload"),
             clip.c.id.label("clip_id"),
+            prediction.c.quality,
             case((segment.c.channel == 0, ""), else_=cast(segment.c.channel, String)).label("channel"),
             segment.c.start_s,
             segment.c.end_s,
@@ -77,7 +78,8 @@ def segments_page(
         .join(upload, upload.c.id == clip.c.upload_id)
         .join(prediction, and_(*of_version))
         .join(segment, and_(*of_clip))
-        .where(clip.c.job_id == job_id, *_behind(after), *wanted.of(segment), *wanted.of_path)
+        .where(clip.c.job_id == job_id, *_behind(after), *wanted.of_path)
+        .where(*wanted.of(segment), *wanted.of_quality)
         .order_by(clip.c.upload_id, clip.c.member, segment.c.number)
         .limit(limit)
     )

@@ -235,6 +235,11 @@ prediction = Table(
     Column("job_id", Id, nullable=False, comment="the clip's, as the next two: for the indexes"),
     Column("upload_id", Id, nullable=False),
     Column("member", Integer, nullable=False),
+    Column("quality", String(32), comment="good, or of narrow_band, noisy, little_voice those that are so, "
+                                          "by spaces; null: not measured"),
+    Column("bandwidth_hz", Seconds, comment="up to where there is sound"),
+    Column("snr_db", Seconds, comment="of the voice, above the floor between words"),
+    Column("voiced_s", Seconds, comment="seconds of voice in all that was heard"),
     _one_of("outcome", OUTCOMES),
     # A page of any outcome or emotion is one walk along these, in archive order.
     Index("ix_prediction_by_outcome", "job_id", "model_version", "outcome", "upload_id", "member",

@@ -59,7 +59,9 @@ class Walk:
         else:
             kinds = [prediction.c.outcome == outcome for outcome in sorted(filters.outcomes or OUTCOMES)]
         version = prediction.c.job_id == self.job_id, prediction.c.model_version == self.model_version
-        walk = self.keys(prediction.c.upload_id, prediction.c.member).where(*version, *filters.of_confidence)
+        walk = self.keys(prediction.c.upload_id, prediction.c.member).where(
+            *version, *filters.of_confidence, *filters.of_quality
+        )
         if filters.of_path:
             # No join: PostgreSQL, which takes the walk for short, looked through all clips for each key.
             of_clip = clip.c.upload_id == prediction.c.upload_id, clip.c.member == prediction.c.member
@@ -115,7 +117,7 @@ class Walk:
         """Every answer in a range of `narrow` that holds few, and the copies of its clip."""
         columns = prediction.c["clip_id", "upload_id", "member", "outcome", "emotion", "confidence"]
         # Asked for twice, so both databases look it up once, and by no other index.
-        few = select(*columns).where(*narrow).cte("few")
+        few = select(*columns).where(*narrow, *self.filters.of_quality).cte("few")
         own = select(few.c.upload_id, few.c.member)
         copies = select(clip.c.upload_id, clip.c.member).join(few, clip.c.duplicate_of == few.c.clip_id)
         if self.filters.of_path:

@@ -13,6 +13,7 @@ from shared.audio.cutting import Window, windows_of
 from shared.audio.decode import DecodeLimits, Stream, decode
 from shared.audio.features import Floats, features, fixed_length
 from shared.audio.levels import Counts, levels, voice_weights
+from shared.audio.quality import Listener, Quality
 from shared.audio.rumble import without_rumble
 from shared.audio.windows import Windows
 from shared.emotion.devices import BATCH_CLIPS
@@ -48,8 +49,8 @@ class Verdict:
 
     emotion: only when classified; confidence: the highest of `probabilities`, which are the mean of its
     windows', weighted by the voice in each; threshold: what it was held against; duration_s: of the whole
-    recording; error_code, error: why it failed, or why only a part was heard; segments: by channel, then
-    time, where they are kept.
+    recording; error_code, error: why it failed, or why only a part was heard; quality: of all that was heard;
+    segments: by channel, then time, where they are kept.
     """
 
     path: str
@@ -62,6 +63,7 @@ class Verdict:
     error: str | None = None
     probabilities: dict[str, float] | None = None
     unknown_labels: tuple[str, ...] = ()
+    quality: Quality | None = None
     segments: tuple[Segment, ...] = ()
 
     @classmethod
@@ -78,13 +80,14 @@ class Verdict:
             threshold=self.threshold,
             unknown_labels=self.unknown_labels,
             error=self.error,
+            quality=() if self.quality is None else self.quality.words,
         )
 
 
 @dataclass(slots=True)
 class _Hearing:
     """What has been heard of one clip so far. rows, levels: probabilities (labels,) of each window with a
-    voice, and how loud it is."""
+    voice, and how loud it is; ends_s: up to where each channel was heard."""
 
     path: str
     rows: list[Floats] = field(default_factory=list)
@@ -93,6 +96,16 @@ class _Hearing:
     flaw: str | None = None
     error: ClipError | None = None
     segments: list[Segment] = field(default_factory=list)
+    listener: Listener | None = None
+    ends_s: dict[int, float] = field(default_factory=dict)
+
+    def listen(self, window: Window, samples: Floats, rate: int) -> None:
+        """Measure what no window before had; samples: the window's, without rumble."""
+        listener = self.listener = self.listener or Listener(rate)
+        new_from = round((self.ends_s.get(window.channel, window.start_s) - window.start_s) * rate)
+        self.ends_s[window.channel] = window.end_s
+        if new_from < len(samples):
+            listener.hear(samples, max(new_from, 0))
 
     def mean(self) -> NDArray[np.float64] | None:
         """The windows' probabilities, weighted by the voice in each, (labels,); None: there was no voice."""
@@ -209,10 +222,14 @@ class Classifier:
         rows = iter(self._probabilities(heard))
         rate = self.manifest.feature_spec.sampling_rate
         for hearing, window in batch:
-            row = None if window.is_silent else self._voice(next(rows))
+            row = None
+            if not window.is_silent:
+                clear = without_rumble(window.samples, rate)
+                hearing.listen(window, clear, rate)
+                row = self._voice(next(rows))
             if row is not None:
                 hearing.rows.append(row)
-                hearing.levels.append(levels(without_rumble(window.samples, rate), rate))
+                hearing.levels.append(levels(clear, rate))
             if keep:
                 channel, answer = str(window.channel or ""), self._answer(row, threshold)
                 hearing.segments.append(Segment(channel, window.start_s, window.end_s, *answer))
@@ -264,6 +281,7 @@ class Classifier:
             error=None if part is None else str(part),
             probabilities=probabilities,
             unknown_labels=tuple(self.manifest.unknown_labels),
+            quality=None if hearing.listener is None else hearing.listener.quality(),
             # Stable: they came in order of time.
             segments=tuple(sorted(hearing.segments, key=lambda segment: int(segment.channel or 0))),
         )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from shared.audio.quality_words import SAID, Word
+
 CLASSIFIED, REJECTED, NO_VOICE, FAILED = "classified", "rejected", "no_voice", "failed"
 
 SEED_PERCENTILE = 95
@@ -100,11 +102,15 @@ def message(
     threshold: float | None = None,
     unknown_labels: Sequence[str] = (),
     error: str | None = None,
+    quality: Iterable[str] = (),
 ) -> str:
-    """The sentence beside an outcome, in the seed's words; error: why it failed, or was heard in part.
+    """The sentence beside an outcome, in the seed's words; error: why it failed, or was heard in part;
+    quality: the words of a recording's, of which a rejection says those that may be its reason.
 
     >>> message("rejected", confidence=0.57, threshold=0.85, unknown_labels=["sad", "surprised"])
     'Low confidence (0.57 < 0.85). May be sad or surprised.'
+    >>> message("rejected", confidence=0.57, threshold=0.85, quality=["narrow_band", "noisy"])
+    'Low confidence (0.57 < 0.85): telephone bandwidth, noisy.'
     """
     if outcome == FAILED:
         return error or "Could not be read."
@@ -113,7 +119,9 @@ def message(
     elif outcome == CLASSIFIED:
         said = f"Classified as {emotion} ({confidence or 0:.2f})."
     else:
-        said = f"Low confidence ({below(confidence or 0, threshold or 0)})."
+        lacks = ", ".join(SAID[Word(word)] for word in quality if word != Word.good)
+        reason = f": {lacks}" if lacks else ""
+        said = f"Low confidence ({below(confidence or 0, threshold or 0)}){reason}."
         if unknown_labels:
             said += f" May be {_either(unknown_labels)}."
     return f"{said} {error}" if error else said

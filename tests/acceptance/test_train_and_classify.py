@@ -89,6 +89,7 @@ def test_classify_gives_one_json_line_a_clip_in_the_columns_of_the_contract(
         "duration_s",
         "error_code",
         "error",
+        "quality",
         "p_angry",
         "p_calm",
         "message",

@@ -52,16 +52,19 @@ def answers(clips: int) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None]
             yield row, _prediction(n, clips) | place | {"clip_id": row["id"], "unit_id": 1}
 
 
+QUALITIES = "good", "narrow_band", "narrow_band noisy", "noisy little_voice"
+
+
 def _prediction(n: int, clips: int) -> dict[str, Any]:
     row = {"model_version": VERSION, "outcome": "classified", "emotion": LABELS[n * 7 % 5], "threshold": 0.5,
            "confidence": n * 37 % 1000 / 1000, "duration_s": 3.0, "error_code": None, "error": None,
-           "probabilities": dict.fromkeys(LABELS, 1 / 6)}  # fmt: skip
+           "probabilities": dict.fromkeys(LABELS, 1 / 6), "quality": QUALITIES[n % 4]}  # fmt: skip
     if n % (clips // 3) == 1:
         return row | {"emotion": "neutral"}  # the rarest
     if n % 7 == 3:
         return row | {"outcome": "rejected", "emotion": None}
     if n % 97 == 5:
-        nothing = dict.fromkeys(("emotion", "confidence", "threshold", "probabilities"))
+        nothing = dict.fromkeys(("emotion", "confidence", "threshold", "probabilities", "quality"))
         return row | nothing | {"outcome": "failed", "error_code": "not_audio", "error": "{path} is text."}
     return row
 
@@ -123,6 +126,8 @@ def pages(database: Database, filters: Filters, limit: int, version: str = VERSI
 def holds(row: Any, filters: Filters) -> bool:
     """What a look at one row says."""
     lowest, highest = (filters.lowest, filters.highest)
+    if filters.qualities and filters.qualities.isdisjoint((row["quality"] or "").split()):
+        return False
     if lowest is not None or highest is not None:
         confidence = row["confidence"]
         if confidence is None or not (lowest or 0) <= confidence <= (1 if highest is None else highest):
@@ -132,15 +137,16 @@ def holds(row: Any, filters: Filters) -> bool:
     return of_outcome and of_emotion and row["path"].startswith(filters.path_prefix)
 
 
-def every_fifth_filter() -> Iterator[Filters]:
-    """Of all combinations of these; since 5 divides none of the numbers, all pairs are among them."""
+def every_eleventh_filter() -> Iterator[Filters]:
+    """Of all combinations of these; since 11 divides none of the numbers, all pairs are among them."""
     outcomes = ((), ("failed",), ("classified", "rejected"), ("no_voice",))
     emotions = ((), ("neutral",), ("happy", "calm"))
     ranges = ((None, None), (0.9, None), (0.2, 0.21), (None, 0.05))
     prefixes = ("", "tapes/", "tapes/07/", "tapes/07/clip 28", "tapes/19/clip 799.wav", "Tapes", "tapes/1")
-    every = itertools.product(outcomes, emotions, ranges, prefixes)
-    for outcome, emotion, (low, high), prefix in itertools.islice(every, 0, None, 5):
-        yield Filters(frozenset(outcome), frozenset(emotion), low, high, prefix)
+    qualities = ((), ("noisy",), ("good", "little_voice"))
+    every = itertools.product(outcomes, emotions, ranges, prefixes, qualities)
+    for outcome, emotion, (low, high), prefix, quality in itertools.islice(every, 0, None, 11):
+        yield Filters(frozenset(outcome), frozenset(emotion), low, high, prefix, frozenset(quality))
 
 
 @pytest.mark.parametrize(
@@ -162,7 +168,7 @@ def test_pages_of_every_filter_hold_what_a_look_at_each_row_finds(
     ended = (row for row, found in answers(800) if found or row["error_code"] or row["duplicate_of"])
     assert [row["path"] for row in whole] == [row["path"] for row in ended]
     assert {row["outcome"] for row in whole} == {"classified", "rejected", "failed"}
-    for filters in every_fifth_filter():
+    for filters in every_eleventh_filter():
         expected = [row for row in whole if holds(row, filters)]
         assert pages(filled, filters, limit) == expected, filters
 

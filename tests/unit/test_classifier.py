@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soxr
 
 from shared.audio.synthesis import COLOURS, speech_like, wav_bytes
+from shared.audio.windows import Windows
 from shared.emotion.classifier import Classifier, Verdict
 from shared.errors.models import DamagedModel, UnsafeModel
 from shared.errors.recordings import ClipError, NotAudio
@@ -111,6 +113,8 @@ def test_every_clip_gets_an_outcome_in_its_place(classifier: Classifier) -> None
     assert (empty.outcome, empty.error_code) == ("failed", "empty")
     assert {first.outcome, file.outcome, soft.outcome} <= {"classified", "rejected"}
     assert first.duration_s == 1.0
+    assert text.quality is None and no_voice.quality is None
+    assert first.quality is not None and 0.2 < first.quality.voiced_s <= 1.0
     assert classifier.classify([]) == []
 
 
@@ -157,3 +161,17 @@ def test_a_network_with_code_inside_is_not_loaded(tmp_path: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UnsafeModel, match="Lambda"):
         Classifier.load(tmp_path, "seed-v6", runtime="tensorflow")
+
+
+def test_a_recording_by_telephone_says_so_and_windows_are_measured_once(classifier: Classifier) -> None:
+    whole = speech_like("angry", 16_000, 4.0, seed=1)
+    narrow = soxr.resample(soxr.resample(whole, 16_000, 8_000, "VHQ"), 8_000, 16_000, "VHQ")
+    clips = [("wide.wav", wav_bytes(whole, 16_000)), ("narrow.wav", wav_bytes(narrow, 16_000))]
+    sliding = Windows("sliding", 2.0, 0.5)
+    wide, telephone = classifier.classify(clips, threshold=1.0, windows=sliding)
+    assert wide.quality is not None and telephone.quality is not None
+    assert telephone.quality.bandwidth_hz <= 4250 < wide.quality.bandwidth_hz
+    assert telephone.message.partition("): ")[2].startswith("telephone bandwidth")
+    (once,) = classifier.classify(clips[:1], windows=Windows("sliding", 2.0, 2.0))
+    assert once.quality is not None
+    assert wide.quality.voiced_s == pytest.approx(once.quality.voiced_s, abs=0.1)
