@@ -22,7 +22,7 @@ SECONDS = 3.0, 6.4
 RUNS = 40
 CLIPS = 200  # whose answers in int8 and in float32 are compared
 FOLDS = REPOSITORY / "docs" / "reports" / "folds.txt"
-STRENGTH = 3e-4  # of the logistic regression, on standardised features
+STRENGTH = 1e-2  # of the logistic regression, on standardised features
 PRECISIONS = "int8", "float32"
 
 
