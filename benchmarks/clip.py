@@ -95,9 +95,10 @@ def our_stages(settings: Settings, version: str, clips: Clips) -> dict[str, floa
     import soxr
 
     from shared.audio.decode import DecodeLimits, decode
-    from shared.audio.features import features, fixed_length
+    from shared.audio.features import fixed_length
     from shared.audio.synthesis import wav_bytes
     from shared.emotion.devices import BATCH_CLIPS
+    from shared.emotion.encoders import feature_maker
     from shared.emotion.registry import folder_of, verify
     from shared.emotion.runtimes import load_network
 
@@ -115,7 +116,8 @@ def our_stages(settings: Settings, version: str, clips: Clips) -> dict[str, floa
     high = [soxr.resample(clip, rate, 48000) for clip in samples]
     high_clips = [(path, wav_bytes(clip, 48000)) for (path, _), clip in zip(clips, high, strict=True)]
     fixed = np.stack([fixed_length(clip, spec) for clip in samples])
-    inputs = features(fixed, spec)
+    features = feature_maker(spec)
+    inputs = features(fixed)
     folder = folder_of(settings.model_folders, version)
     network = load_network(folder, manifest, settings.runtime, threads=1, device=settings.device)
     size = settings.batch_clips or BATCH_CLIPS[network.processor]
@@ -124,7 +126,7 @@ def our_stages(settings: Settings, version: str, clips: Clips) -> dict[str, floa
         "decode_flac_16_khz": lambda: decoded(clips, rate),
         "decode_wav_48_khz": lambda: decoded(high_clips, 48000),
         "resample_48_to_16_khz": lambda: [soxr.resample(clip, 48000, rate, quality="HQ") for clip in high],
-        "features": lambda: features(fixed, spec),
+        "features": lambda: features(fixed),
         "network": lambda: [network(batch) for batch in batches],
     }
     return {name: milliseconds(stage, len(clips)) for name, stage in stages.items()}

@@ -75,16 +75,18 @@ class Melody:
 def describe(window: Floats, spec: VoiceSpec) -> Descriptors:
     """The descriptors of a window of samples (spec.n_samples,); zeros at its end are no part of it."""
     frames = _windowed(window, spec)
-    # As Parseval says, so that only frames of the sounding part, 150 of 250, need a spectrum.
-    energy = _decibels(np.einsum("ft,ft->f", frames, frames) * np.float32(spec.n_fft / 2))
-    loud = float(np.percentile(energy, LOUD_PERCENTILE))
-    sounding = np.flatnonzero(energy > loud - SOUNDING_DB)
-    start = min(sounding[0], len(energy) - FEWEST_FRAMES)
-    part = slice(start, max(sounding[-1] + 1, start + FEWEST_FRAMES))
+    energy, loud, part = _sounding(frames, spec)
     power, energy = _power(frames[part]), np.asarray(energy[part] - loud, np.float32)
     narrow = power[:, ::2]
     mel = _decibels(narrow @ _mel_filters(spec)) - np.float32(loud)
     return Descriptors(loud, energy, mel, _shape(narrow, spec), power, *pitch.candidates(power, spec))
+
+
+def sounding(window: Floats, spec: VoiceSpec) -> Floats:
+    """The samples of the frames that `describe` describes of a window, a view of it."""
+    _, _, part = _sounding(_windowed(window, spec), spec)
+    half = spec.n_fft // 2
+    return window[max(0, part.start * spec.hop_length - half) : (part.stop - 1) * spec.hop_length + half]
 
 
 def harmonics(power: Floats, semitones: Floats, spec: VoiceSpec) -> Floats:
@@ -102,6 +104,17 @@ def _windowed(window: Floats, spec: VoiceSpec) -> Floats:
     length = max(FEWEST_FRAMES * spec.hop_length, len(window) - behind if window[-1 - behind] else 0)
     padded = np.pad(window[:length], spec.n_fft // 2)
     return sliding_window_view(padded, spec.n_fft)[:: spec.hop_length] * _hann(spec)
+
+
+def _sounding(frames: Floats, spec: VoiceSpec) -> tuple[Floats, float, slice]:
+    """The energy of each frame, the loud level, both in dB, and the frames from where it begins to sound to
+    where it ends."""
+    # As Parseval says, so that only frames of the sounding part, 150 of 250, need a spectrum.
+    energy = _decibels(np.einsum("ft,ft->f", frames, frames) * np.float32(spec.n_fft / 2))
+    loud = float(np.percentile(energy, LOUD_PERCENTILE))
+    there = np.flatnonzero(energy > loud - SOUNDING_DB)
+    start = int(min(there[0], len(energy) - FEWEST_FRAMES))
+    return energy, loud, slice(start, max(int(there[-1]) + 1, start + FEWEST_FRAMES))
 
 
 def _power(frames: Floats) -> Floats:

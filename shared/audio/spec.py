@@ -50,7 +50,7 @@ class VoiceSpec:
     a frame, the last of them 1 where there is a frame; covers: which windows of a recording make its outcome.
     """
 
-    kind: Literal["voice"] = "voice"
+    kind: Literal["voice", "encoded"] = "voice"
     name: str = "voice-v7"
     sampling_rate: int = 16000
     seconds: float = 6.4  # the longest of 2,036 recordings of one sentence each has 6.35
@@ -71,8 +71,13 @@ class VoiceSpec:
         return int(self.seconds * self.sampling_rate)
 
     @property
+    def n_voice(self) -> int:
+        """How many numbers statistics and frames are together."""
+        return self.statistics + self.frames * self.descriptors
+
+    @property
     def shape(self) -> tuple[int, ...]:
-        return (self.statistics + self.frames * self.descriptors,)
+        return (self.n_voice,)
 
     @property
     def bands(self) -> slice:
@@ -80,7 +85,33 @@ class VoiceSpec:
         return slice(1, 1 + self.n_mels)
 
 
-FeatureSpec = SeedSpec | VoiceSpec
+@dataclass(frozen=True, slots=True)
+class EncodedSpec(VoiceSpec):
+    """Behind what a VoiceSpec has: what an encoder that was trained on other recordings makes of the window.
+
+    encoder: its name; encoder_sha256: of its ONNX form, which is what computes them, in training and serving;
+    layers: those that are kept, from 1; pooled: numbers of each, means and then standard deviations.
+    """
+
+    kind: Literal["encoded"] = "encoded"
+    name: str = "encoded-v8"
+    encoder: str = "whisper-base-4"
+    encoder_sha256: str = "68a7fd3e6dab738ed83b26a31bf5f1e456e902e27816c35e66eba42dbe5f3838"
+    layers: tuple[int, ...] = (2, 3, 4)
+    pooled: int = 1024
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.n_voice + len(self.layers) * self.pooled,)
+
+    @property
+    def embeddings(self) -> slice:
+        """Where they are in a row: layer by layer."""
+        return slice(self.n_voice, None)
+
+
+FeatureSpec = SeedSpec | VoiceSpec | EncodedSpec
 
 SEED_V6 = SeedSpec()
 VOICE_V7 = VoiceSpec()
+ENCODED_V8 = EncodedSpec()

@@ -19,8 +19,8 @@ QUIETEST_DB = -70.0  # below the loud level: a frame or a band that is quieter s
 
 
 def voice_features(windows: Floats, spec: VoiceSpec) -> Floats:
-    """Windows (n, spec.n_samples), float32, to rows (n, *spec.shape): statistics, then frames."""
-    rows = np.zeros((len(windows), *spec.shape), np.float32)
+    """Windows (n, spec.n_samples), float32, to rows (n, spec.n_voice): statistics, then frames."""
+    rows = np.zeros((len(windows), spec.n_voice), np.float32)
     with one_blas_thread():
         described = [describe(window, spec) for window in windows]
         for row, one, melody in zip(rows, described, melodies(described, spec), strict=True):

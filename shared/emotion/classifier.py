@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from shared.audio.cutting import Window, windows_of
 from shared.audio.decode import DecodeLimits, Stream, decode
-from shared.audio.features import Floats, features, fixed_length
+from shared.audio.features import Floats, fixed_length
 from shared.audio.levels import Counts, levels, voice_weights
 from shared.audio.quality import Listener, Quality
 from shared.audio.rumble import without_rumble
 from shared.audio.windows import Windows
 from shared.emotion.devices import BATCH_CLIPS
+from shared.emotion.encoders import Features, feature_maker
 from shared.emotion.registry import Folders, Manifest, folder_of, verify
 from shared.emotion.rejection import CLASSIFIED, FAILED, NO_VOICE, REJECTED, message
 from shared.emotion.runtimes import Network, load_network
@@ -121,8 +122,11 @@ class Classifier:
     costs 1.1 ms to decode (FLAC of 16 kHz) and, under v7, 7 ms for features and network, one thread.
     """
 
-    def __init__(self, manifest: Manifest, network: Network, limits: DecodeLimits) -> None:
+    def __init__(
+        self, manifest: Manifest, features: Features, network: Network, limits: DecodeLimits
+    ) -> None:
         self.manifest = manifest
+        self._features = features
         self._network = network
         self._limits = limits
 
@@ -136,16 +140,17 @@ class Classifier:
         threads: int = 1,
         limits: DecodeLimits | None = None,
     ) -> Self:
-        """Verify a version's files and load its network.
+        """Verify a version's files and load its network, and the encoder that its features name, if any.
 
-        threads: of the runtime; runtime and limits: those of the settings unless given.
+        threads: of the runtime, and of the encoder; runtime and limits: those of the settings unless given.
         Raises UnknownModel, DamagedModel, UnsafeModel, DoesNotRun, NoGpu or GpuDiffers.
         """
         settings = Settings()
         manifest = verify(models, version)
         folder = folder_of(models, version)
         network = load_network(folder, manifest, runtime or settings.runtime, threads, settings.device)
-        return cls(manifest, network, limits or DecodeLimits.of(settings))
+        make = feature_maker(manifest.feature_spec, models, threads)
+        return cls(manifest, make, network, limits or DecodeLimits.of(settings))
 
     def warm(self) -> None:
         """Run everything once, so that the first clip is as fast as the others."""
@@ -248,7 +253,7 @@ class Classifier:
         for start in range(0, len(recordings), FEATURES_AT_ONCE):
             some = recordings[start : start + FEATURES_AT_ONCE]
             samples = np.stack([fixed_length(recording.samples, spec) for recording in some])
-            parts.append(features(samples, spec))
+            parts.append(self._features(samples))
         return self._network(np.concatenate(parts))
 
     def _answer(

@@ -141,7 +141,7 @@ def _sides(inputs: Any, spec: VoiceSpec) -> tuple[Any, Any]:
     (width,) = spec.shape
     column = layers.Reshape((width, 1))(inputs)
     statistics = layers.Cropping1D((0, width - spec.statistics))(column)
-    frames = layers.Cropping1D((spec.statistics, 0))(column)
+    frames = layers.Cropping1D((spec.statistics, width - spec.n_voice))(column)
     return (
         layers.Reshape((spec.statistics,))(statistics),
         layers.Reshape((spec.frames, spec.descriptors))(frames),

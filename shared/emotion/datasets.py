@@ -15,8 +15,9 @@ import soxr
 from numpy.typing import NDArray
 
 from shared.audio.decode import DecodeLimits, decode
-from shared.audio.features import Floats, features, fixed_length
+from shared.audio.features import Floats, fixed_length
 from shared.audio.spec import FeatureSpec
+from shared.emotion.encoders import Features, feature_maker
 from shared.emotion.registry import sha256
 from shared.errors.models import ForeignNames, NoRecordings, UnknownEmotion, UnknownSpeaker, WrongLabels
 from shared.errors.recordings import AllButSilent, ClipError
@@ -111,7 +112,8 @@ class AudioData:
     """What is learnt from and judged by.
 
     features: (n, *spec.shape) of `examples`; copies: (speeds, n, *spec.shape), of the same recordings played
-    slower or faster, pitch and all, in half precision (at most 0.02 of a standard deviation off);
+    slower or faster, pitch and all, in half precision (at most 0.02 of a standard deviation off, a few of an
+    encoder's numbers 0.06);
     left_out: a sentence for each recording that is no example.
     """
 
@@ -216,6 +218,7 @@ def load_audio_data(
     Of each, the first window. speeds: of the copies (speed perturbation: Ko et al. 2015, doi
     10.21437/Interspeech.2015-711). report("features", done, total) follows its course.
     """
+    features = feature_maker(spec)
     # Allocated at once, since joining blocks would take twice the memory: 90 kB a recording and speed for v7.
     own = np.empty((len(examples), *spec.shape), np.float32)
     copies = np.empty((len(speeds), len(examples), *spec.shape), np.float16)
@@ -234,18 +237,20 @@ def load_audio_data(
                 kept.append(example)
         if clips:
             places = slice(first, len(kept))
-            own[places], *played = _at_all_speeds(clips, spec, speeds)
+            own[places], *played = _at_all_speeds(clips, spec, speeds, features)
             for copy, heard in zip(copies, played, strict=True):
                 copy[places] = heard
         report("features", start + len(batch), len(examples))
     return AudioData(spec, own[: len(kept)], copies[:, : len(kept)], tuple(kept), tuple(left_out))
 
 
-def _at_all_speeds(clips: Sequence[Floats], spec: FeatureSpec, speeds: Sequence[float]) -> list[Floats]:
+def _at_all_speeds(
+    clips: Sequence[Floats], spec: FeatureSpec, speeds: Sequence[float], features: Features
+) -> list[Floats]:
     """The features (clips, *spec.shape) at each speed, the recordings' own first."""
     rate = spec.sampling_rate
     played = [clips, *([soxr.resample(clip, rate * speed, rate) for clip in clips] for speed in speeds)]
-    return [features(np.stack([fixed_length(clip, spec) for clip in heard]), spec) for heard in played]
+    return [features(np.stack([fixed_length(clip, spec) for clip in heard])) for heard in played]
 
 
 def _samples(recordings: Recordings, example: Example, spec: FeatureSpec, limits: DecodeLimits) -> Floats:

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from shared.audio.features import Floats, features, fixed_length
+from shared.audio.features import Floats, fixed_length
 from shared.audio.spec import FeatureSpec
 from shared.audio.synthesis import COLOURS, speech_like
 from shared.emotion.backend import load_keras
+from shared.emotion.encoders import feature_maker
 from shared.emotion.provenance import check_archive
 from shared.emotion.registry import (
     MANIFEST,
@@ -74,7 +75,7 @@ def probe_inputs(spec: FeatureSpec) -> Floats:
         speech_like(emotion, spec.sampling_rate, spec.seconds, seed)
         for seed, emotion in enumerate(list(COLOURS)[-PROBE_CLIPS:])
     ]
-    return features(np.stack([fixed_length(voice, spec) for voice in voices]), spec)
+    return feature_maker(spec)(np.stack([fixed_length(voice, spec) for voice in voices]))
 
 
 def complete(models: Folders, version: str) -> None:

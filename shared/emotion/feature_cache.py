@@ -15,7 +15,8 @@ import numpy as np
 
 import shared.audio
 from shared.audio.decode import DecodeLimits
-from shared.audio.spec import FeatureSpec
+from shared.audio.spec import EncodedSpec, FeatureSpec
+from shared.emotion import encoders
 from shared.emotion.datasets import AudioData, Example, Recordings, fingerprint, load_audio_data
 
 KEPT = 4  # entries, the latest used; v7's of 2,036 recordings has 550 MB
@@ -60,10 +61,14 @@ def _identity(
     limits: DecodeLimits,
     speeds: Sequence[float],
 ) -> str:
-    """SHA-256 of all that features follow from, the code that computes them included."""
+    """SHA-256 of all that features follow from, the code that computes them included; an encoder's own
+    SHA-256 is part of the spec."""
     digest = hashlib.sha256(fingerprint(recordings, examples).encode())
     digest.update(json.dumps([asdict(spec), asdict(limits), list(speeds)]).encode())
-    for file in sorted(Path(shared.audio.__path__[0]).glob("*.py")):
+    code = sorted(Path(shared.audio.__path__[0]).glob("*.py"))
+    if isinstance(spec, EncodedSpec):
+        code.append(Path(encoders.__file__))
+    for file in code:
         digest.update(file.read_bytes())
     return digest.hexdigest()
 

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from shared.audio.features import Floats, features, fixed_length
+from shared.audio.features import Floats, fixed_length
 from shared.audio.spec import VoiceSpec
 from shared.audio.synthesis import COLOURS, NON_SPEECH, non_speech, speech_like
+from shared.emotion.encoders import feature_maker
 from shared.emotion.folds import Indices
 from shared.emotion.learning import Lesson
 
@@ -81,7 +82,7 @@ class Material:
         targets = np.asarray(np.concatenate([certain[classes], any_emotion]), np.float32)
         self.targets: Floats = targets * (1 - LABEL_SMOOTHING) + LABEL_SMOOTHING / self.n_outputs
         statistics = lesson.features[train, : self.spec.statistics]
-        frames = self._as_frames(lesson.features[train, self.spec.statistics :])
+        frames = self._as_frames(lesson.features[train, self.spec.statistics : self.spec.n_voice])
         self.of_statistics = Scale(statistics.mean(axis=0), statistics.std(axis=0) + FLATTEST_STD)
         self.of_frames = _scale_of_frames(frames)
 
@@ -101,7 +102,7 @@ class Material:
 
     def frames(self, shown: Order) -> Floats:
         """(n, spec.frames, spec.descriptors), zeros where there is no frame."""
-        frames = self._as_frames(self._rows(shown, slice(self.spec.statistics, None)))
+        frames = self._as_frames(self._rows(shown, slice(self.spec.statistics, self.spec.n_voice)))
         return self.of_frames(frames) * frames[..., -1:]
 
     def _rows(self, shown: Order, part: slice) -> Floats:
@@ -151,7 +152,7 @@ def negatives(spec: VoiceSpec) -> Floats:
         for kind in NON_SPEECH
         for seed, seconds in enumerate(np.linspace(1.0, spec.seconds, NEGATIVES))
     ]
-    return features(np.stack(sounds), spec)
+    return feature_maker(spec)(np.stack(sounds))
 
 
 @lru_cache(maxsize=1)
@@ -162,4 +163,4 @@ def synthesised(spec: VoiceSpec) -> Floats:
         for colour in COLOURS
         for seed, seconds in enumerate(np.geomspace(SHORTEST_VOICE_S, spec.seconds, VOICES))
     ]
-    return features(np.stack(voices), spec)
+    return feature_maker(spec)(np.stack(voices))

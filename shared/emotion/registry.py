@@ -17,16 +17,19 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Discriminator, Tag, ValidationError
 
-from shared.audio.spec import SeedSpec, VoiceSpec
-from shared.errors.models import DamagedModel, ModelExists, WrongVersionName
+from shared.audio.spec import EncodedSpec, SeedSpec, VoiceSpec
+from shared.errors.models import DamagedEncoder, DamagedModel, ModelExists, WrongVersionName
 from shared.errors.requests import UnknownModel
 from shared.errors.wording import fault_in_words
-from shared.settings import Runtime
+from shared.settings import REPOSITORY, Runtime, Settings
 
 MANIFEST = "manifest.json"
 MODEL = "model.keras"
 ONNX = "model.onnx"
 PROBE = "probe.npz"
+ENCODERS = "encoders"  # beside the versions; none of these folders is a version
+ENCODER_ONNX = "encoder.onnx"
+SHIPPED = REPOSITORY / "saved_models"
 Folders = Path | Sequence[Path]
 VERSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # What the metrics of a training as the seed's are of, and of all manifests that do not say it.
@@ -39,7 +42,10 @@ def _kind(value: Any) -> str:
 
 
 AnyFeatureSpec = Annotated[
-    Annotated[SeedSpec, Tag("seed")] | Annotated[VoiceSpec, Tag("voice")], Discriminator(_kind)
+    Annotated[SeedSpec, Tag("seed")]
+    | Annotated[VoiceSpec, Tag("voice")]
+    | Annotated[EncodedSpec, Tag("encoded")],
+    Discriminator(_kind),
 ]
 
 
@@ -168,7 +174,8 @@ def read_manifest(models: Folders, version: str) -> Manifest:
 
 
 def verify(models: Folders, version: str) -> Manifest:
-    """The manifest, once every file's SHA-256 is as it says; else DamagedModel."""
+    """The manifest, once every file's SHA-256 is as it says, and its encoder's, if it has one; else
+    DamagedModel."""
     manifest = read_manifest(models, version)
     folder = folder_of(models, version)
     for name, expected in manifest.files.items():
@@ -176,7 +183,25 @@ def verify(models: Folders, version: str) -> Manifest:
             raise DamagedModel(version=version, reason=f"{name} is missing", folder=folder)
         if sha256(folder / name) != expected:
             raise DamagedModel(version=version, reason=f"{name} has changed", folder=folder)
+    if isinstance(manifest.feature_spec, EncodedSpec):
+        encoder_file(manifest.feature_spec, models)
     return manifest
+
+
+def encoder_file(spec: EncodedSpec, models: Folders = ()) -> Path:
+    """The ONNX form of the encoder that a spec names, from the first folder that has it: these, those of the
+    settings, or what ships. Raises DamagedEncoder where there is none, or another one of this name."""
+    places = [models] if isinstance(models, Path) else models
+    folders = [place / ENCODERS / spec.encoder for place in (*places, *Settings().model_folders, SHIPPED)]
+    for folder in folders:
+        file = folder / ENCODER_ONNX
+        if not file.is_file():
+            continue
+        if sha256(file) != spec.encoder_sha256:
+            reason = f"{ENCODER_ONNX} is another than that whose features {spec.name} has"
+            raise DamagedEncoder(encoder=spec.encoder, reason=reason, folder=folder)
+        return file
+    raise DamagedEncoder(encoder=spec.encoder, reason=f"{ENCODER_ONNX} is missing", folder=folders[-1])
 
 
 def check_new(models_dir: Path, version: str) -> None:

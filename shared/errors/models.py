@@ -25,6 +25,11 @@ class DamagedModel(VoxmoodError):
     """Model version {version} is damaged: {reason}. Restore its folder {folder}."""
 
 
+class DamagedEncoder(DamagedModel):
+    """The encoder {encoder} is damaged: {reason}. Restore its folder {folder}, or make it anew with
+    make encoder."""
+
+
 class UnsafeModel(VoxmoodError):
     """{file} is not loaded: it names {what}, and a model may name nothing but layers that Keras itself brings
     and operators of ONNX: no code of the file's own, and no other file. Train the version anew, or take it

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.audio.spec import VOICE_V7
+from shared.audio.spec import ENCODED_V8, VOICE_V7
 from shared.emotion import committee, material, tcn, towers
 from shared.emotion.backend import load_keras
 from shared.emotion.calibration import Logits
@@ -76,6 +76,23 @@ def test_the_joined_network_says_what_its_members_say_each_by_its_share(lesson: 
     network = committee.joined(side_by_side, members, of_all)
     assert Logits(network)(rows) == pytest.approx(expected, abs=1e-3)
     assert np.asarray(network(rows)).sum(axis=1) == pytest.approx(np.ones(64), abs=1e-5)
+
+
+def test_what_an_encoder_says_is_no_part_of_what_the_committee_hears(lesson: Lesson) -> None:
+    spec = replace(ENCODED_V8, statistics=6, frames=40, descriptors=60, layers=(1,), pooled=4)
+    behind = np.full((CLIPS, spec.pooled), np.nan, np.float32)
+    features = np.concatenate([lesson.features, behind], axis=1)
+    wide = replace(lesson, spec=spec, features=features, copies=features[np.newaxis] + 1000)
+    one, other = (Material(given, lesson.fold.train) for given in (lesson, wide))
+    order = one.order(np.random.default_rng(0))
+    assert np.array_equal(other.statistics(order), one.statistics(order))
+    assert np.array_equal(other.frames(order), one.frames(order))
+    load_keras().utils.set_random_seed(3)
+    members = [tcn.build_tcn(SPEC.frames, SPEC.descriptors, 3)]
+    towers_of_both = towers.build_towers(SPEC.statistics, 3, 2)
+    narrow = committee.joined(towers_of_both, members, one).predict_on_batch(lesson.features)
+    heard = committee.joined(towers_of_both, members, other).predict_on_batch(np.nan_to_num(features, nan=9))
+    assert np.abs(heard - narrow).max() < 1e-6
 
 
 def test_songs_keep_their_speed_and_speech_is_heard_at_all_of_them(lesson: Lesson) -> None:

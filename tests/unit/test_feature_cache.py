@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from shared.audio.decode import DecodeLimits
-from shared.audio.spec import SEED_V6
+from shared.audio.spec import ENCODED_V8, SEED_V6, VOICE_V7
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.emotion import feature_cache
 from shared.emotion.datasets import AudioData, Dataset, read_dataset
+from shared.errors.models import DamagedEncoder
 from shared.settings import Settings
 
 LIMITS = DecodeLimits.of(Settings())
@@ -73,6 +74,22 @@ def test_other_bytes_labels_or_features_are_computed_anew(
     file.write_bytes(wav_bytes(speech_like("calm", duration_s=0.8, seed=2), 16000))
     load(dataset, cache)
     assert len(computed) == 4
+
+
+def test_another_encoder_or_other_layers_are_another_entry(
+    dataset: Dataset, tmp_path: Path, computed: list[int]
+) -> None:
+    cache = tmp_path / "cache"
+    first = load(dataset, cache, ENCODED_V8)
+    assert first.features.shape == (2, *ENCODED_V8.shape)
+    assert np.array_equal(load(dataset, cache, ENCODED_V8).features, first.features)
+    (width,) = VOICE_V7.shape
+    assert np.array_equal(load(dataset, cache, VOICE_V7).features, first.features[:, :width])
+    last = load(dataset, cache, replace(ENCODED_V8, layers=(4,)))
+    assert np.array_equal(last.features[:, width:], first.features[:, -ENCODED_V8.pooled :])
+    assert len(computed) == 3
+    with pytest.raises(DamagedEncoder, match="is another"):  # and not what the cache has of the first
+        load(dataset, cache, replace(ENCODED_V8, encoder_sha256="0" * 64))
 
 
 def test_a_folder_that_cannot_be_written_costs_nothing_but_time(dataset: Dataset, tmp_path: Path) -> None:
