@@ -98,6 +98,28 @@ class TooFewUnknowns(VoxmoodError):
     by the other. Name them, as in --drop sad,surprised."""
 
 
+class UnknownCondition(VoxmoodError):
+    """There is no condition {condition}. There are: {known}."""
+
+
+class HeardSpeakers(VoxmoodError):
+    """{version} learnt from {speakers}, so their recordings would flatter it. Name others with --speakers, or
+    say --foreign if these are other people whose names are the same."""
+
+
+class NobodyJudges(VoxmoodError):
+    """No recording is left to judge {what}: {reason}."""
+
+
+class TooFewCorpora(VoxmoodError):
+    """To train on all corpora but one it takes two at least; name each, as in --corpus ravdess=DIR."""
+
+
+class WrongCorpus(VoxmoodError):
+    """{corpus} is no corpus: say NAME=DIR, each name once. Those named {known} are read by their own files'
+    names, all others by the labels.csv in their folder."""
+
+
 class WrongFolds(VoxmoodError):
     """{file}, line {line}: {reason}. A line is a fold: its speakers, separated by commas."""
 
