@@ -79,7 +79,7 @@ class NoRecordings(VoxmoodError):
 
 
 class ForeignNames(VoxmoodError):
-    """{file} is named as RAVDESS names its recordings, but RAVDESS has no {field} {value}. Where the names
+    """{file} is named as RAVDESS names its recordings, but {corpus} has no {field} {value}. Where the names
     mean something else, as BanglaSER's do, a labels.csv (path, emotion, speaker) says what."""
 
 
