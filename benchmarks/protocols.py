@@ -38,7 +38,7 @@ def _who(document: Figures) -> str:
     """A version's name; of a training without it the network's, which in other corpora is told from it."""
     if version := document.get("version"):
         return str(version)
-    return document["network"] + (TRAINED if document["protocol"] == Protocol.CORPUS else "")
+    return str(document["network"]) + (TRAINED if document["protocol"] == Protocol.CORPUS else "")
 
 
 def known(reports: Reports) -> Iterator[str]:

@@ -22,6 +22,7 @@ from shared.audio.noises import BROWN, PINK, WHITE, coloured
 from shared.audio.recorder import at_peak
 from shared.audio.synthesis import NON_SPEECH, non_speech, wav_bytes
 from shared.emotion.classifier import Classifier, Verdict
+from shared.emotion.corpora import NAMINGS
 from shared.emotion.datasets import NOT_STATED, Dataset, Example, Recordings, fingerprint
 from shared.emotion.registry import Manifest
 from shared.emotion.replies import Replies
@@ -66,10 +67,11 @@ def audience(
     heard, and NobodyJudges.
     """
     dataset.check_speakers(speakers)
-    heard = set() if is_foreign else {*manifest.speakers.training, *manifest.speakers.test}
-    if familiar := sorted(heard.intersection(speakers)):
+    heard = set() if is_foreign else _heard(manifest, dataset)
+    if familiar := sorted(speaker for speaker in set(speakers) if _name(speaker) in heard):
         raise HeardSpeakers(version=manifest.version, speakers=", ".join(familiar))
-    wanted = set(speakers) or {example.speaker for example in dataset.examples} - heard
+    there = {example.speaker for example in dataset.examples}
+    wanted = set(speakers) or {speaker for speaker in there if _name(speaker) not in heard}
     examples = [
         example
         for example in dataset.examples
@@ -84,6 +86,23 @@ def audience(
         places = np.random.default_rng(seed).permutation(len(examples))[:clips]
         examples = [examples[place] for place in sorted(places)]
     return Audience(dataset, tuple(examples))
+
+
+def _heard(manifest: Manifest, dataset: Dataset) -> set[str]:
+    """The names of those whom a version has heard, but for those who are surely of another corpus."""
+    names = set()
+    for speaker in (*manifest.speakers.training, *manifest.speakers.test):
+        corpus, _, own = speaker.rpartition("/")
+        credits = {name: naming.credit for name, naming in NAMINGS.items()}
+        if dataset.credit in credits.values() and credits.get(corpus, dataset.credit) != dataset.credit:
+            continue
+        names.add(_name(own))
+    return names
+
+
+def _name(speaker: str) -> str:
+    """2 means speaker 02 too."""
+    return str(int(speaker)) if speaker.isdecimal() else speaker
 
 
 def is_foreign(manifest: Manifest, dataset: Dataset) -> bool:

@@ -4,6 +4,7 @@ short, on three recordings of people and a few made in code."""
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,20 @@ from shared.audio.people import RECORDINGS
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.cli.main import app
 from shared.emotion.corpora import Joined, corpus_of, read_corpora
-from shared.emotion.datasets import Example
+from shared.emotion.datasets import BANGLASER, RAVDESS, Example, read_dataset
+from shared.emotion.hearing import audience, is_foreign
 from shared.emotion.masked import RIDGE, Linear, probabilities
+from shared.emotion.registry import Speakers, read_manifest
 from shared.emotion.replies import Replies
-from shared.errors.models import ForeignNames, HeardSpeakers, TooFewCorpora, UnknownCondition, WrongCorpus
+from shared.errors.models import (
+    ForeignNames,
+    HeardSpeakers,
+    NobodyJudges,
+    TooFewCorpora,
+    UnknownCondition,
+    WrongCorpus,
+)
+from shared.settings import Settings
 
 EMOTIONS = "angry", "happy", "neutral", "sad"
 SHORT = "clean,telephone,white-10db,babble-10db,dc-0.1,peak-40db,silence-behind"
@@ -123,6 +134,27 @@ def test_who_taught_a_version_does_not_judge_it(people: Path, tmp_path: Path) ->
     assert answered(*words, "--speakers", "19")["clips"] == 1
     assert answered(*words, "--clips", "2")["clips"] == 2
     assert isinstance(run(*words, "--conditions", "moon").exception, UnknownCondition)
+
+
+def test_a_speaker_has_been_heard_under_any_spelling_but_not_in_another_corpus(
+    people: Path, tmp_path: Path
+) -> None:
+    manifest = read_manifest(Settings().model_folders, "v7")
+    known = read_dataset(people)
+    respelt = replace(known, examples=tuple(replace(one, speaker="1") for one in known.examples))
+    with pytest.raises(NobodyJudges):
+        audience(manifest, respelt)
+    with pytest.raises(HeardSpeakers, match="learnt from 1,"):
+        audience(manifest, respelt, speakers=["1"])
+    joined = manifest.model_copy(
+        update={"speakers": Speakers(training=["ravdess/01", "banglaser/19"], test=[], reserve=[])}
+    )
+    named = replace(known, credit=RAVDESS.credit)
+    assert {one.speaker for one in audience(joined, named).examples} == {"19", "20"}
+    assert {one.speaker for one in audience(joined, known).examples} == {"20"}  # nobody says which corpus
+    assert not is_foreign(manifest, known)
+    assert not is_foreign(manifest, named)
+    assert is_foreign(manifest, replace(known, credit=BANGLASER.credit))
 
 
 def test_a_version_is_judged_by_corpora_that_it_never_saw(
