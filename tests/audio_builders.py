@@ -86,7 +86,7 @@ def piped_mp3(samples: Samples, sampling_rate: int) -> bytes:
     return file.getvalue()
 
 
-def video_of_hours(samples: Samples, hours: int) -> bytes:
+def video_of_hours(samples: Samples, hours: float) -> bytes:
     """Matroska: the samples, at 48 kHz, and then silence, 30,000 packets an hour; a picture every second."""
     source = av.open(io.BytesIO(_opus_and_picture(samples)))
     picture = next(packet for packet in source.demux(video=0) if packet.size)
@@ -96,7 +96,7 @@ def video_of_hours(samples: Samples, hours: int) -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format="matroska", options={"fflags": "+bitexact"}) as output:
         tracks = [output.add_stream_from_template(each.stream) for each in (picture, silence)]
-        for number in range(hours * 30_000):
+        for number in range(round(hours * 30_000)):
             due = [(tracks[1], voice[number] if number < len(voice) else silence)]
             if number % 8 == 0:
                 due.append((tracks[0], picture))

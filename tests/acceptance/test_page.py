@@ -65,6 +65,21 @@ def job_of(page: Page) -> int:
     return int(re.search(r"\?job=(\d+)$", page.url)[1])
 
 
+@pytest.mark.parametrize(
+    ("of", "path", "seen"),
+    [("page", "", "Drop a recording"), ("api", "/docs", "/v1/jobs"), ("flower", "", "classify@voxmood")],
+)
+def test_no_page_asks_another_server(stack, page: Page, of: str, path: str, seen: str) -> None:
+    """Neither fonts nor scripts: it works where there is no network, and tells nobody who looks."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(getattr(stack.record, f"{of}_url") + path)
+    expect(page.get_by_text(seen).first).to_be_visible(timeout=LIMIT_MS)
+    page.wait_for_load_state("networkidle")
+    assert asked
+    assert {urlsplit(url).hostname for url in asked} - {None} == {urlsplit(stack.record.page_url).hostname}
+
+
 @pytest.mark.parametrize("outcome", ["classified", "rejected"])
 def test_a_recording_can_be_heard_and_its_emotion_is_seen(voxmood: Page, voices, outcome: str) -> None:
     name, content, row = voices[outcome]

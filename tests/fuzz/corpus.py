@@ -25,7 +25,20 @@ from tests.archive_builders import (
     zip64_of,
     zip_of,
 )
-from tests.audio_builders import Samples, chunk, encoded, format_chunk, pcm16, piped_mp3, rf64, riff, written
+from tests.audio_builders import (
+    Samples,
+    chain_of_empty_links,
+    chunk,
+    encoded,
+    format_chunk,
+    pcm16,
+    piped_mp3,
+    rf64,
+    riff,
+    video_of_hours,
+    with_false_index,
+    written,
+)
 from tests.fuzz.checksums import with_serial
 from tests.recordings import CASES, ORIGINAL, RAVDESS
 
@@ -99,6 +112,9 @@ def _links(made: dict[str, bytes], voice: Samples) -> dict[str, bytes]:
         "MP3 joined": made["MP3 MPEG_LAYER_III"] * 2,
         "MP3 of a pipe": piped_mp3(voice, RATE),
         "Ogg chained": with_serial(made["OGG VORBIS"]) * 2,
+        "Ogg chained of nothing": chain_of_empty_links(100),
+        "AVI with a false index": with_false_index(made["avi mp3"]),
+        "Matroska with pictures": video_of_hours(speech_like("sad", 48_000, SHORT_S, seed=2), 0.003),
         "Ogg chained with Opus": with_serial(made["OGG VORBIS"]) + with_serial(made["OGG OPUS"]),
     }
 
