@@ -66,10 +66,11 @@ def crossings(
         raise UnknownNetwork(network=network, known=", ".join((LINEAR, *METHODS)))
     spec = VOICE_V7 if network == LINEAR else method(network).spec
     data = _features(corpora, spec, limits, report, cache, statistics_alone=network == LINEAR)
+    clips = Clips.of(data)
     found = []
     for done, held in enumerate(corpora):
         report("corpora", done, len(corpora))
-        found.append(_crossing(held, data, network, report, output, epochs, seed))
+        found.append(_crossing(held, data, clips, network, report, output, epochs, seed))
     report("corpora", len(corpora), len(corpora))
     return found, data.left_out
 
@@ -89,7 +90,7 @@ def _features(
     for name, corpus in corpora.items():
         one = Joined({name: corpus})
         read = feature_cache.load(one, one.examples, spec, limits, report, (), cache)
-        parts.append(replace(read, features=np.array(read.features[..., :width])))
+        parts.append(replace(read, features=read.features[..., :width]))
     together = np.concatenate([part.features for part in parts])
     return AudioData(
         spec,
@@ -103,22 +104,22 @@ def _features(
 def _crossing(
     held: str,
     data: AudioData,
+    everybody: Clips,
     network: str,
     report: Report,
     output: Path | None,
     epochs: int | None,
     seed: int,
 ) -> Crossing:
-    clips = Clips.of(data)
     names = np.array([corpus_of(example) for example in data.examples], np.str_)
-    labels = _taught(clips.emotions[names != held])
-    shared = [label for label in labels if np.any(clips.emotions[names == held] == label)]
-    is_asked = np.isin(clips.emotions, labels)
+    labels = _taught(everybody.emotions[names != held])
+    shared = [label for label in labels if np.any(everybody.emotions[names == held] == label)]
+    is_asked = np.isin(everybody.emotions, labels)
     judges = np.flatnonzero(is_asked & (names == held))
     if len(shared) < 2:
         raise NobodyJudges(what=f"by {held}", reason="the other corpora teach less than two of its emotions")
     within = np.flatnonzero(is_asked)
-    clips = Clips(clips.emotions[within], clips.speakers[within], clips.twins[within])
+    clips = Clips(everybody.emotions[within], everybody.speakers[within], everybody.twins[within])
     choosers = {LINEAR: Choosers.ALL, "seed": Choosers.SOME}.get(network, Choosers.NOBODY)
     speakers = sorted(set(clips.speakers[names[within] == held].tolist()))
     (fold,) = speaker_folds(clips, (), seed, [speakers], choosers)
@@ -129,7 +130,7 @@ def _crossing(
     if replies is None:
         own = replace(
             data,
-            features=data.features[within],
+            features=data.features if is_asked.all() else data.features[within],
             copies=data.copies[:, within],
             examples=tuple(data.examples[place] for place in within),
         )

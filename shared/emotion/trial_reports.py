@@ -218,6 +218,16 @@ def _corpora(document: Figures) -> Iterator[str]:
             f"must be one of these. {chosen} " + EXPLAINED.format(limit="each training")
         )
     yield ""
+    if is_version:
+        yield f"Seed {document['seed']}; data `{'`, `'.join(one['fingerprint'] for one in found.values())}`."
+    else:
+        taught = ", ".join(f"{one['train_clips']:,} without {name}" for name, one in found.items())
+        epochs = "its own number of" if document["epochs"] is None else f"at most {document['epochs']}"
+        yield (
+            f"Clips that teach: {taught}; {epochs} epochs, seed {document['seed']}; "
+            f"data `{document['fingerprint']}`."
+        )
+    yield ""
     columns = ["corpus", "emotions", *HEADER, "right among the shared", "other clips, left aside"]
     rows = [
         [name, ", ".join(figures["labels"]), *_row(figures), number(figures["accuracy_among_shared"]),
