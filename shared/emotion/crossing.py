@@ -19,14 +19,18 @@ from shared.emotion.corpora import Joined, corpus_of
 from shared.emotion.datasets import AudioData, Dataset
 from shared.emotion.folds import Choosers, Clips, Fold, Indices, Words, check, speaker_folds
 from shared.emotion.learning import Lesson
-from shared.emotion.masked import Linear, Mask, masked, probabilities
+from shared.emotion.masked import STEPS, Linear, Mask, masked, probabilities
+from shared.emotion.masked_towers import MaskedTowers
 from shared.emotion.methods import METHODS, method
 from shared.emotion.rejection import CLASSIFIED, NO_VOICE, REJECTED, risk_threshold
 from shared.emotion.replies import Replies
 from shared.emotion.training import FEWEST_CLIPS, Recipe, Report
 from shared.errors.models import NobodyJudges, TooFewCorpora, UnknownNetwork
 
-LINEAR = "linear"
+LINEAR, STATISTICS = "linear", "statistics"
+MASKED = LINEAR, STATISTICS
+# Crosswise costs five trainings instead of one.
+CHOOSERS = {LINEAR: Choosers.ALL, STATISTICS: Choosers.SOME, "seed": Choosers.SOME}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +59,18 @@ def crossings(
     """Hold each corpus out in turn; what `output` holds of finished ones is taken over. Beside them a
     sentence for each recording that was left out.
 
-    network: `linear`, a masked logistic regression on the statistics of v7, whose temperature and threshold
-    come from the learning corpora's speakers, crosswise; or one of `methods.METHODS`, taught as ever on the
-    learning corpora together, without a mask, copies and threshold. Clips whose twin judges teach nothing.
+    network: `linear` or `statistics`, a logistic regression and the networks on the statistics of v7 with
+    masked losses, whose temperature and threshold come from the learning corpora's speakers, of all crosswise
+    or of some; or one of `methods.METHODS`, taught as ever on the learning corpora together, without a mask,
+    copies and threshold. Clips whose twin judges teach nothing.
     Raises TooFewCorpora, UnknownNetwork and NobodyJudges.
     """
     if len(corpora) < 2:
         raise TooFewCorpora
-    if network not in (LINEAR, *METHODS):
-        raise UnknownNetwork(network=network, known=", ".join((LINEAR, *METHODS)))
-    spec = VOICE_V7 if network == LINEAR else method(network).spec
-    data = _features(corpora, spec, limits, report, cache, statistics_alone=network == LINEAR)
+    if network not in (*MASKED, *METHODS):
+        raise UnknownNetwork(network=network, known=", ".join((*MASKED, *METHODS)))
+    spec = VOICE_V7 if network in MASKED else method(network).spec
+    data = _features(corpora, spec, limits, report, cache, statistics_alone=network in MASKED)
     clips = Clips.of(data)
     found = []
     for done, held in enumerate(corpora):
@@ -120,7 +125,7 @@ def _crossing(
         raise NobodyJudges(what=f"by {held}", reason="the other corpora teach less than two of its emotions")
     within = np.flatnonzero(is_asked)
     clips = Clips(everybody.emotions[within], everybody.speakers[within], everybody.twins[within])
-    choosers = {LINEAR: Choosers.ALL, "seed": Choosers.SOME}.get(network, Choosers.NOBODY)
+    choosers = CHOOSERS.get(network, Choosers.NOBODY)
     speakers = sorted(set(clips.speakers[names[within] == held].tolist()))
     (fold,) = speaker_folds(clips, (), seed, [speakers], choosers)
     fold = replace(fold, name=f"all corpora but {held}")
@@ -134,7 +139,7 @@ def _crossing(
             copies=data.copies[:, within],
             examples=tuple(data.examples[place] for place in within),
         )
-        learn = _linear if network == LINEAR else _as_ever
+        learn = _masked if network in MASKED else _as_ever
         replies = learn(own, clips, fold, labels, shared, network, epochs, report)
         if output is not None:
             replies.write(output, identity)
@@ -147,13 +152,13 @@ def _taught(emotions: Words) -> list[str]:
     return [str(label) for label in labels[counts >= FEWEST_CLIPS]]
 
 
-def _linear(
+def _masked(
     data: AudioData,
     clips: Clips,
     fold: Fold,
     labels: list[str],
     shared: list[str],
-    _network: str,
+    network: str,
     epochs: int | None,
     report: Report,
 ) -> Replies:
@@ -162,18 +167,24 @@ def _linear(
     asked = np.zeros((len(names), len(labels)), bool)
     for name in np.unique(names):
         asked[names == name] = np.isin(labels, clips.emotions[names == name])
-    more = {} if epochs is None else {"steps": epochs}
+    parts = fold.crossed or (fold,)
+    fits = len(parts) + bool(fold.crossed)
 
-    def taught(train: Indices) -> Linear:
-        return Linear.fit(data.features[train], classes[train], asked[train], **more)
+    def taught(train: Indices) -> Linear | MaskedTowers:
+        what = data.features[train], classes[train], asked[train]
+        if network == LINEAR:
+            return Linear.fit(*what, epochs or STEPS)
+        return MaskedTowers.fit(*what, epochs, fold.seed)
 
-    fits = len(fold.crossed) + 1
     logits, chosen = [], []
-    for done, part in enumerate(fold.crossed):
+    for done, part in enumerate(parts):
         report("training", done, fits)
-        logits.append(masked(taught(part.train)(data.features[part.inner]), asked[part.inner]))
+        fitted = taught(part.train)
+        logits.append(masked(fitted(data.features[part.inner]), asked[part.inner]))
         chosen.append(part.inner)
-    report("training", fits - 1, fits)
+    if fold.crossed:
+        report("training", fits - 1, fits)
+        fitted = taught(fold.train)
     known, choosers = np.concatenate(logits), np.concatenate(chosen)
     temperature = fit_temperature(known, classes[choosers])
     confidences = softmax(known / temperature, axis=1).max(axis=1)

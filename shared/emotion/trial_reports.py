@@ -10,9 +10,10 @@ import numpy as np
 
 from shared.audio.conditions import Condition
 from shared.emotion.corpora import Joined
-from shared.emotion.crossing import LINEAR, Crossing
+from shared.emotion.crossing import CHOOSERS, MASKED, Crossing
 from shared.emotion.datasets import Dataset, Example, fingerprint
 from shared.emotion.figures import Figures, share
+from shared.emotion.folds import Choosers
 from shared.emotion.hearing import SOUND_S, Audience
 from shared.emotion.plots import plot_trials
 from shared.emotion.questions import Protocol
@@ -22,6 +23,7 @@ from shared.emotion.replies import Replies
 from shared.emotion.reports import JSON, MARKDOWN, number, table
 
 PICTURE = "trials.png"
+CHOOSES = {Choosers.ALL: "all speakers, crosswise,", Choosers.SOME: "some speakers, who then do not teach,"}
 MEANS = "accuracy", "accepted_share", "no_voice", "ece"
 HEADER = ["clips", "right", "accepted", "right of the accepted", "no voice heard", "ECE"]
 EXPLAINED = (
@@ -208,9 +210,9 @@ def _corpora(document: Figures) -> Iterator[str]:
         )
     else:
         chosen = (
-            "The loss asks each corpus about its own emotions only; temperature and threshold come from the "
-            "learning corpora's speakers, crosswise."
-            if document["network"] == LINEAR
+            "The loss asks each corpus about its own emotions only; temperature and threshold come from "
+            f"{CHOOSES[CHOOSERS[document['network']]]} of the learning corpora."
+            if document["network"] in MASKED
             else "The loss is not masked, and no threshold is chosen."
         )
         yield (

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import Result
+from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner
 
@@ -21,6 +22,7 @@ from shared.emotion.corpora import Joined, corpus_of, read_corpora
 from shared.emotion.datasets import BANGLASER, RAVDESS, Example, read_dataset
 from shared.emotion.hearing import audience, is_foreign
 from shared.emotion.masked import RIDGE, Linear, probabilities
+from shared.emotion.masked_towers import MaskedTowers, masked_crossentropy, masked_targets
 from shared.emotion.registry import Speakers, read_manifest
 from shared.emotion.replies import Replies
 from shared.errors.models import (
@@ -172,7 +174,7 @@ def test_a_version_is_judged_by_corpora_that_it_never_saw(
     assert "Recall of each emotion" in (tmp_path / "report.md").read_text()
 
 
-@pytest.mark.parametrize("network", ["linear", "seed"])
+@pytest.mark.parametrize("network", ["linear", "statistics", "seed"])
 def test_each_corpus_is_judged_by_what_the_others_teach(
     network: str, corpora: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -311,3 +313,28 @@ def test_a_masked_loss_asks_no_corpus_about_what_it_does_not_know() -> None:
     own = np.arange(200), classes
     assert told[own].mean() > 0.8
     assert mixed_up[own][classes > 0].mean() < 0.55
+
+
+def test_the_masked_networks_ask_no_corpus_about_what_it_does_not_know() -> None:
+    import keras
+
+    asked = np.array([[True, True, False], [True, False, True]])
+    truth = masked_targets(np.array([1, 2]), asked)
+    assert truth[:, :3].sum(axis=1) == pytest.approx([1, 1])
+    assert not truth[:, :3][~asked].any()
+    logits = np.array([[0.0, 1.0, 9.0], [0.0, 9.0, 1.0]], np.float32)
+    loss = np.asarray(masked_crossentropy(keras.ops.convert_to_tensor(truth), logits))
+    known = log_softmax([0.0, 1.0])
+    assert loss == pytest.approx([-0.05 * known[0] - 0.95 * known[1]] * 2, rel=1e-5)
+    both = (truth[:1] + truth[1:]) / 2  # a mixture of the two
+    mixture = np.asarray(masked_crossentropy(keras.ops.convert_to_tensor(both), logits[:1]))
+    assert mixture == pytest.approx(-(both[:, :3] * log_softmax(logits[0])).sum(), rel=1e-5)
+
+    rng = np.random.default_rng(0)
+    classes = np.repeat([0, 1, 0, 2], 50)
+    places = np.array([[-1, 0], [1, 2], [-1, 0], [1, 2]])[np.repeat(range(4), 50)]
+    values = (places + rng.normal(0, 0.3, (200, 2))).astype(np.float32)
+    masks = np.repeat(asked, 100, axis=0)
+    one, two = (MaskedTowers.fit(values, classes, masks, epochs=5)(values) for _ in range(2))
+    assert np.array_equal(one, two)
+    assert (probabilities(one, masks).argmax(axis=1) == classes).mean() > 0.95
