@@ -23,7 +23,10 @@ from shared.emotion.replies import Replies
 from shared.emotion.reports import JSON, MARKDOWN, number, table
 
 PICTURE = "trials.png"
-CHOOSES = {Choosers.ALL: "all speakers, crosswise,", Choosers.SOME: "some speakers, who then do not teach,"}
+CHOOSES = {
+    Choosers.ALL: "all of the learning corpora's speakers, crosswise",
+    Choosers.SOME: "some of the learning corpora's speakers, who then do not teach",
+}
 MEANS = "accuracy", "accepted_share", "no_voice", "ece"
 HEADER = ["clips", "right", "accepted", "right of the accepted", "no voice heard", "ECE"]
 EXPLAINED = (
@@ -211,7 +214,7 @@ def _corpora(document: Figures) -> Iterator[str]:
     else:
         chosen = (
             "The loss asks each corpus about its own emotions only; temperature and threshold come from "
-            f"{CHOOSES[CHOOSERS[document['network']]]} of the learning corpora."
+            f"{CHOOSES[CHOOSERS[document['network']]]}."
             if document["network"] in MASKED
             else "The loss is not masked, and no threshold is chosen."
         )
