@@ -22,14 +22,23 @@ NETWORKS = "seed", "v7"
 # What the seed's author published of each experiment, by the emotions left out.
 PUBLISHED = {(): 0.7862, ("sad",): 0.8341, ("surprised",): 0.8075, ("sad", "surprised"): 0.8621}
 UNKNOWNS = ("sad", "surprised")
+VERSIONS = ("v7",)  # judged under conditions and in corpora that they never saw
+TRAINED = ", trained without each corpus in turn"
 
 Reports = dict[tuple[Protocol, str, tuple[str, ...]], Figures]
 
 
 def read_reports(folder: Path = REPORTS) -> Reports:
-    """All reports below a folder, by protocol, network and emotions left out."""
+    """All reports below a folder, by protocol, network or version, and emotions left out."""
     documents = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob(f"*/{JSON}"))]
-    return {(Protocol(one["protocol"]), one["network"], tuple(one["drop"])): one for one in documents}
+    return {(Protocol(one["protocol"]), _who(one), tuple(one["drop"])): one for one in documents}
+
+
+def _who(document: Figures) -> str:
+    """A version's name; of a training without it the network's, which in other corpora is told from it."""
+    if version := document.get("version"):
+        return str(version)
+    return str(document["network"]) + (TRAINED if document["protocol"] == Protocol.CORPUS else "")
 
 
 def known(reports: Reports) -> Iterator[str]:
@@ -114,6 +123,38 @@ def _refused(document: Figures) -> dict[str, str]:
     return column
 
 
+def altered(reports: Reports) -> Iterator[str]:
+    """Versions under each condition: right of all, accepted, and right of the accepted."""
+    of = {version: reports[Protocol.CONDITIONS, version, ()] for version in VERSIONS}
+    first = next(iter(of.values()))
+    rows = [
+        [figures["text"] + (" *" if figures["is_harsh"] else ""),
+         *(_trial(document["conditions"][name]) for document in of.values())]
+        for name, figures in first["conditions"].items()
+    ]  # fmt: skip
+    means = [number(document["harsh_mean"]["accuracy"]) for document in of.values()]
+    sounds = [number(document["no_voice_of_sounds"]) for document in of.values()]
+    rows += [["**mean of the harsh (*)**", *means], ["sounds without a voice: no voice heard", *sounds]]
+    yield from table(["right / accepted / right of the accepted", *of], rows)
+
+
+def foreign(reports: Reports) -> Iterator[str]:
+    """Versions in corpora that they never saw."""
+    of = {version: reports[Protocol.CORPUS, version, ()] for version in VERSIONS}
+    first = next(iter(of.values()))
+    rows = [
+        [f"{name}: {', '.join(figures['labels'])} ({figures['clips']:,} clips)",
+         *(_trial(document["corpora"][name]) for document in of.values())]
+        for name, figures in first["corpora"].items()
+    ]  # fmt: skip
+    yield from table(["right / accepted / right of the accepted", *of], rows)
+
+
+def _trial(figures: Figures) -> str:
+    shares = figures["accuracy"], figures["accepted_share"], figures["right_of_accepted"]
+    return " / ".join(number(one) for one in shares)
+
+
 def _accuracy(document: Figures, chosen: str) -> str:
     """Mean ± standard deviation over the divisions, where any was asked so."""
     if chosen not in document["results"]:
@@ -125,7 +166,8 @@ def _accuracy(document: Figures, chosen: str) -> str:
 def tables(reports: Reports) -> list[str]:
     """All of it, a block each, with empty lines between."""
     blocks: Sequence[Iterator[str]] = [
-        known(reports), *(experiments(reports, network) for network in NETWORKS), unknown(reports)
+        known(reports), *(experiments(reports, network) for network in NETWORKS), unknown(reports),
+        altered(reports), foreign(reports),
     ]  # fmt: skip
     return list(chain.from_iterable([*block, ""] for block in blocks))[:-1]
 

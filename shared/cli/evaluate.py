@@ -1,4 +1,5 @@
-"""`voxmood evaluate`: what a network is worth, by clips, by speakers, or against unknown emotions."""
+"""`voxmood evaluate`: what a network is worth, by clips, by speakers, or against unknown emotions; and what a
+version is worth under conditions and in other corpora."""
 
 from __future__ import annotations
 
@@ -7,15 +8,42 @@ from typing import Annotated
 
 import typer
 
+from shared.cli import trials
 from shared.cli.console import print_json, progress, say
-from shared.cli.training import words
+from shared.cli.training import BASELINE, words
 from shared.emotion.questions import Protocol, Question
+
+TRAINS = {Protocol.SEED, Protocol.SPEAKER, Protocol.OPEN_SET}
+JUDGES = {Protocol.CONDITIONS, Protocol.CORPUS}
+# Which protocols an option belongs to, where it is not all.
+OF = {
+    "--drop": TRAINS,
+    "--folds": {Protocol.SPEAKER, Protocol.OPEN_SET},
+    "--select-on-test": {Protocol.SEED},
+    "--seeds": TRAINS,
+    "--labels": TRAINS | {Protocol.CONDITIONS},
+    "--data": TRAINS | {Protocol.CONDITIONS},
+    "--network": TRAINS | {Protocol.CORPUS},
+    "--epochs": TRAINS | {Protocol.CORPUS},
+    "--model": JUDGES,
+    "--clips": JUDGES,
+    "--speakers": {Protocol.CONDITIONS},
+    "--conditions": {Protocol.CONDITIONS},
+    "--foreign": JUDGES,
+    "--corpus": {Protocol.CORPUS},
+}
 
 
 def evaluate(
-    data: Annotated[Path, typer.Option(help="Folder of recordings named as RAVDESS', or with a labels.csv.")],
     protocol: Annotated[Protocol, typer.Option(help="Which recordings judge, and what they ask.")],
-    network: Annotated[str, typer.Option(help="Which network to train.")] = "seed",
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of recordings named as RAVDESS', or with a labels.csv; not of corpus."),
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(help="Which network to train. Default: seed; of corpus: linear.", show_default=False),
+    ] = None,
     drop: Annotated[
         str, typer.Option(help="Emotions to leave out, as in sad,surprised: open-set's unknowns.")
     ] = "",
@@ -32,6 +60,29 @@ def evaluate(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Of each training, at most. Default: the network's own.")
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Which version judges are to hear, of conditions (default: the champion) and corpus.",
+            show_default=False,
+        ),
+    ] = None,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=DIR",
+            help="Of corpus, once each: ravdess and banglaser by their files' names, others by labels.csv.",
+        ),
+    ] = None,
+    speakers: Annotated[str, typer.Option(help="Of conditions: these alone judge, as in 19,20.")] = "",
+    clips: Annotated[
+        int | None, typer.Option(min=1, help="Of conditions and corpus: so many of each, drawn by a seed.")
+    ] = None,
+    conditions: Annotated[str, typer.Option(help="Of conditions: these alone, as in clean,telephone.")] = "",
+    foreign: Annotated[
+        bool,
+        typer.Option("--foreign", help="The version learnt from other people who only have the same names."),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     output: Annotated[
         Path | None,
@@ -39,11 +90,48 @@ def evaluate(
                      "Default: evaluation/ and the protocol's name."),
     ] = None,
 ) -> None:  # fmt: skip
-    """Train and judge a network fold by fold. Run again after an interruption, it goes on where it was."""
+    """Train and judge a network fold by fold, or judge a version. Run again after an interruption, it goes on
+    where it was."""
     if folds and protocol is Protocol.SEED:
         raise typer.BadParameter("the protocol seed draws clips, not speakers.", param_hint="--folds")
     if select_on_test and protocol is not Protocol.SEED:
         raise typer.BadParameter("it is a habit of the protocol seed.", param_hint="--select-on-test")
+    given = {
+        "--drop": drop, "--folds": folds, "--labels": labels, "--seeds": seeds > 1, "--epochs": epochs,
+        "--network": network, "--data": data, "--model": model, "--corpus": corpus, "--speakers": speakers,
+        "--clips": clips, "--conditions": conditions, "--foreign": foreign,
+    }  # fmt: skip
+    for option, value in given.items():
+        if value and protocol not in OF[option]:
+            raise typer.BadParameter(f"the protocol {protocol.value} has no use for it.", param_hint=option)
+    if protocol is Protocol.CORPUS:
+        if not corpus:
+            raise typer.BadParameter("name each corpus, as in --corpus ravdess=DIR.", param_hint="--corpus")
+        if model and (network or epochs):
+            raise typer.BadParameter("a version that ships is not trained again.", param_hint="--network")
+        if (clips or foreign) and not model:
+            raise typer.BadParameter(
+                "it is about a version that ships: name one with --model.",
+                param_hint="--clips" if clips else "--foreign",
+            )
+        if model:
+            trials.judge_corpora(model, corpus, clips, output, are_foreign=foreign, as_json=json)
+        else:
+            trials.cross_corpora(network, corpus, epochs, output, as_json=json)
+        return
+    if data is None:
+        raise typer.BadParameter("name the folder of the recordings.", param_hint="--data")
+    if protocol is Protocol.CONDITIONS:
+        those = trials.Judges(data, labels, words(speakers), clips, foreign)
+        trials.judge_conditions(model, those, words(conditions), output, as_json=json)
+        return
+    question = Question(protocol, network or BASELINE, words(drop), folds, select_on_test, seeds, epochs)
+    _train(question, data, labels, output, as_json=json)
+
+
+def _train(
+    question: Question, data: Path, labels: Path | None, output: Path | None, *, as_json: bool
+) -> None:
     from shared.audio.decode import DecodeLimits
     from shared.emotion.datasets import read_dataset
     from shared.emotion.protocols import evaluate as ask
@@ -51,13 +139,10 @@ def evaluate(
     from shared.settings import Settings
 
     settings = Settings()
-    question = Question(protocol, network, words(drop), folds, select_on_test, seeds, epochs)
     dataset = read_dataset(data, labels)
     dataset.check_emotions(question.drop)
-    name = "-".join(
-        [protocol.value, network, *(["without", *sorted(question.drop)] if question.drop else [])]
-    )
-    folder = output or Path("evaluation") / name
+    without = ["without", *sorted(question.drop)] if question.drop else []
+    folder = output or Path("evaluation") / "-".join([question.protocol.value, question.network, *without])
     with progress("clips") as bar:
         tasks = {stage: bar.add_task(stage, total=None) for stage in ("features", "folds", "training")}
 
@@ -70,7 +155,7 @@ def evaluate(
     figures = write_report(question, dataset, heard, outcomes, folder)
     for sentence in heard.left_out:
         say(f"Left out: {sentence}")
-    if json:
+    if as_json:
         print_json(figures)
     else:
         typer.echo(markdown(figures))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
@@ -47,6 +47,29 @@ RAVDESS_CREDIT = (
     "(RAVDESS). PLoS ONE 13(5): e0196391, doi 10.1371/journal.pone.0196391"
 )
 NOT_STATED = "not stated: that of the recordings"
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What the files' names mean, fields as RAVDESS has them: which emotion each code is, and of whom."""
+
+    corpus: str
+    emotions: Mapping[str, str]
+    actors: int
+    licence: str
+    credit: str
+
+
+RAVDESS = Naming("RAVDESS", RAVDESS_EMOTIONS, RAVDESS_ACTORS, RAVDESS_LICENCE, RAVDESS_CREDIT)
+# The names look like those of RAVDESS, but the codes are others.
+BANGLASER = Naming(
+    "BanglaSER",
+    {"01": "happy", "02": "sad", "03": "angry", "04": "surprised", "05": "neutral"},
+    34,
+    "CC BY 4.0",
+    "Das RK, Islam N, Ahmed MR, Islam S, Shatabda S, Islam AKMM (2022). BanglaSER: A speech emotion "
+    "recognition dataset for the Bangla language. Data in Brief 42: 108091, doi 10.1016/j.dib.2022.108091",
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -124,8 +147,8 @@ class AudioData:
     left_out: tuple[str, ...]
 
 
-def read_dataset(folder: Path, labels: Path | None = None) -> Dataset:
-    """The labelled recordings of a folder: by `labels`, else by its labels.csv, else by RAVDESS' names.
+def read_dataset(folder: Path, labels: Path | None = None, naming: Naming = RAVDESS) -> Dataset:
+    """The labelled recordings of a folder: by `labels`, else by its labels.csv, else by their names.
 
     Raises NoRecordings, ForeignNames, or WrongLabels with the line.
     """
@@ -135,13 +158,13 @@ def read_dataset(folder: Path, labels: Path | None = None) -> Dataset:
     if labels is not None or file.is_file():
         dataset = Dataset(folder, tuple(sorted(_labelled(folder, file))))
     else:
-        dataset = Dataset(folder, tuple(sorted(_named(folder))), RAVDESS_LICENCE, RAVDESS_CREDIT)
+        dataset = Dataset(folder, tuple(sorted(_named(folder, naming))), naming.licence, naming.credit)
     if not dataset.examples:
         raise NoRecordings(folder=folder)
     return dataset
 
 
-def _named(folder: Path) -> Iterator[Example]:
+def _named(folder: Path, naming: Naming) -> Iterator[Example]:
     seen: set[str] = set()
     for file in sorted(folder.rglob("*")):
         name = RAVDESS_NAME.fullmatch(file.stem)
@@ -150,11 +173,11 @@ def _named(folder: Path) -> Iterator[Example]:
             continue
         seen.add(file.stem)
         emotion, actor = name["emotion"], name["actor"]
-        if emotion not in RAVDESS_EMOTIONS:
-            raise ForeignNames(file=file, field="emotion", value=emotion)
-        if not 1 <= int(actor) <= RAVDESS_ACTORS:
-            raise ForeignNames(file=file, field="actor", value=actor)
-        yield Example(file.relative_to(folder).as_posix(), RAVDESS_EMOTIONS[emotion], actor)
+        if emotion not in naming.emotions:
+            raise ForeignNames(file=file, corpus=naming.corpus, field="emotion", value=emotion)
+        if not 1 <= int(actor) <= naming.actors:
+            raise ForeignNames(file=file, corpus=naming.corpus, field="actor", value=actor)
+        yield Example(file.relative_to(folder).as_posix(), naming.emotions[emotion], actor)
 
 
 def _labelled(folder: Path, file: Path) -> Iterator[Example]:

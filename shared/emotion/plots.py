@@ -109,3 +109,36 @@ def plot_class_bars(parts: Mapping[str, Mapping[str, Any]], labels: Sequence[str
     axes.set_ylim(0, 1)
     axes.legend(frameon=False, ncols=len(parts), loc="lower center", bbox_to_anchor=(0.5, 1.0))
     figure.savefig(file, dpi=110)
+
+
+def plot_trials(rows: Mapping[str, Mapping[str, Any]], file: Path) -> None:
+    """Of each condition or corpus: accuracy and what was accepted as bars, and how much of that was right."""
+    height = 0.36
+    figure = Figure(figsize=(8, 1.4 + 0.42 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(len(rows))[::-1]
+    for key, label, shift, colour in (
+        ("accuracy", "right, of all", height / 2, INK),
+        ("accepted_share", "accepted, of all", -height / 2, SOFT),
+    ):
+        values = [row[key] or 0.0 for row in rows.values()]
+        axes.barh(places + shift, values, height=height, color=colour, label=label)
+    marks = [
+        (place, row["right_of_accepted"])
+        for place, row in zip(places, rows.values(), strict=True)
+        if row["right_of_accepted"] is not None
+    ]
+    axes.plot(
+        [right for _, right in marks],
+        [place for place, _ in marks],
+        "D",
+        color=WARM,
+        label="right, of the accepted",
+    )
+    axes.set_yticks(places, list(rows))
+    axes.set_xlim(0, 1.02)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.set_xlabel("share of clips")
+    axes.axvline(0.9, color="grey", linestyle=":")
+    axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.35, 1.0))
+    figure.savefig(file, dpi=110)

@@ -12,6 +12,8 @@ class Protocol(StrEnum):
     SEED = "seed"
     SPEAKER = "speaker"
     OPEN_SET = "open-set"
+    CONDITIONS = "conditions"
+    CORPUS = "corpus"
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ class NoRecordings(VoxmoodError):
 
 
 class ForeignNames(VoxmoodError):
-    """{file} is named as RAVDESS names its recordings, but RAVDESS has no {field} {value}. Where the names
+    """{file} is named as RAVDESS names its recordings, but {corpus} has no {field} {value}. Where the names
     mean something else, as BanglaSER's do, a labels.csv (path, emotion, speaker) says what."""
 
 
@@ -101,6 +101,28 @@ class TooFewSpeakers(VoxmoodError):
 class TooFewUnknowns(VoxmoodError):
     """The open-set protocol takes at least two emotions to leave out: the threshold is set on one and judged
     by the other. Name them, as in --drop sad,surprised."""
+
+
+class UnknownCondition(VoxmoodError):
+    """There is no condition {condition}. There are: {known}."""
+
+
+class HeardSpeakers(VoxmoodError):
+    """{version} learnt from {speakers}, so their recordings would flatter it. Name others with --speakers, or
+    say --foreign if these are other people whose names are the same."""
+
+
+class NobodyJudges(VoxmoodError):
+    """No recording is left to judge {what}: {reason}."""
+
+
+class TooFewCorpora(VoxmoodError):
+    """To train on all corpora but one it takes two at least; name each, as in --corpus ravdess=DIR."""
+
+
+class WrongCorpus(VoxmoodError):
+    """{corpus} is no corpus: say NAME=DIR, each name once. Those named {known} are read by their own files'
+    names, all others by the labels.csv in their folder."""
 
 
 class WrongFolds(VoxmoodError):

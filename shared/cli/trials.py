@@ -1,0 +1,159 @@
+"""`voxmood evaluate --protocol conditions|corpus`: versions under conditions and in foreign corpora."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from shared.cli.console import print_json, progress, say
+
+if TYPE_CHECKING:
+    from shared.emotion.classifier import Classifier
+    from shared.emotion.training import Report
+
+SEED = 42
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """Whose recordings judge: a folder with its labels, of it these speakers, so many clips; is_foreign: the
+    version learnt from other people, though of the same names."""
+
+    folder: Path
+    labels: Path | None
+    speakers: Sequence[str]
+    clips: int | None
+    is_foreign: bool
+
+
+def judge_conditions(
+    model: str | None, judges: Judges, names: Sequence[str], output: Path | None, *, as_json: bool
+) -> None:
+    """A version under each condition, and of sounds without a voice."""
+    from shared.audio.conditions import conditions
+    from shared.audio.decode import DecodeLimits
+    from shared.emotion.datasets import read_dataset
+    from shared.emotion.hearing import audience, hear, sounds
+    from shared.emotion.trial_reports import conditions_report
+    from shared.settings import Settings
+
+    settings = Settings()
+    wanted = conditions(names)
+    dataset = read_dataset(judges.folder, judges.labels)
+    classifier = _classifier(model)
+    manifest = classifier.manifest
+    those = audience(
+        manifest, dataset,
+        speakers=judges.speakers, clips=judges.clips, is_foreign=judges.is_foreign, seed=SEED,
+    )  # fmt: skip
+    folder = output or Path("evaluation") / f"conditions-{manifest.version}"
+    there = [condition for condition in wanted if condition.is_there]
+    heard = {}
+    with _stages("conditions", "clips") as report:
+        for done, condition in enumerate(there):
+            report("conditions", done, len(there))
+            heard[condition] = hear(
+                classifier, those, condition, DecodeLimits.of(settings), report, folder, SEED
+            )
+        report("conditions", len(there), len(there))
+    missing = [condition for condition in wanted if not condition.is_there]
+    document = conditions_report(manifest, those, heard, missing, sounds(classifier), SEED)
+    for condition in missing:
+        say(f"Left out: {condition.text}, since PyAV (the extra av) is not installed.")
+    _write(document, folder, as_json)
+
+
+def judge_corpora(
+    model: str,
+    named: Sequence[str],
+    clips: int | None,
+    output: Path | None,
+    *,
+    are_foreign: bool,
+    as_json: bool,
+) -> None:
+    """A version judged by each corpus, none of which it ever saw."""
+    from shared.audio.conditions import CLEAN, CONDITIONS
+    from shared.audio.decode import DecodeLimits
+    from shared.emotion.corpora import read_corpora
+    from shared.emotion.hearing import audience, hear, is_foreign
+    from shared.emotion.trial_reports import corpora_report
+    from shared.settings import Settings
+
+    settings = Settings()
+    corpora = read_corpora(named)
+    classifier = _classifier(model)
+    manifest = classifier.manifest
+    folder = output or Path("evaluation") / f"corpus-{manifest.version}"
+    heard = {}
+    with _stages("corpora", "clips") as report:
+        for done, (name, dataset) in enumerate(corpora.items()):
+            report("corpora", done, len(corpora))
+            is_other = are_foreign or is_foreign(manifest, dataset)
+            those = audience(manifest, dataset, clips=clips, is_foreign=is_other, seed=SEED)
+            replies = hear(
+                classifier, those, CONDITIONS[CLEAN], DecodeLimits.of(settings), report, folder, SEED
+            )
+            heard[name] = dataset, those, replies
+        report("corpora", len(corpora), len(corpora))
+    _write(corpora_report(manifest, heard, SEED), folder, as_json)
+
+
+def cross_corpora(
+    network: str | None, named: Sequence[str], epochs: int | None, output: Path | None, *, as_json: bool
+) -> None:
+    """A network trained on all corpora but one, and judged by that one, each in turn."""
+    from shared.audio.decode import DecodeLimits
+    from shared.emotion.corpora import read_corpora
+    from shared.emotion.crossing import LINEAR, crossings
+    from shared.emotion.trial_reports import crossings_report
+    from shared.settings import Settings
+
+    settings = Settings()
+    corpora = read_corpora(named)
+    name = network or LINEAR
+    folder = output or Path("evaluation") / f"corpus-{name}"
+    with _stages("features", "corpora", "training") as report:
+        crossed, left_out = crossings(
+            corpora, name, DecodeLimits.of(settings), report, folder, settings.feature_cache, epochs, SEED
+        )
+    for sentence in left_out:
+        say(f"Left out: {sentence}")
+    _write(crossings_report(corpora, crossed, left_out, name, epochs, SEED), folder, as_json)
+
+
+def _classifier(model: str | None) -> Classifier:
+    from shared.emotion.classifier import Classifier
+    from shared.settings import Settings
+
+    settings = Settings()
+    return Classifier.load(settings.model_folders, model or settings.champion)
+
+
+@contextmanager
+def _stages(*names: str) -> Iterator[Report]:
+    """A bar for each stage, and the function that moves them."""
+    with progress("clips") as bar:
+        tasks = {stage: bar.add_task(stage, total=None) for stage in names}
+
+        def report(stage: str, done: int, total: int) -> None:
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield report
+
+
+def _write(document: dict[str, Any], folder: Path, as_json: bool) -> None:
+    from shared.emotion.reports import MARKDOWN
+    from shared.emotion.trial_reports import markdown, write
+
+    write(document, folder)
+    if as_json:
+        print_json(document)
+    else:
+        typer.echo(markdown(document))
+    say(f"Written: {folder / MARKDOWN}")

@@ -1,0 +1,69 @@
+"""Several corpora side by side: which reader each has, and whose recordings are whose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from shared.emotion.datasets import BANGLASER, RAVDESS, Dataset, Example, read_dataset
+from shared.errors.models import WrongCorpus
+
+# Read by their files' names; every other corpus has a labels.csv.
+NAMINGS = {"ravdess": RAVDESS, "banglaser": BANGLASER}
+
+
+def read_corpora(named: Sequence[str]) -> dict[str, Dataset]:
+    """The corpora that the command line names as NAME=DIR, by name.
+
+    Raises WrongCorpus, and what `read_dataset` raises.
+    """
+    corpora: dict[str, Dataset] = {}
+    for word in named:
+        name, _, folder = word.partition("=")
+        if not (name and folder) or "/" in name or name in corpora:
+            raise WrongCorpus(corpus=word, known=" and ".join(NAMINGS))
+        corpora[name] = read_dataset(Path(folder), naming=NAMINGS.get(name, RAVDESS))
+    return corpora
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Corpora as one set of recordings: each path and speaker begins with its corpus' name and a slash, so
+    that equal names of speakers stay apart."""
+
+    corpora: dict[str, Dataset]
+
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        return tuple(
+            replace(example, path=f"{name}/{example.path}", speaker=f"{name}/{example.speaker}")
+            for name, corpus in self.corpora.items()
+            for example in corpus.examples
+        )
+
+    @property
+    def licence(self) -> str:
+        return "; ".join(dict.fromkeys(corpus.licence for corpus in self.corpora.values()))
+
+    @property
+    def credit(self) -> str:
+        return "; ".join(dict.fromkeys(corpus.credit for corpus in self.corpora.values()))
+
+    def open(self, example: Example) -> BinaryIO:
+        corpus, own = self._own(example)
+        return corpus.open(own)
+
+    def sha256(self, example: Example) -> str:
+        corpus, own = self._own(example)
+        return corpus.sha256(own)
+
+    def _own(self, example: Example) -> tuple[Dataset, Example]:
+        name, path = example.path.split("/", 1)
+        return self.corpora[name], replace(example, path=path)
+
+
+def corpus_of(example: Example) -> str:
+    """Of an example of `Joined`: its corpus' name."""
+    return example.path.split("/", 1)[0]

@@ -1,0 +1,242 @@
+"""The protocol `corpus`: all corpora but one teach, and that one judges, by the emotions that they share."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.special import softmax
+
+from shared.audio.decode import DecodeLimits
+from shared.audio.spec import VOICE_V7, FeatureSpec, VoiceSpec
+from shared.emotion import feature_cache
+from shared.emotion.calibration import Values, fit_temperature
+from shared.emotion.corpora import Joined, corpus_of
+from shared.emotion.datasets import AudioData, Dataset
+from shared.emotion.folds import Choosers, Clips, Fold, Indices, Words, check, speaker_folds
+from shared.emotion.learning import Lesson
+from shared.emotion.masked import STEPS, Linear, Mask, masked, probabilities
+from shared.emotion.masked_towers import MaskedTowers
+from shared.emotion.methods import METHODS, method
+from shared.emotion.rejection import CLASSIFIED, NO_VOICE, REJECTED, risk_threshold
+from shared.emotion.replies import Replies
+from shared.emotion.training import FEWEST_CLIPS, Recipe, Report
+from shared.errors.models import NobodyJudges, TooFewCorpora, UnknownNetwork
+
+LINEAR, STATISTICS = "linear", "statistics"
+MASKED = LINEAR, STATISTICS
+# Crosswise costs five trainings instead of one.
+CHOOSERS = {LINEAR: Choosers.ALL, STATISTICS: Choosers.SOME, "seed": Choosers.SOME}
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """One corpus held out. labels: the emotions that the others taught, sorted; shared: those of them that it
+    has too; aside: its clips of other emotions, which no one can be right about; replies: of the rest."""
+
+    corpus: str
+    labels: list[str]
+    shared: list[str]
+    aside: int
+    train_clips: int
+    replies: Replies
+
+
+def crossings(
+    corpora: dict[str, Dataset],
+    network: str,
+    limits: DecodeLimits,
+    report: Report,
+    output: Path | None = None,
+    cache: Path | None = None,
+    epochs: int | None = None,
+    seed: int = 42,
+) -> tuple[list[Crossing], tuple[str, ...]]:
+    """Hold each corpus out in turn; what `output` holds of finished ones is taken over. Beside them a
+    sentence for each recording that was left out.
+
+    network: `linear` or `statistics`, a logistic regression and the networks on the statistics of v7 with
+    masked losses, whose temperature and threshold come from the learning corpora's speakers, of all crosswise
+    or of some; or one of `methods.METHODS`, taught as ever on the learning corpora together, without a mask,
+    copies and threshold. Clips whose twin judges teach nothing.
+    Raises TooFewCorpora, UnknownNetwork and NobodyJudges.
+    """
+    if len(corpora) < 2:
+        raise TooFewCorpora
+    if network not in (*MASKED, *METHODS):
+        raise UnknownNetwork(network=network, known=", ".join((*MASKED, *METHODS)))
+    spec = VOICE_V7 if network in MASKED else method(network).spec
+    data = _features(corpora, spec, limits, report, cache, statistics_alone=network in MASKED)
+    clips = Clips.of(data)
+    found = []
+    for done, held in enumerate(corpora):
+        report("corpora", done, len(corpora))
+        found.append(_crossing(held, data, clips, network, report, output, epochs, seed))
+    report("corpora", len(corpora), len(corpora))
+    return found, data.left_out
+
+
+def _features(
+    corpora: dict[str, Dataset],
+    spec: FeatureSpec,
+    limits: DecodeLimits,
+    report: Report,
+    cache: Path | None,
+    *,
+    statistics_alone: bool,
+) -> AudioData:
+    """Of all corpora, one after the other; each is kept by itself, for another choice of them."""
+    width = spec.statistics if statistics_alone and isinstance(spec, VoiceSpec) else None
+    parts = []
+    for name, corpus in corpora.items():
+        one = Joined({name: corpus})
+        read = feature_cache.load(one, one.examples, spec, limits, report, (), cache)
+        parts.append(replace(read, features=read.features[..., :width]))
+    together = np.concatenate([part.features for part in parts])
+    return AudioData(
+        spec,
+        together,
+        np.empty((0, *together.shape), np.float16),
+        tuple(example for part in parts for example in part.examples),
+        tuple(sentence for part in parts for sentence in part.left_out),
+    )
+
+
+def _crossing(
+    held: str,
+    data: AudioData,
+    everybody: Clips,
+    network: str,
+    report: Report,
+    output: Path | None,
+    epochs: int | None,
+    seed: int,
+) -> Crossing:
+    names = np.array([corpus_of(example) for example in data.examples], np.str_)
+    labels = _taught(everybody.emotions[names != held])
+    shared = [label for label in labels if np.any(everybody.emotions[names == held] == label)]
+    is_asked = np.isin(everybody.emotions, labels)
+    judges = np.flatnonzero(is_asked & (names == held))
+    if len(shared) < 2:
+        raise NobodyJudges(what=f"by {held}", reason="the other corpora teach less than two of its emotions")
+    within = np.flatnonzero(is_asked)
+    clips = Clips(everybody.emotions[within], everybody.speakers[within], everybody.twins[within])
+    choosers = CHOOSERS.get(network, Choosers.NOBODY)
+    speakers = sorted(set(clips.speakers[names[within] == held].tolist()))
+    (fold,) = speaker_folds(clips, (), seed, [speakers], choosers)
+    fold = replace(fold, name=f"all corpora but {held}")
+    check(clips, fold)
+    identity = _identity(network, epochs, data.spec, clips, fold)
+    replies = Replies.read(output, identity) if output is not None else None
+    if replies is None:
+        own = replace(
+            data,
+            features=data.features if is_asked.all() else data.features[within],
+            copies=data.copies[:, within],
+            examples=tuple(data.examples[place] for place in within),
+        )
+        learn = _masked if network in MASKED else _as_ever
+        replies = learn(own, clips, fold, labels, shared, network, epochs, report)
+        if output is not None:
+            replies.write(output, identity)
+    aside = int((names == held).sum()) - len(judges)
+    return Crossing(held, labels, shared, aside, len(fold.train), replies)
+
+
+def _taught(emotions: Words) -> list[str]:
+    labels, counts = np.unique(emotions, return_counts=True)
+    return [str(label) for label in labels[counts >= FEWEST_CLIPS]]
+
+
+def _masked(
+    data: AudioData,
+    clips: Clips,
+    fold: Fold,
+    labels: list[str],
+    shared: list[str],
+    network: str,
+    epochs: int | None,
+    report: Report,
+) -> Replies:
+    names = np.array([corpus_of(example) for example in data.examples], np.str_)
+    classes = np.searchsorted(labels, clips.emotions)
+    asked = np.zeros((len(names), len(labels)), bool)
+    for name in np.unique(names):
+        asked[names == name] = np.isin(labels, clips.emotions[names == name])
+    parts = fold.crossed or (fold,)
+    fits = len(parts) + bool(fold.crossed)
+
+    def taught(train: Indices) -> Linear | MaskedTowers:
+        what = data.features[train], classes[train], asked[train]
+        if network == LINEAR:
+            return Linear.fit(*what, epochs or STEPS)
+        return MaskedTowers.fit(*what, epochs, fold.seed)
+
+    logits, chosen = [], []
+    for done, part in enumerate(parts):
+        report("training", done, fits)
+        fitted = taught(part.train)
+        logits.append(masked(fitted(data.features[part.inner]), asked[part.inner]))
+        chosen.append(part.inner)
+    if fold.crossed:
+        report("training", fits - 1, fits)
+        fitted = taught(fold.train)
+    known, choosers = np.concatenate(logits), np.concatenate(chosen)
+    temperature = fit_temperature(known, classes[choosers])
+    confidences = softmax(known / temperature, axis=1).max(axis=1)
+    threshold, _ = risk_threshold(confidences, known.argmax(axis=1) == classes[choosers])
+    told = probabilities(taught(fold.train)(data.features[fold.test]), np.isin(labels, shared), temperature)
+    report("training", fits, fits)
+    return _replied(data, fold, labels, told, threshold, np.zeros(len(told), bool))
+
+
+def _as_ever(
+    data: AudioData,
+    clips: Clips,
+    fold: Fold,
+    labels: list[str],
+    shared: list[str],
+    network: str,
+    epochs: int | None,
+    report: Report,
+) -> Replies:
+    recipe = Recipe("", network, seed=fold.seed, epochs=epochs)
+    learnt = method(network).learn(Lesson.of(data, clips, fold), recipe, report, {})
+    logits = learnt.logits(data.features[fold.test])
+    has_voice = logits.argmax(axis=1) < len(labels)
+    of_emotions: Mask = np.isin(labels, shared)
+    told = probabilities(logits[:, : len(labels)], of_emotions, learnt.temperature)
+    return _replied(data, fold, labels, told, np.nan, ~has_voice)
+
+
+def _replied(
+    data: AudioData, fold: Fold, labels: list[str], told: Values, threshold: float, is_silent: Mask
+) -> Replies:
+    examples = [data.examples[place] for place in fold.test]
+    accepted = told.max(axis=1) >= threshold
+    outcomes = np.where(is_silent, NO_VOICE, np.where(accepted, CLASSIFIED, REJECTED))
+    return Replies(
+        paths=np.array([example.path for example in examples], np.str_),
+        emotions=np.array([example.emotion for example in examples], np.str_),
+        outcomes=outcomes.astype(np.str_),
+        probabilities=np.where(is_silent[:, None], np.nan, told),
+        labels=np.array(labels, np.str_),
+        threshold=np.array(threshold),
+    )
+
+
+def _identity(network: str, epochs: int | None, spec: FeatureSpec, clips: Clips, fold: Fold) -> str:
+    """SHA-256 of all that replies follow from, but for the code."""
+    columns = clips.twins, clips.emotions, clips.speakers
+    parts: Sequence[Indices] = [
+        indices for one in (fold, *fold.crossed) for indices in (one.train, one.inner, one.test)
+    ]
+    facts = [
+        network, epochs, asdict(spec), fold.name, fold.seed,
+        [[column[part].tolist() for column in columns] for part in parts],
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
