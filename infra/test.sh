@@ -1,18 +1,31 @@
 #!/bin/sh
-# The rings two by two: those of whole stacks wait much, so the others find room beside them on 2 cores.
-# Acceptance takes the longest, so the shortest goes with it.
+# The rings side by side: those of whole stacks wait much, so others find room beside them on 2 cores.
 # Usage: infra/test.sh BIN [pytest's arguments]. Exit status 1 if any test failed.
 set -u
 bin=$1
 shift
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-"$bin/python" -m pytest "$@" tests/integration tests/faults >"$log" 2>&1 &
-beside=$!
-"$bin/python" -m pytest "$@" tests/acceptance tests/unit
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+
+beside() {
+    name=$1
+    shift
+    "$bin/python" -m pytest "$@" >"$logs/$name" 2>&1 &
+}
+beside units "$@" tests/unit
+units=$!
+beside inside "$@" tests/integration tests/faults
+inside=$!
+"$bin/python" -m pytest "$@" tests/acceptance
 outcome=$?
-wait "$beside" || outcome=1
-echo
-echo "Integration and fault tests, run meanwhile:"
-cat "$log"
+wait "$units" || outcome=1
+wait "$inside" || outcome=1
+for name in units inside; do
+    echo
+    case $name in
+    units) echo "Unit tests, run meanwhile:" ;;
+    *) echo "Integration and fault tests, run meanwhile:" ;;
+    esac
+    cat "$logs/$name"
+done
 [ "$outcome" -eq 0 ]

@@ -47,10 +47,10 @@ def test_csv_jsonl_the_view_and_pages_agree(api: Api, job: int, stack) -> None:
     exported = api.exported_csv(job)
     columns = [name for name in whole[0] if name != "message"]
     assert list(exported[0]) == columns
-    assert columns[:11] == ["path", "outcome", "emotion", "confidence", "threshold", "model_version",
+    assert columns[:12] == ["path", "outcome", "emotion", "confidence", "threshold", "model_version",
                             "duration_s", "error_code", "error", "upload", "clip_id",
                             "quality"]  # fmt: skip
-    assert all(name.startswith("p_") for name in columns[11:])
+    assert all(name.startswith("p_") for name in columns[12:])
     for row, text in zip(whole, exported, strict=True):
         assert {name: "" if row[name] is None else str(row[name]) for name in columns} == text
     seen = stack.query("SELECT path, outcome, confidence, clip_id FROM results WHERE job = :job", job=job)

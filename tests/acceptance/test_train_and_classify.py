@@ -116,7 +116,7 @@ def test_classify_of_one_file_answers_as_the_seeds_script(
     doubtful = voxmood(environment, "classify", file, "--model", "mine", "--threshold", "1")
     answer = doubtful.stdout.split("\n")[1]
     assert answer.startswith("  Low confidence (")
-    assert answer.endswith("). May be sad.")
+    assert answer.endswith(". May be sad.")
 
 
 def test_what_cannot_be_classified_is_said_with_exit_code_1(tmp_path: Path) -> None:

@@ -164,7 +164,13 @@ def every_second(actions: list[Callable[[], None]]) -> Iterator[None]:
 Kind = Callable[[Server, ExitStack], Iterator[Callable[[], None]]]
 
 
-@pytest.mark.parametrize("kinds", [(readers,), (exports,), (drippers,), (readers, exports, drippers)])
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        *(pytest.param((kind,), marks=pytest.mark.long) for kind in (readers, exports, drippers)),
+        (readers, exports, drippers),
+    ],
+)
 def test_others_are_served_beside_slow_clients_and_memory_is_given_back(
     server: Server, kinds: tuple[Kind, ...]
 ) -> None:

@@ -52,7 +52,7 @@ def dataset(folder: Path) -> Dataset:
     return read_dataset(folder)
 
 
-@pytest.fixture(scope="module", params=METHODS)
+@pytest.fixture(scope="module", params=["v7", pytest.param("seed", marks=pytest.mark.long)])
 def network(request: pytest.FixtureRequest, few_sounds: None) -> str:
     return str(request.param)
 

@@ -232,6 +232,7 @@ def test_a_crosswise_training_is_a_version_too_which_hears_whether_there_is_a_vo
     assert one == pytest.approx(other, abs=1e-5)
 
 
+@pytest.mark.long
 def test_where_nobody_says_who_speaks_clips_judge_each_other_and_the_card_says_so(
     recordings: Path, tmp_path: Path, few_sounds: None
 ) -> None:
