@@ -39,7 +39,7 @@ class ResultPage(BaseModel):
     """Result rows in archive order: the columns of the contract, `p_<emotion>` each, and `message`.
 
     Segments: by channel, then time, within a clip, with `channel` (empty where they are mixed), `start_s` and
-    `end_s` behind `clip_id`.
+    `end_s` behind `quality`.
     """
 
     results: list[Row]

@@ -404,7 +404,7 @@ def test_the_api_pages_and_exports_segments_and_says_where_there_are_none(
             break
         last = cursor
     assert [row["path"] for row in rows] == [row["path"] for row in expected]
-    columns = ["clip_id", "channel", "start_s", "end_s", *(f"p_{label}" for label in LABELS)]
+    columns = ["clip_id", "quality", "channel", "start_s", "end_s", *(f"p_{label}" for label in LABELS)]
     assert list(rows[0])[10:-1] == columns
     text = client.get(f"{path}/export", params={"segments": "true"}).text
     assert len(text.splitlines()) == 1 + len(rows)
