@@ -13,15 +13,17 @@ from shared.audio.voice import voice_features
 Floats = NDArray[np.float32]
 
 
-def fixed_length(samples: Floats, spec: FeatureSpec) -> Floats:
+def fixed_length(samples: Floats, spec: FeatureSpec, clear: Floats | None = None) -> Floats:
     """What is described of a recording: its first spec.seconds, or it and zeros behind it, (spec.n_samples,).
+
+    clear: the same samples without rumble, of those who have them already; at most spec.seconds.
 
     Voice features are of what is left without rumble; the seed's of the samples as they are, where nothing is
     missing a view of them.
     """
     cut = samples[: spec.n_samples]
     if isinstance(spec, VoiceSpec) and len(cut):
-        cut = without_rumble(cut, spec.sampling_rate)
+        cut = without_rumble(cut, spec.sampling_rate) if clear is None else clear
     missing = spec.n_samples - len(cut)
     return np.pad(cut, (0, missing)) if missing else cut
 

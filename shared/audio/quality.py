@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
+from shared.audio.filters import hann
 from shared.audio.levels import FRAME_S, LEVELS, LOUD_SHARE, VOICE_DB, Counts, levels
 from shared.audio.quality_words import Word
 
@@ -99,20 +101,19 @@ class Listener:
 def loudest_bands(samples: Floats, sampling_rate: int) -> NDArray[np.float64]:
     """How loud each band of 250 Hz is in its loudest twentieth of frames, dB of full scale: (bands,)."""
     bins = round(BAND_HZ * N_FFT / sampling_rate)
-    count = N_FFT // 2 // bins
+    starts = np.arange(0, N_FFT // 2 + 1 - bins, bins)
     if len(samples) < N_FFT:
         samples = np.pad(samples, (0, N_FFT - len(samples)))
-    frames = np.lib.stride_tricks.sliding_window_view(samples, N_FFT)[::N_FFT]
-    window = np.hanning(N_FFT).astype(np.float32)
-    power = np.concatenate(
-        [
-            (np.abs(np.fft.rfft(frames[start : start + FRAMES_AT_ONCE] * window)) ** 2)[:, : count * bins]
-            .reshape(-1, count, bins)
-            .sum(axis=2)
-            for start in range(0, len(frames), FRAMES_AT_ONCE)
-        ]
-    )
-    loudest = np.quantile(power, 1 - LOUDEST_SHARE, axis=0)
+    frames = samples[: len(samples) // N_FFT * N_FFT].reshape(-1, N_FFT)
+    window = hann(N_FFT).astype(np.float32)
+    power = np.empty((len(frames), len(starts)), np.float32)
+    for start in range(0, len(frames), FRAMES_AT_ONCE):
+        some = slice(start, start + FRAMES_AT_ONCE)
+        spectrum = scipy.fft.rfft(frames[some] * window, axis=1)[:, : len(starts) * bins]
+        np.add.reduceat(spectrum.real**2 + spectrum.imag**2, starts, axis=1, out=power[some])
+    # A partition and no quantile, which takes six times as long; the loudest twentieth is at least one frame.
+    place = min(len(power) - 1, int((1 - LOUDEST_SHARE) * len(power)))
+    loudest = np.partition(power, place, axis=0)[place]
     # Of a sine of full scale the bins' sum is (N sum(window²)) / 4.
     scale = N_FFT * float((window**2).sum()) / 4
     return np.asarray(10 * np.log10(np.maximum(loudest / scale, 1e-15)), np.float64)

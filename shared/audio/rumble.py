@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
@@ -25,9 +26,9 @@ def without_rumble(samples: Floats, sampling_rate: int) -> Floats:
     The gain is a Butterworth filter's of the eighth order, without its shift of phase; sampling_rate in Hz.
     """
     size = -(-int(len(samples) + PADDING_S * sampling_rate) // SIZE_STEP) * SIZE_STEP
-    spectrum = np.fft.rfft(samples - samples.mean(dtype=np.float64).astype(np.float32), size)
+    spectrum = scipy.fft.rfft(samples - samples.mean(dtype=np.float64).astype(np.float32), size)
     spectrum *= _gain(size, sampling_rate)
-    return np.asarray(np.fft.irfft(spectrum, size)[: len(samples)], np.float32)
+    return np.asarray(scipy.fft.irfft(spectrum, size)[: len(samples)], np.float32)
 
 
 @lru_cache(maxsize=64)

@@ -155,7 +155,8 @@ class Classifier:
     def warm(self) -> None:
         """Run everything once, so that the first clip is as fast as the others."""
         silence = np.zeros(self.manifest.feature_spec.n_samples, np.float32)
-        self._probabilities([Window(0, 0.0, 0.0, silence, peak=0.0)])
+        described, _ = self._described([(_Hearing("silence"), Window(0, 0.0, 0.0, silence, peak=0.0))])
+        self._network(described)
 
     def batch_size(self, asked: int | None = None) -> int:
         """Windows a network call: as many as asked for (VOXMOOD_BATCH_CLIPS), else what suits the device."""
@@ -223,38 +224,42 @@ class Classifier:
     def _hear(self, batch: Sequence[tuple[_Hearing, Window]], threshold: float, keep: bool) -> None:
         """Add windows of any clips to what has been heard of these; those without a voice take no part in
         the mean."""
-        heard = [window for _, window in batch if not window.is_silent]
-        rows = iter(self._probabilities(heard))
-        rate = self.manifest.feature_spec.sampling_rate
+        audible = [(hearing, window) for hearing, window in batch if not window.is_silent]
+        described, counts = self._described(audible)
+        answers = zip(self._network(described) if audible else (), counts, strict=True)
         for hearing, window in batch:
             row = None
             if not window.is_silent:
-                clear = without_rumble(window.samples, rate)
-                hearing.listen(window, clear, rate)
-                row = self._voice(next(rows))
-            if row is not None:
-                hearing.rows.append(row)
-                hearing.levels.append(levels(clear, rate))
+                probabilities, count = next(answers)
+                row = self._voice(probabilities)
+                if row is not None:
+                    hearing.rows.append(row)
+                    hearing.levels.append(count)
             if keep:
                 channel, answer = str(window.channel or ""), self._answer(row, threshold)
                 hearing.segments.append(Segment(channel, window.start_s, window.end_s, *answer))
+
+    def _described(self, audible: Sequence[tuple[_Hearing, Window]]) -> tuple[Floats, list[Counts]]:
+        """Features of windows (n, *spec.shape), and how loud each is; on the way their quality is measured.
+
+        Rumble is taken out of each once, for all three.
+        """
+        spec, counts = self.manifest.feature_spec, list[Counts]()
+        parts = [np.empty((0, *spec.shape), np.float32)]
+        for start in range(0, len(audible), FEATURES_AT_ONCE):
+            cut = []
+            for hearing, window in audible[start : start + FEATURES_AT_ONCE]:
+                clear = without_rumble(window.samples, spec.sampling_rate)
+                hearing.listen(window, clear, spec.sampling_rate)
+                counts.append(levels(clear, spec.sampling_rate))
+                cut.append(fixed_length(window.samples, spec, clear))
+            parts.append(self._features(np.stack(cut)))
+        return np.concatenate(parts), counts
 
     def _voice(self, row: Floats) -> Floats | None:
         """The labels' probabilities of a window (labels,), or None where the network hears no voice."""
         emotions = row[: len(self.manifest.labels)]
         return None if self.manifest.hears_no_voice and row[-1] > NO_VOICE_ABOVE else emotions
-
-    def _probabilities(self, recordings: Sequence[Window]) -> Floats:
-        """(n, outputs) for n windows."""
-        spec = self.manifest.feature_spec
-        if not recordings:
-            return np.empty((0, len(self.manifest.labels)), np.float32)
-        parts = []
-        for start in range(0, len(recordings), FEATURES_AT_ONCE):
-            some = recordings[start : start + FEATURES_AT_ONCE]
-            samples = np.stack([fixed_length(recording.samples, spec) for recording in some])
-            parts.append(self._features(samples))
-        return self._network(np.concatenate(parts))
 
     def _answer(
         self, row: NDArray[np.floating[Any]] | None, threshold: float
