@@ -140,7 +140,7 @@ def _crossing(
             examples=tuple(data.examples[place] for place in within),
         )
         learn = _masked if network in MASKED else _as_ever
-        replies = learn(own, clips, fold, labels, shared, network, epochs, report)
+        replies = learn(_Trial(own, clips, fold, labels, shared, network, epochs), report)
         if output is not None:
             replies.write(output, identity)
     aside = int((names == held).sum()) - len(judges)
@@ -152,71 +152,65 @@ def _taught(emotions: Words) -> list[str]:
     return [str(label) for label in labels[counts >= FEWEST_CLIPS]]
 
 
-def _masked(
-    data: AudioData,
-    clips: Clips,
-    fold: Fold,
-    labels: list[str],
-    shared: list[str],
-    network: str,
-    epochs: int | None,
-    report: Report,
-) -> Replies:
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """One fold over corpora: who teaches and who judges, and what is trained. labels: the emotions that are
+    taught; shared: those that may be told of the corpus that judges."""
+
+    data: AudioData
+    clips: Clips
+    fold: Fold
+    labels: list[str]
+    shared: list[str]
+    network: str
+    epochs: int | None
+
+
+def _masked(trial: _Trial, report: Report) -> Replies:
+    data, fold, labels = trial.data, trial.fold, trial.labels
     names = np.array([corpus_of(example) for example in data.examples], np.str_)
-    classes = np.searchsorted(labels, clips.emotions)
+    classes = np.searchsorted(labels, trial.clips.emotions)
     asked = np.zeros((len(names), len(labels)), bool)
     for name in np.unique(names):
-        asked[names == name] = np.isin(labels, clips.emotions[names == name])
-    parts = fold.crossed or (fold,)
-    fits = len(parts) + bool(fold.crossed)
-
-    def taught(train: Indices) -> Linear | MaskedTowers:
-        what = data.features[train], classes[train], asked[train]
-        if network == LINEAR:
-            return Linear.fit(*what, epochs or STEPS)
-        return MaskedTowers.fit(*what, epochs, fold.seed)
-
+        asked[names == name] = np.isin(labels, trial.clips.emotions[names == name])
+    # Those who choose are heard by networks that others taught; without crossed parts by the one that judges.
+    parts = (*fold.crossed, fold)
+    fitted: Linear | MaskedTowers
     logits, chosen = [], []
     for done, part in enumerate(parts):
-        report("training", done, fits)
-        fitted = taught(part.train)
-        logits.append(masked(fitted(data.features[part.inner]), asked[part.inner]))
-        chosen.append(part.inner)
-    if fold.crossed:
-        report("training", fits - 1, fits)
-        fitted = taught(fold.train)
+        report("training", done, len(parts))
+        what = data.features[part.train], classes[part.train], asked[part.train]
+        if trial.network == LINEAR:
+            fitted = Linear.fit(*what, trial.epochs or STEPS)
+        else:
+            fitted = MaskedTowers.fit(*what, trial.epochs, fold.seed)
+        if part is not fold or not fold.crossed:
+            logits.append(masked(fitted(data.features[part.inner]), asked[part.inner]))
+            chosen.append(part.inner)
+    report("training", len(parts), len(parts))
     known, choosers = np.concatenate(logits), np.concatenate(chosen)
     temperature = fit_temperature(known, classes[choosers])
     confidences = softmax(known / temperature, axis=1).max(axis=1)
     threshold, _ = risk_threshold(confidences, known.argmax(axis=1) == classes[choosers])
-    told = probabilities(taught(fold.train)(data.features[fold.test]), np.isin(labels, shared), temperature)
-    report("training", fits, fits)
-    return _replied(data, fold, labels, told, threshold, np.zeros(len(told), bool))
+    may_be = np.isin(labels, trial.shared)
+    told = probabilities(fitted(data.features[fold.test]), may_be, temperature)
+    return _replied(trial, told, threshold, np.zeros(len(told), bool))
 
 
-def _as_ever(
-    data: AudioData,
-    clips: Clips,
-    fold: Fold,
-    labels: list[str],
-    shared: list[str],
-    network: str,
-    epochs: int | None,
-    report: Report,
-) -> Replies:
-    recipe = Recipe("", network, seed=fold.seed, epochs=epochs)
-    learnt = method(network).learn(Lesson.of(data, clips, fold), recipe, report, {})
-    logits = learnt.logits(data.features[fold.test])
-    has_voice = logits.argmax(axis=1) < len(labels)
-    of_emotions: Mask = np.isin(labels, shared)
-    told = probabilities(logits[:, : len(labels)], of_emotions, learnt.temperature)
-    return _replied(data, fold, labels, told, np.nan, ~has_voice)
+def _as_ever(trial: _Trial, report: Report) -> Replies:
+    recipe = Recipe("", trial.network, seed=trial.fold.seed, epochs=trial.epochs)
+    lesson = Lesson.of(trial.data, trial.clips, trial.fold)
+    learnt = method(trial.network).learn(lesson, recipe, report, {})
+    logits = learnt.logits(trial.data.features[trial.fold.test])
+    n_labels = len(trial.labels)
+    has_voice = logits.argmax(axis=1) < n_labels
+    may_be: Mask = np.isin(trial.labels, trial.shared)
+    told = probabilities(logits[:, :n_labels], may_be, learnt.temperature)
+    return _replied(trial, told, np.nan, ~has_voice)
 
 
-def _replied(
-    data: AudioData, fold: Fold, labels: list[str], told: Values, threshold: float, is_silent: Mask
-) -> Replies:
-    examples = [data.examples[place] for place in fold.test]
+def _replied(trial: _Trial, told: Values, threshold: float, is_silent: Mask) -> Replies:
+    examples = [trial.data.examples[place] for place in trial.fold.test]
     accepted = told.max(axis=1) >= threshold
     outcomes = np.where(is_silent, NO_VOICE, np.where(accepted, CLASSIFIED, REJECTED))
     return Replies(
@@ -224,7 +218,7 @@ def _replied(
         emotions=np.array([example.emotion for example in examples], np.str_),
         outcomes=outcomes.astype(np.str_),
         probabilities=np.where(is_silent[:, None], np.nan, told),
-        labels=np.array(labels, np.str_),
+        labels=np.array(trial.labels, np.str_),
         threshold=np.array(threshold),
     )
 
