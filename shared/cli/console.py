@@ -8,7 +8,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import wrap
@@ -70,6 +70,18 @@ def progress(unit: str) -> Iterator[Progress]:
     # Else rich sends what is printed inside the bar, JSON lines too, to stderr.
     with Progress(*columns, console=err, redirect_stdout=False) as bar:
         yield bar
+
+
+@contextmanager
+def stages(unit: str, *names: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each stage of a long work, and the function that moves them: report(stage, done, total)."""
+    with progress(unit) as bar:
+        tasks = {name: bar.add_task(name, total=None) for name in names}
+
+        def report(stage: str, done: int, total: int) -> None:
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield report
 
 
 @contextmanager

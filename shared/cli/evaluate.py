@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from shared.cli import trials
-from shared.cli.console import print_json, progress, say
+from shared.cli.console import print_json, say, stages
 from shared.cli.training import BASELINE, words
 from shared.emotion.questions import Protocol, Question
 
@@ -92,28 +92,14 @@ def evaluate(
 ) -> None:  # fmt: skip
     """Train and judge a network fold by fold, or judge a version. Run again after an interruption, it goes on
     where it was."""
-    if folds and protocol is Protocol.SEED:
-        raise typer.BadParameter("the protocol seed draws clips, not speakers.", param_hint="--folds")
-    if select_on_test and protocol is not Protocol.SEED:
-        raise typer.BadParameter("it is a habit of the protocol seed.", param_hint="--select-on-test")
     given = {
-        "--drop": drop, "--folds": folds, "--labels": labels, "--seeds": seeds > 1, "--epochs": epochs,
-        "--network": network, "--data": data, "--model": model, "--corpus": corpus, "--speakers": speakers,
-        "--clips": clips, "--conditions": conditions, "--foreign": foreign,
+        "--drop": drop, "--folds": folds, "--select-on-test": select_on_test, "--labels": labels,
+        "--seeds": seeds > 1, "--epochs": epochs, "--network": network, "--data": data, "--model": model,
+        "--corpus": corpus, "--speakers": speakers, "--clips": clips, "--conditions": conditions,
+        "--foreign": foreign,
     }  # fmt: skip
-    for option, value in given.items():
-        if value and protocol not in OF[option]:
-            raise typer.BadParameter(f"the protocol {protocol.value} has no use for it.", param_hint=option)
-    if protocol is Protocol.CORPUS:
-        if not corpus:
-            raise typer.BadParameter("name each corpus, as in --corpus ravdess=DIR.", param_hint="--corpus")
-        if model and (network or epochs):
-            raise typer.BadParameter("a version that ships is not trained again.", param_hint="--network")
-        if (clips or foreign) and not model:
-            raise typer.BadParameter(
-                "it is about a version that ships: name one with --model.",
-                param_hint="--clips" if clips else "--foreign",
-            )
+    _check({option for option, value in given.items() if value}, protocol)
+    if corpus:
         if model:
             trials.judge_corpora(model, corpus, clips, output, are_foreign=foreign, as_json=json)
         else:
@@ -127,6 +113,28 @@ def evaluate(
         return
     question = Question(protocol, network or BASELINE, words(drop), folds, select_on_test, seeds, epochs)
     _train(question, data, labels, output, as_json=json)
+
+
+def _check(given: set[str], protocol: Protocol) -> None:
+    """Whether these options go together; all but --data, which is a path that has to be there."""
+    if "--folds" in given and protocol is Protocol.SEED:
+        raise typer.BadParameter("the protocol seed draws clips, not speakers.", param_hint="--folds")
+    if "--select-on-test" in given and protocol is not Protocol.SEED:
+        raise typer.BadParameter("it is a habit of the protocol seed.", param_hint="--select-on-test")
+    for option in sorted(given):
+        if protocol not in OF[option]:
+            raise typer.BadParameter(f"the protocol {protocol.value} has no use for it.", param_hint=option)
+    if protocol is not Protocol.CORPUS:
+        return
+    if "--corpus" not in given:
+        raise typer.BadParameter("name each corpus, as in --corpus ravdess=DIR.", param_hint="--corpus")
+    if "--model" in given and given & {"--network", "--epochs"}:
+        raise typer.BadParameter("a version that ships is not trained again.", param_hint="--network")
+    if "--model" not in given and given & {"--clips", "--foreign"}:
+        raise typer.BadParameter(
+            "it is about a version that ships: name one with --model.",
+            param_hint="--clips" if "--clips" in given else "--foreign",
+        )
 
 
 def _train(
@@ -143,12 +151,7 @@ def _train(
     dataset.check_emotions(question.drop)
     without = ["without", *sorted(question.drop)] if question.drop else []
     folder = output or Path("evaluation") / "-".join([question.protocol.value, question.network, *without])
-    with progress("clips") as bar:
-        tasks = {stage: bar.add_task(stage, total=None) for stage in ("features", "folds", "training")}
-
-        def report(stage: str, done: int, total: int) -> None:
-            bar.update(tasks[stage], completed=done, total=total)
-
+    with stages("clips", "features", "folds", "training") as report:
         outcomes, heard = ask(
             dataset, question, folder, DecodeLimits.of(settings), report, settings.feature_cache
         )

@@ -156,11 +156,12 @@ def _format(given: Format | None, output: Path | None, bom: bool) -> Format:
 
 def _format_of_file(given: Format | None, output: Path) -> Format:
     by_name = next((one for one in OF_FILES if output.suffix.lower() == f".{one}"), None)
+    chosen = given or by_name
     if given is Format.table:
         raise typer.BadParameter(
             f"a table is for the terminal. Into a file go {' or '.join(OF_FILES)}.", param_hint="--format"
         )
-    if given is None and by_name is None:
+    if chosen is None:
         endings = ", ".join(f".{one}" for one in OF_FILES)
         raise typer.BadParameter(
             f"the name {output.name} says no format ({endings}); say it with --format.", param_hint="--output"
@@ -170,7 +171,7 @@ def _format_of_file(given: Format | None, output: Path) -> Format:
             f"the name {output.name} says {by_name}, and --format says {given}; choose one.",
             param_hint="--output",
         )
-    return given or by_name or Format.csv
+    return chosen
 
 
 def _blocks(

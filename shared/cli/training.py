@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.console import print_json, progress, say
+from shared.cli.console import print_json, say, stages
 
 BASELINE = "seed"
 
@@ -60,12 +60,7 @@ def train(
     dataset = read_dataset(data, labels)
     dataset.check_emotions(recipe.drop)
     dataset.check_speakers(recipe.reserve)
-    with progress("clips") as bar:
-        tasks = {stage: bar.add_task(stage, total=None) for stage in ("features", "training")}
-
-        def report(stage: str, done: int, total: int) -> None:
-            bar.update(tasks[stage], completed=done, total=total)
-
+    with stages("clips", "features", "training") as report:
         manifest, left_out = train_version(
             dataset, recipe, settings.models_dir, DecodeLimits.of(settings), report, settings.feature_cache
         )

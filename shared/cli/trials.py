@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from shared.cli.console import print_json, progress, say
+from shared.cli.console import print_json, say, stages
 
 if TYPE_CHECKING:
     from shared.emotion.classifier import Classifier
-    from shared.emotion.training import Report
 
 SEED = 42
 
@@ -54,7 +52,7 @@ def judge_conditions(
     folder = output or Path("evaluation") / f"conditions-{manifest.version}"
     there = [condition for condition in wanted if condition.is_there]
     heard = {}
-    with _stages("conditions", "clips") as report:
+    with stages("clips", "conditions", "clips") as report:
         for done, condition in enumerate(there):
             report("conditions", done, len(there))
             heard[condition] = hear(
@@ -91,7 +89,7 @@ def judge_corpora(
     manifest = classifier.manifest
     folder = output or Path("evaluation") / f"corpus-{manifest.version}"
     heard = {}
-    with _stages("corpora", "clips") as report:
+    with stages("clips", "corpora", "clips") as report:
         for done, (name, dataset) in enumerate(corpora.items()):
             report("corpora", done, len(corpora))
             is_other = are_foreign or is_foreign(manifest, dataset)
@@ -118,7 +116,7 @@ def cross_corpora(
     corpora = read_corpora(named)
     name = network or LINEAR
     folder = output or Path("evaluation") / f"corpus-{name}"
-    with _stages("features", "corpora", "training") as report:
+    with stages("clips", "features", "corpora", "training") as report:
         crossed, left_out = crossings(
             corpora, name, DecodeLimits.of(settings), report, folder, settings.feature_cache, epochs, SEED
         )
@@ -133,18 +131,6 @@ def _classifier(model: str | None) -> Classifier:
 
     settings = Settings()
     return Classifier.load(settings.model_folders, model or settings.champion)
-
-
-@contextmanager
-def _stages(*names: str) -> Iterator[Report]:
-    """A bar for each stage, and the function that moves them."""
-    with progress("clips") as bar:
-        tasks = {stage: bar.add_task(stage, total=None) for stage in names}
-
-        def report(stage: str, done: int, total: int) -> None:
-            bar.update(tasks[stage], completed=done, total=total)
-
-        yield report
 
 
 def _write(document: dict[str, Any], folder: Path, as_json: bool) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from api.app import create_app
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.database.sessions import Database
 from shared.database.tables import clip, job
@@ -20,16 +18,10 @@ from shared.settings import Settings
 from shared.storage import Storage
 from tests.archive_builders import tar_of
 from tests.integration.builders import Made, make_job, set_row
-from tests.integration.test_uploads import settings
+from tests.integration.test_uploads import client, settings
 
-__all__ = ["settings"]  # the fixture
+__all__ = ["client", "settings"]  # the fixtures
 RECORDING = wav_bytes(speech_like("happy", 16_000, 0.5, seed=1), 16_000)
-
-
-@pytest.fixture
-def client(settings: Settings) -> Iterator[TestClient]:
-    with TestClient(create_app(settings), "http://localhost", raise_server_exceptions=False) as made:
-        yield made
 
 
 @pytest.fixture
