@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shared.settings import REPOSITORY, Settings
-from tests.inputs import LINKS, MEMBERS, RECORDINGS, UPLOADS
+from tests.inputs.recordings import LINKS, MEMBERS, RECORDINGS
+from tests.inputs.uploads import UPLOADS
 
 PAGE = REPOSITORY / "docs" / "inputs.md"
 BEGIN, END = "<!-- table: {name} -->", "<!-- end of table -->"

@@ -13,7 +13,8 @@ from tests.acceptance.jobs import Api
 from tests.acceptance.test_large_archive import MemoryWatch
 from tests.archive_builders import tar_of, zip_of
 from tests.audio_builders import chunk, format_chunk, pcm16, riff
-from tests.inputs import LINKS, MEMBERS, RECORDINGS, UPLOADS, Outcome
+from tests.inputs.recordings import LINKS, MEMBERS, RECORDINGS, Outcome
+from tests.inputs.uploads import UPLOADS
 from tests.servers import Stack
 
 CONTENTS = RECORDINGS | MEMBERS
