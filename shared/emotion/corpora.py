@@ -28,6 +28,17 @@ def read_corpora(named: Sequence[str]) -> dict[str, Dataset]:
     return corpora
 
 
+def teaching(main: str, corpora: dict[str, Dataset]) -> Joined:
+    """One corpus and others that teach beside it what it has: clips of emotions that it lacks are left aside."""
+    known = corpora[main].emotions()
+    return Joined(
+        {
+            name: replace(corpus, examples=tuple(one for one in corpus.examples if one.emotion in known))
+            for name, corpus in corpora.items()
+        }
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Joined:
     """Corpora as one set of recordings: each path and speaker begins with its corpus' name and a slash, so
@@ -38,7 +49,7 @@ class Joined:
     @property
     def examples(self) -> tuple[Example, ...]:
         return tuple(
-            replace(example, path=f"{name}/{example.path}", speaker=f"{name}/{example.speaker}")
+            replace(example, path=f"{name}/{example.path}", speaker=f"{name}/{example.speaker}", corpus=name)
             for name, corpus in self.corpora.items()
             for example in corpus.examples
         )
@@ -62,8 +73,3 @@ class Joined:
     def _own(self, example: Example) -> tuple[Dataset, Example]:
         name, path = example.path.split("/", 1)
         return self.corpora[name], replace(example, path=path)
-
-
-def corpus_of(example: Example) -> str:
-    """Of an example of `Joined`: its corpus' name."""
-    return example.path.split("/", 1)[0]

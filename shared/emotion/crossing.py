@@ -14,23 +14,20 @@ from scipy.special import softmax
 from shared.audio.decode import DecodeLimits
 from shared.audio.spec import VOICE_V7, FeatureSpec, VoiceSpec
 from shared.emotion import feature_cache
+from shared.emotion.audio_data import NO_COPIES, AudioData, Copies
 from shared.emotion.calibration import Values, fit_temperature
-from shared.emotion.corpora import Joined, corpus_of
-from shared.emotion.datasets import AudioData, Dataset
+from shared.emotion.corpora import Joined
+from shared.emotion.datasets import Dataset
 from shared.emotion.folds import Choosers, Clips, Fold, Indices, Words, check, speaker_folds
 from shared.emotion.learning import Lesson
 from shared.emotion.masked import STEPS, Linear, Mask, masked, probabilities
-from shared.emotion.masked_towers import MaskedTowers
 from shared.emotion.methods import METHODS, method
-from shared.emotion.rejection import CLASSIFIED, NO_VOICE, REJECTED, risk_threshold
+from shared.emotion.rejection import CLASSIFIED, REJECTED, risk_threshold
 from shared.emotion.replies import Replies
 from shared.emotion.training import FEWEST_CLIPS, Recipe, Report
 from shared.errors.models import NobodyJudges, TooFewCorpora, UnknownNetwork
 
-LINEAR, STATISTICS = "linear", "statistics"
-MASKED = LINEAR, STATISTICS
-# Crosswise costs five trainings instead of one.
-CHOOSERS = {LINEAR: Choosers.ALL, STATISTICS: Choosers.SOME, "seed": Choosers.SOME}
+LINEAR = "linear"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +56,20 @@ def crossings(
     """Hold each corpus out in turn; what `output` holds of finished ones is taken over. Beside them a
     sentence for each recording that was left out.
 
-    network: `linear` or `statistics`, a logistic regression and the networks on the statistics of v7 with
-    masked losses, whose temperature and threshold come from the learning corpora's speakers, of all crosswise
-    or of some; or one of `methods.METHODS`, taught as ever on the learning corpora together, without a mask,
-    copies and threshold. Clips whose twin judges teach nothing.
+    network: `linear`, a logistic regression on the statistics of v8-small, or one of `methods.METHODS`, as ever
+    taught. Temperature and threshold come from the learning corpora, crosswise where the method does so, else
+    from some of their speakers. Clips whose twin judges teach nothing.
     Raises TooFewCorpora, UnknownNetwork and NobodyJudges.
     """
     if len(corpora) < 2:
         raise TooFewCorpora
-    if network not in (*MASKED, *METHODS):
-        raise UnknownNetwork(network=network, known=", ".join((*MASKED, *METHODS)))
-    spec = VOICE_V7 if network in MASKED else method(network).spec
-    data = _features(corpora, spec, limits, report, cache, statistics_alone=network in MASKED)
+    if network not in (LINEAR, *METHODS):
+        raise UnknownNetwork(network=network, known=", ".join((LINEAR, *METHODS)))
+    spec: FeatureSpec = VOICE_V7
+    made = NO_COPIES
+    if network != LINEAR:
+        spec, made = method(network).spec, method(network).made
+    data = _features(corpora, spec, made, limits, report, cache, statistics_alone=network == LINEAR)
     clips = Clips.of(data)
     found = []
     for done, held in enumerate(corpora):
@@ -83,6 +82,7 @@ def crossings(
 def _features(
     corpora: dict[str, Dataset],
     spec: FeatureSpec,
+    made: Copies,
     limits: DecodeLimits,
     report: Report,
     cache: Path | None,
@@ -94,15 +94,18 @@ def _features(
     parts = []
     for name, corpus in corpora.items():
         one = Joined({name: corpus})
-        read = feature_cache.load(one, one.examples, spec, limits, report, (), cache)
+        read = feature_cache.load(one, one.examples, spec, limits, report, made, cache)
         parts.append(replace(read, features=read.features[..., :width]))
     together = np.concatenate([part.features for part in parts])
     return AudioData(
         spec,
         together,
-        np.empty((0, *together.shape), np.float16),
+        np.concatenate([part.copies for part in parts], axis=1)
+        if made.count
+        else np.empty((0, *together.shape), np.float16),
         tuple(example for part in parts for example in part.examples),
         tuple(sentence for part in parts for sentence in part.left_out),
+        made,
     )
 
 
@@ -116,7 +119,7 @@ def _crossing(
     epochs: int | None,
     seed: int,
 ) -> Crossing:
-    names = np.array([corpus_of(example) for example in data.examples], np.str_)
+    names = np.array([example.corpus for example in data.examples], np.str_)
     labels = _taught(everybody.emotions[names != held])
     shared = [label for label in labels if np.any(everybody.emotions[names == held] == label)]
     is_asked = np.isin(everybody.emotions, labels)
@@ -124,8 +127,9 @@ def _crossing(
     if len(shared) < 2:
         raise NobodyJudges(what=f"by {held}", reason="the other corpora teach less than two of its emotions")
     within = np.flatnonzero(is_asked)
-    clips = Clips(everybody.emotions[within], everybody.speakers[within], everybody.twins[within])
-    choosers = CHOOSERS.get(network, Choosers.NOBODY)
+    clips = everybody.only(within)
+    is_crossed = network == LINEAR or method(network).cross
+    choosers = Choosers.ALL if is_crossed else Choosers.SOME
     speakers = sorted(set(clips.speakers[names[within] == held].tolist()))
     (fold,) = speaker_folds(clips, (), seed, [speakers], choosers)
     fold = replace(fold, name=f"all corpora but {held}")
@@ -139,7 +143,7 @@ def _crossing(
             copies=data.copies[:, within],
             examples=tuple(data.examples[place] for place in within),
         )
-        learn = _masked if network in MASKED else _as_ever
+        learn = _linear if network == LINEAR else _as_ever
         replies = learn(_Trial(own, clips, fold, labels, shared, network, epochs), report)
         if output is not None:
             replies.write(output, identity)
@@ -166,35 +170,28 @@ class _Trial:
     epochs: int | None
 
 
-def _masked(trial: _Trial, report: Report) -> Replies:
+def _linear(trial: _Trial, report: Report) -> Replies:
     data, fold, labels = trial.data, trial.fold, trial.labels
-    names = np.array([corpus_of(example) for example in data.examples], np.str_)
-    classes = np.searchsorted(labels, trial.clips.emotions)
-    asked = np.zeros((len(names), len(labels)), bool)
-    for name in np.unique(names):
-        asked[names == name] = np.isin(labels, trial.clips.emotions[names == name])
-    # Those who choose are heard by networks that others taught; without crossed parts by the one that judges.
-    parts = (*fold.crossed, fold)
-    fitted: Linear | MaskedTowers
+    lesson = Lesson.of(data, trial.clips, fold)
+    part_of = lesson.fold
     logits, chosen = [], []
-    for done, part in enumerate(parts):
-        report("training", done, len(parts))
-        what = data.features[part.train], classes[part.train], asked[part.train]
-        if trial.network == LINEAR:
-            fitted = Linear.fit(*what, trial.epochs or STEPS)
-        else:
-            fitted = MaskedTowers.fit(*what, trial.epochs, fold.seed)
-        if part is not fold or not fold.crossed:
-            logits.append(masked(fitted(data.features[part.inner]), asked[part.inner]))
-            chosen.append(part.inner)
-    report("training", len(parts), len(parts))
-    known, choosers = np.concatenate(logits), np.concatenate(chosen)
-    temperature = fit_temperature(known, classes[choosers])
+    for done, part in enumerate(part_of.crossed):
+        report("training", done, len(part_of.crossed) + 1)
+        fitted = _fitted(lesson, part.train, trial.epochs)
+        logits.append(masked(fitted(lesson.features[part.inner]), lesson.asked[part.inner]))
+        chosen.append(lesson.classes(part.inner))
+    known, classes = np.concatenate(logits), np.concatenate(chosen)
+    temperature = fit_temperature(known, classes)
     confidences = softmax(known / temperature, axis=1).max(axis=1)
-    threshold, _ = risk_threshold(confidences, known.argmax(axis=1) == classes[choosers])
-    may_be = np.isin(labels, trial.shared)
-    told = probabilities(fitted(data.features[fold.test]), may_be, temperature)
-    return _replied(trial, told, threshold, np.zeros(len(told), bool))
+    threshold, _ = risk_threshold(confidences, known.argmax(axis=1) == classes)
+    fitted = _fitted(lesson, part_of.train, trial.epochs)
+    report("training", len(part_of.crossed) + 1, len(part_of.crossed) + 1)
+    told = probabilities(fitted(data.features[fold.test]), np.isin(labels, trial.shared), temperature)
+    return _replied(trial, told, threshold)
+
+
+def _fitted(lesson: Lesson, train: Indices, steps: int | None) -> Linear:
+    return Linear.fit(lesson.features[train], lesson.classes(train), lesson.asked[train], steps or STEPS)
 
 
 def _as_ever(trial: _Trial, report: Report) -> Replies:
@@ -202,22 +199,19 @@ def _as_ever(trial: _Trial, report: Report) -> Replies:
     lesson = Lesson.of(trial.data, trial.clips, trial.fold)
     learnt = method(trial.network).learn(lesson, recipe, report, {})
     logits = learnt.logits(trial.data.features[trial.fold.test])
-    n_labels = len(trial.labels)
-    has_voice = logits.argmax(axis=1) < n_labels
     may_be: Mask = np.isin(trial.labels, trial.shared)
-    told = probabilities(logits[:, :n_labels], may_be, learnt.temperature)
-    return _replied(trial, told, np.nan, ~has_voice)
+    return _replied(trial, probabilities(logits, may_be, learnt.temperature), learnt.threshold)
 
 
-def _replied(trial: _Trial, told: Values, threshold: float, is_silent: Mask) -> Replies:
+def _replied(trial: _Trial, told: Values, threshold: float) -> Replies:
     examples = [trial.data.examples[place] for place in trial.fold.test]
     accepted = told.max(axis=1) >= threshold
-    outcomes = np.where(is_silent, NO_VOICE, np.where(accepted, CLASSIFIED, REJECTED))
+    outcomes = np.where(accepted, CLASSIFIED, REJECTED)
     return Replies(
         paths=np.array([example.path for example in examples], np.str_),
         emotions=np.array([example.emotion for example in examples], np.str_),
         outcomes=outcomes.astype(np.str_),
-        probabilities=np.where(is_silent[:, None], np.nan, told),
+        probabilities=told,
         labels=np.array(trial.labels, np.str_),
         threshold=np.array(threshold),
     )

@@ -5,27 +5,17 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
-import numpy as np
-import soxr
-from numpy.typing import NDArray
-
-from shared.audio.decode import DecodeLimits, decode
-from shared.audio.features import Floats, fixed_length
-from shared.audio.spec import FeatureSpec
-from shared.emotion.encoders import Features, feature_maker
 from shared.emotion.registry import sha256
 from shared.errors.models import ForeignNames, NoRecordings, UnknownEmotion, UnknownSpeaker, WrongLabels
-from shared.errors.recordings import AllButSilent, ClipError
 
 LABELS = "labels.csv"
 COLUMNS = "path", "emotion", "speaker"
 AUDIO_SUFFIXES = {".wav", ".flac", ".aiff", ".aif", ".ogg", ".mp3"}
-BATCH_CLIPS = 32
 
 # modality-channel-emotion-intensity-statement-repetition-actor
 RAVDESS_NAME = re.compile(r"\d\d-(?P<channel>\d\d)-(?P<emotion>\d\d)-\d\d-\d\d-\d\d-(?P<actor>\d\d)")
@@ -74,11 +64,13 @@ BANGLASER = Naming(
 
 @dataclass(frozen=True, slots=True, order=True)
 class Example:
-    """One labelled recording; path: inside the dataset's folder, with forward slashes."""
+    """One labelled recording; path: inside the dataset's folder, with forward slashes; corpus: which of
+    several it is of, whose emotions are all that it could have been labelled with."""
 
     path: str
     emotion: str
     speaker: str
+    corpus: str = ""
 
 
 class Recordings(Protocol):
@@ -106,6 +98,7 @@ class Dataset:
     examples: tuple[Example, ...]
     licence: str = NOT_STATED
     credit: str = NOT_STATED
+    name: str = "own"  # among other corpora
 
     def open(self, example: Example) -> BinaryIO:
         return (self.folder / example.path).open("rb")
@@ -130,23 +123,6 @@ class Dataset:
                 raise UnknownSpeaker(speaker=speaker, known=", ".join(known))
 
 
-@dataclass(frozen=True, slots=True)
-class AudioData:
-    """What is learnt from and judged by.
-
-    features: (n, *spec.shape) of `examples`; copies: (speeds, n, *spec.shape), of the same recordings played
-    slower or faster, pitch and all, in half precision (at most 0.02 of a standard deviation off, a few of an
-    encoder's numbers 0.06);
-    left_out: a sentence for each recording that is no example.
-    """
-
-    spec: FeatureSpec
-    features: Floats
-    copies: NDArray[np.float16]
-    examples: tuple[Example, ...]
-    left_out: tuple[str, ...]
-
-
 def read_dataset(folder: Path, labels: Path | None = None, naming: Naming = RAVDESS) -> Dataset:
     """The labelled recordings of a folder: by `labels`, else by its labels.csv, else by their names.
 
@@ -158,7 +134,8 @@ def read_dataset(folder: Path, labels: Path | None = None, naming: Naming = RAVD
     if labels is not None or file.is_file():
         dataset = Dataset(folder, tuple(sorted(_labelled(folder, file))))
     else:
-        dataset = Dataset(folder, tuple(sorted(_named(folder, naming))), naming.licence, naming.credit)
+        examples = tuple(sorted(_named(folder, naming)))
+        dataset = Dataset(folder, examples, naming.licence, naming.credit, naming.corpus.lower())
     if not dataset.examples:
         raise NoRecordings(folder=folder)
     return dataset
@@ -226,61 +203,3 @@ def fingerprint(recordings: Recordings, examples: Sequence[Example]) -> str:
         content = recordings.sha256(example)
         digest.update(f"{example.path}\0{content}\0{example.emotion}\0{example.speaker}\n".encode())
     return digest.hexdigest()
-
-
-def load_audio_data(
-    recordings: Recordings,
-    examples: Sequence[Example],
-    spec: FeatureSpec,
-    limits: DecodeLimits,
-    report: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
-    speeds: Sequence[float] = (),
-) -> AudioData:
-    """The features of examples; recordings that cannot be read, or are all but silent, are left out.
-
-    Of each, the first window. speeds: of the copies (speed perturbation: Ko et al. 2015, doi
-    10.21437/Interspeech.2015-711). report("features", done, total) follows its course.
-    """
-    features = feature_maker(spec)
-    # Allocated at once, since joining blocks would take twice the memory: 90 kB a recording and speed for v7.
-    own = np.empty((len(examples), *spec.shape), np.float32)
-    copies = np.empty((len(speeds), len(examples), *spec.shape), np.float16)
-    kept: list[Example] = []
-    left_out: list[str] = []
-    for start in range(0, len(examples), BATCH_CLIPS):
-        batch = examples[start : start + BATCH_CLIPS]
-        clips: list[Floats] = []
-        first = len(kept)
-        for example in batch:
-            try:
-                clips.append(_samples(recordings, example, spec, limits))
-            except ClipError as error:
-                left_out.append(str(error))
-            else:
-                kept.append(example)
-        if clips:
-            places = slice(first, len(kept))
-            own[places], *played = _at_all_speeds(clips, spec, speeds, features)
-            for copy, heard in zip(copies, played, strict=True):
-                copy[places] = heard
-        report("features", start + len(batch), len(examples))
-    return AudioData(spec, own[: len(kept)], copies[:, : len(kept)], tuple(kept), tuple(left_out))
-
-
-def _at_all_speeds(
-    clips: Sequence[Floats], spec: FeatureSpec, speeds: Sequence[float], features: Features
-) -> list[Floats]:
-    """The features (clips, *spec.shape) at each speed, the recordings' own first."""
-    rate = spec.sampling_rate
-    played = [clips, *([soxr.resample(clip, rate * speed, rate) for clip in clips] for speed in speeds)]
-    return [features(np.stack([fixed_length(clip, spec) for clip in heard])) for heard in played]
-
-
-def _samples(recordings: Recordings, example: Example, spec: FeatureSpec, limits: DecodeLimits) -> Floats:
-    with recordings.open(example) as file:
-        recording = decode(
-            file, example.path, sampling_rate=spec.sampling_rate, seconds=spec.seconds, limits=limits
-        )
-    if recording.is_silent:
-        raise AllButSilent(path=example.path, peak=recording.peak)
-    return recording.samples

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit
 
-from shared.emotion.datasets import AudioData
+from shared.emotion.audio_data import AudioData
 from shared.emotion.training import FEWEST_CLIPS, known_classes, stratified
 from shared.errors.models import Leak, TooFewRecordings, TooFewSpeakers, WrongFolds
 
@@ -41,11 +41,13 @@ class Choosers(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Clips:
-    """What a split may look at, an entry a clip. twins: the same for recordings that are one and the same."""
+    """What a split may look at, an entry a clip. twins: the same for recordings that are one and the same;
+    corpora: of which of several each is, the same word for all where there is one."""
 
     emotions: Words
     speakers: Words
     twins: Words
+    corpora: Words
 
     @classmethod
     def of(cls, data: AudioData) -> Self:
@@ -54,7 +56,22 @@ class Clips:
             np.array([example.emotion for example in data.examples], dtype=np.str_),
             np.array([example.speaker for example in data.examples], dtype=np.str_),
             np.array([hashlib.sha256(clip.tobytes()).hexdigest() for clip in data.features], dtype=np.str_),
+            np.array([example.corpus for example in data.examples], dtype=np.str_),
         )
+
+    def only(self, places: Indices) -> Self:
+        """These clips, in this order."""
+        return type(self)(
+            self.emotions[places], self.speakers[places], self.twins[places], self.corpora[places]
+        )
+
+    @property
+    def is_foreign(self) -> NDArray[np.bool_]:
+        """(n,): which clips are of another corpus than that of the most emotions, then of the most clips."""
+        names, counts = np.unique(self.corpora, return_counts=True)
+        emotions = [len(set(self.emotions[self.corpora == name])) for name in names]
+        main = max(zip(emotions, counts.tolist(), names.tolist(), strict=True), default=(0, 0, ""))[2]
+        return np.asarray(self.corpora != main)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +196,12 @@ def _learning(
     if choosers is Choosers.ALL and len(groups) >= CROSSED:
         divisions = [_apart(np.isin(clips.speakers[side], list(group))) for group in groups]
     elif choosers is Choosers.ALL:
-        parts_of = GroupKFold(min(CROSSED, speakers), shuffle=True, random_state=fold.seed)
-        divisions = list(parts_of.split(side, groups=clips.speakers[side]))
+        # A foreign corpus as a whole, so that it is judged by those who never heard any of it, as other
+        # people's archives will be.
+        own = clips.only(side)
+        apart = np.where(own.is_foreign, own.corpora, own.speakers)
+        parts_of = GroupKFold(min(CROSSED, len(set(apart))), shuffle=True, random_state=fold.seed)
+        divisions = list(parts_of.split(side, groups=apart))
     else:
         some = GroupShuffleSplit(1, test_size=INNER_SHARE, random_state=fold.seed)
         divisions = list(some.split(side, groups=clips.speakers[side]))

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.audio.features import Floats
+from shared.emotion.audio_data import AudioData
 from shared.emotion.calibration import SCORES, Reliability
-from shared.emotion.datasets import AudioData
 from shared.emotion.evaluation import scores
 from shared.emotion.folds import Clips, Indices, check, learning_fold
 from shared.emotion.learning import TOP, Lesson
 from shared.emotion.methods import METHODS
 from shared.emotion.networks import build_classifier
 from shared.emotion.registry import RANDOM_FIFTH, Metrics, Speakers, ThresholdRule
-from shared.emotion.rejection import RISK_TARGET, RiskCoverage, risk_threshold, seed_threshold
+from shared.emotion.rejection import RISK_TARGET, RiskCoverage, seed_threshold
 from shared.emotion.training import Recipe, Report, fit, split
 
 CAVEATS = [
@@ -154,15 +154,19 @@ def crosswise(data: AudioData, recipe: Recipe, _folder: Path, report: Report) ->
     learnt = METHODS[recipe.network].learn(lesson, recipe, report, None)
     chosen, n_labels = learnt.chosen, len(lesson.labels)
     known, unknown = (
-        SCORES[TOP](logits, learnt.temperature, n_labels) for logits in (chosen.known, chosen.unknown)
+        SCORES[TOP](told.logits, learnt.temperature, n_labels) for told in (chosen.known, chosen.unknown)
     )
-    told = chosen.known.argmax(axis=1)
-    answers = Answers(known, told == chosen.classes, unknown)
-    threshold, is_reached = risk_threshold(*answers.together())
+    told = chosen.known.logits.argmax(axis=1)
+    of_all = Answers(known, told == chosen.classes, unknown)
+    threshold = learnt.threshold
+    as_they_are = ~chosen.known.is_copy & ~chosen.known.is_foreign
+    told, classes = told[as_they_are], chosen.classes[as_they_are]
+    unaltered = ~chosen.unknown.is_copy & ~chosen.unknown.is_foreign
+    answers = Answers(known[as_they_are], told == classes, unknown[unaltered])
     caveats = [caveat.format(judged=judged) for caveat in CROSSED]
     if not are_unheard:
         caveats.append(ONE_SPEAKER)
-    if not is_reached:
+    if not learnt.is_reached:
         caveats.append(OUT_OF_REACH.format(target=RISK_TARGET))
     return Trained(
         tempered(learnt.network, learnt.temperature),
@@ -174,17 +178,17 @@ def crosswise(data: AudioData, recipe: Recipe, _folder: Path, report: Report) ->
         rule=ThresholdRule(
             name="risk",
             text=f"the most accepted with {RISK_TARGET:.0%} of it wrong, unknown emotions counted as wrong",
-            unknown_clips=len(unknown),
+            unknown_clips=len(answers.unknown),
             unclipped=None,
-            curve=RiskCoverage.of(*answers.together()).points(),
+            curve=RiskCoverage.of(*of_all.together()).points(),
         ),
         metrics=_metrics(
-            chosen.classes, told, lesson.labels, answers, threshold,
+            classes, told, lesson.labels, answers, threshold,
             train_accuracy=learnt.train_accuracy, epochs=learnt.epochs, best_epoch=learnt.best_epoch,
         ),
         answers=answers,
         speakers=Speakers(training=heard, test=heard, reserve=sorted(recipe.reserve)),
-        sides=(len(fold.train), len(chosen.known), len(unknown)),
+        sides=(len(fold.train), len(classes), len(answers.unknown)),
         class_weights={},
         caveats=caveats,
         history=learnt.history,

@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from shared.audio.spec import SEED_V6, VOICE_V7, FeatureSpec
+from shared.audio.spec import ENCODED_V8, SEED_V6, VOICE_V7, FeatureSpec
+from shared.emotion.audio_data import NO_COPIES, Copies
 from shared.emotion.backend import load_keras
 from shared.emotion.calibration import Logits
 from shared.emotion.committee import learn_committee
@@ -21,14 +22,13 @@ from shared.errors.models import UnknownNetwork
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """spec: what the network is fed; learn: from a fold's lesson, and what other folds' parts
-    have taught; speeds: of the copies of each recording
-    that it learns from too; cross: whether everybody on the learning side fits, and chooses crosswise, or
-    some speakers choose."""
+    """spec: what the network is fed; learn: from a fold's lesson, and what other folds' parts have taught;
+    made: the copies of each recording that it learns from too; cross: whether everybody on the learning side
+    fits, and chooses crosswise, or some speakers choose."""
 
     spec: FeatureSpec
     learn: Callable[[Lesson, Recipe, Report, Fits | None], Learnt]
-    speeds: tuple[float, ...] = ()
+    made: Copies = NO_COPIES
     cross: bool = False
 
 
@@ -51,18 +51,14 @@ def learn_seed(lesson: Lesson, recipe: Recipe, report: Report, _fits: Fits | Non
     with TemporaryDirectory() as folder:
         trained = fit(parts, recipe, Path(folder) / "best.keras", report)
     logits = Logits(trained.network)
-    chosen = Chosen(
-        known=logits(parts.test),
-        classes=parts.test_classes,
-        unknown=logits(features[fold.tuning]),
-        unknown_emotions=lesson.clips.emotions[fold.tuning],
-    )
+    chosen = Chosen.of(lesson, fold, logits)
     return learnt(lesson, trained.network, chosen, trained.history, trained.best_epoch)
 
 
 METHODS = {
     "seed": Method(SEED_V6, learn_seed),
-    "v7": Method(VOICE_V7, learn_committee, speeds=(0.9, 0.95, 1.05, 1.1), cross=True),
+    "v8": Method(ENCODED_V8, learn_committee, Copies(speeds=(0.9, 1.1), draws=5), cross=True),
+    "v8-small": Method(VOICE_V7, learn_committee, Copies(speeds=(0.9, 1.1), draws=5), cross=True),
 }
 
 

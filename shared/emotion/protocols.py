@@ -16,11 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from shared.audio.decode import DecodeLimits
-from shared.audio.features import features, fixed_length
+from shared.audio.features import fixed_length
 from shared.audio.spec import FeatureSpec
 from shared.audio.synthesis import NON_SPEECH, non_speech
 from shared.emotion import feature_cache
-from shared.emotion.datasets import AudioData, Example, Recordings, channel
+from shared.emotion.audio_data import AudioData
+from shared.emotion.datasets import Example, Recordings, channel
+from shared.emotion.encoders import feature_maker
 from shared.emotion.folds import Choosers, Clips, Fold, Indices, check, read_folds, seed_fold, speaker_folds
 from shared.emotion.learning import Fits, Learnt, Lesson
 from shared.emotion.methods import Method, method
@@ -51,7 +53,7 @@ def evaluate(
     way = method(question.network)
     if question.protocol is Protocol.OPEN_SET and len(set(question.drop)) < 2:
         raise TooFewUnknowns
-    data = feature_cache.load(recordings, recordings.examples, way.spec, limits, report, way.speeds, cache)
+    data = feature_cache.load(recordings, recordings.examples, way.spec, limits, report, way.made, cache)
     clips = Clips.of(data)
     folds = folds_of(question, clips)
     for fold in folds:
@@ -137,7 +139,7 @@ def _foreign(spec: FeatureSpec) -> AudioData:
             sound = non_speech(kind, spec.sampling_rate, NON_SPEECH_S, seed)
             examples.append(Example(f"{kind} {seed}", kind, "nobody"))
             samples.append(fixed_length(sound, spec))
-    together = features(np.stack(samples), spec)
+    together = feature_maker(spec)(np.stack(samples))
     no_copies = np.empty((0, *together.shape), np.float16)
     return AudioData(spec, together, no_copies, tuple(examples), ())
 
@@ -149,7 +151,7 @@ def _identity(question: Question, way: Method, clips: Clips, fold: Fold) -> str:
         question.network,
         question.epochs,
         asdict(way.spec),
-        way.speeds,
+        asdict(way.made),
         _facts(clips, [fold]),
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

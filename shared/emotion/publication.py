@@ -13,10 +13,11 @@ from sklearn.preprocessing import LabelEncoder
 
 from shared.audio.decode import DecodeLimits
 from shared.emotion import feature_cache
+from shared.emotion.audio_data import AudioData
 from shared.emotion.backend import load_keras
 from shared.emotion.calibration import Reliability
 from shared.emotion.card import card
-from shared.emotion.datasets import AudioData, Recordings, fingerprint
+from shared.emotion.datasets import Recordings, fingerprint
 from shared.emotion.export import export
 from shared.emotion.judgement import Trained, as_the_seed, crosswise
 from shared.emotion.methods import Method, method
@@ -58,7 +59,7 @@ def train_version(
     way = method(recipe.network)
     load_keras()
     examples = [example for example in recordings.examples if example.speaker not in recipe.reserve]
-    data = feature_cache.load(recordings, examples, way.spec, limits, report, way.speeds, cache)
+    data = feature_cache.load(recordings, examples, way.spec, limits, report, way.made, cache)
     train = crosswise if way.cross else as_the_seed
     with new_version(models_dir, recipe.version) as folder:
         trained = train(data, recipe, folder, report)

@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from shared.emotion.audio_data import AudioData
 from shared.emotion.calibration import Reliability
-from shared.emotion.datasets import AudioData, Recordings, fingerprint
+from shared.emotion.datasets import Recordings, fingerprint
 from shared.emotion.figures import TOP, Figures, closed_set, open_set, pooled, right
 from shared.emotion.folds import Choosers
 from shared.emotion.outcomes import Outcome

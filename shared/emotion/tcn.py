@@ -15,6 +15,7 @@ import numpy as np
 
 from shared.audio.features import Floats
 from shared.emotion.backend import load_keras, renew
+from shared.emotion.losses import masked_crossentropy
 from shared.emotion.material import Material, Order, mixed, shares
 
 CHANNELS, BLOCKS = 96, 4
@@ -54,7 +55,7 @@ def fit_tcn(
 
 def _batch(material: Material, shown: Order, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Frames and targets: stretches of time and neighbouring bands hidden, then mixed."""
-    frames, targets = material.frames(shown), material.targets[shown.places]
+    frames, targets = material.frames(shown), material.targets(shown)
     there = frames[..., -1].copy()
     n, length, _ = frames.shape
     for _ in range(TIME_MASKS):
@@ -94,7 +95,7 @@ def _compiled(frames: int, descriptors: int, n_outputs: int) -> Any:
             LEARNING_RATE, weight_decay=WEIGHT_DECAY, clipnorm=CLIP_NORM,
             use_ema=True, ema_momentum=AVERAGED, ema_overwrite_frequency=None,
         ),
-        keras.losses.CategoricalCrossentropy(from_logits=True),
+        masked_crossentropy,
         jit_compile=False,  # by XLA a step takes a fifth longer
     )  # fmt: skip
     network.optimizer.build(network.trainable_variables)

@@ -1,4 +1,4 @@
-"""Small networks over a voice's statistics, trained side by side: their shape, and how they learn."""
+"""Small networks over a recording as a whole, trained side by side: their shape, and how they learn."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from shared.audio.features import Floats
 from shared.emotion.backend import load_keras, renew
+from shared.emotion.losses import masked_crossentropy
 from shared.emotion.material import Material, mixed, shares
 
 MEMBERS, HIDDEN = 3, 256
@@ -21,16 +22,16 @@ LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-3
 def fit_towers(
     material: Material, epochs: int | None, seed: int, advance: Callable[[], None]
 ) -> tuple[Any, list[float]]:
-    """Towers fitted on statistics, each on mixtures of its own, and their mean loss by epoch. The same seed
-    gives the same weights on the same machine. `advance` is called after each epoch."""
+    """Towers fitted on recordings as a whole, each on mixtures of its own, and their mean loss by epoch. The
+    same seed gives the same weights on the same machine. `advance` is called after each epoch."""
     epochs, rng = epochs or EPOCHS, np.random.default_rng(seed)
-    towers = _renewed(material.spec.statistics, material.n_outputs, seed)
+    towers = _renewed(material.width, material.n_outputs, seed)
     losses = []
     for epoch in range(epochs):
         towers.optimizer.learning_rate = LEARNING_RATE * (1 + math.cos(math.pi * epoch / epochs)) / 2
         of_batches = []
         for shown in material.order(rng, MEMBERS).batches(BATCH_CLIPS):
-            values, targets = material.statistics(shown), material.targets[shown.places]
+            values, targets = material.whole(shown), material.targets(shown)
             own, others = shares(shown.places.shape, rng), rng.permutation(len(values))
             of_batches.append(float(towers.train_on_batch(*mixed(values, targets, own, others))))
         losses.append(float(np.mean(of_batches)))
@@ -53,7 +54,7 @@ def _compiled(width: int, n_outputs: int) -> Any:
     towers = build_towers(width, n_outputs, MEMBERS)
     towers.compile(
         keras.optimizers.AdamW(LEARNING_RATE, weight_decay=WEIGHT_DECAY),
-        keras.losses.CategoricalCrossentropy(from_logits=True),
+        masked_crossentropy,
         jit_compile=False,  # by XLA a step takes 150 ms on two cores instead of 22
     )
     towers.optimizer.build(towers.trainable_variables)

@@ -14,8 +14,8 @@ from sklearn.model_selection import train_test_split
 
 from shared.audio.augmentation import augment_dataset
 from shared.audio.features import Floats
+from shared.emotion.audio_data import AudioData
 from shared.emotion.backend import load_keras
-from shared.emotion.datasets import AudioData
 from shared.emotion.networks import build_classifier
 from shared.emotion.registry import Speakers
 from shared.errors.models import TooFewRecordings

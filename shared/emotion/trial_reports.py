@@ -10,10 +10,9 @@ import numpy as np
 
 from shared.audio.conditions import Condition
 from shared.emotion.corpora import Joined
-from shared.emotion.crossing import CHOOSERS, MASKED, Crossing
+from shared.emotion.crossing import Crossing
 from shared.emotion.datasets import Dataset, Example, fingerprint
 from shared.emotion.figures import Figures, share
-from shared.emotion.folds import Choosers
 from shared.emotion.hearing import SOUND_S, Audience
 from shared.emotion.plots import plot_trials
 from shared.emotion.questions import Protocol
@@ -23,10 +22,6 @@ from shared.emotion.replies import Replies
 from shared.emotion.reports import JSON, MARKDOWN, number, table
 
 PICTURE = "trials.png"
-CHOOSES = {
-    Choosers.ALL: "all of the learning corpora's speakers, crosswise",
-    Choosers.SOME: "some of the learning corpora's speakers, who then do not teach",
-}
 MEANS = "accuracy", "accepted_share", "no_voice", "ece"
 HEADER = ["clips", "right", "accepted", "right of the accepted", "no voice heard", "ECE"]
 EXPLAINED = (
@@ -212,15 +207,10 @@ def _corpora(document: Figures) -> Iterator[str]:
             + EXPLAINED.format(limit=f"the version, {document['threshold']:.2f}")
         )
     else:
-        chosen = (
-            "The loss asks each corpus about its own emotions only; temperature and threshold come from "
-            f"{CHOOSES[CHOOSERS[document['network']]]}."
-            if document["network"] in MASKED
-            else "The loss is not masked, and no threshold is chosen."
-        )
         yield (
             "All corpora but one teach, and that one judges, by the emotions that they share; the answer "
-            f"must be one of these. {chosen} " + EXPLAINED.format(limit="each training")
+            "must be one of these. Temperature and threshold come from the corpora that teach. "
+            + EXPLAINED.format(limit="each training")
         )
     yield ""
     if is_version:

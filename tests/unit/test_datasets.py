@@ -11,7 +11,8 @@ from shared.audio.decode import DecodeLimits
 from shared.audio.features import features, fixed_length
 from shared.audio.spec import SEED_V6
 from shared.audio.synthesis import speech_like, wav_bytes
-from shared.emotion.datasets import Dataset, Example, fingerprint, load_audio_data, read_dataset
+from shared.emotion.audio_data import load_audio_data
+from shared.emotion.datasets import Dataset, Example, fingerprint, read_dataset
 from shared.errors.models import ForeignNames, NoRecordings, UnknownEmotion, UnknownSpeaker, WrongLabels
 from shared.settings import Settings
 

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from shared.audio.decode import DecodeLimits
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.cli.main import app
-from shared.emotion.datasets import AudioData, Dataset, load_audio_data, read_dataset
+from shared.emotion.audio_data import AudioData, load_audio_data
+from shared.emotion.datasets import Dataset, read_dataset
 from shared.emotion.folds import Clips, Fold, check
 from shared.emotion.learning import Lesson
 from shared.emotion.methods import METHODS

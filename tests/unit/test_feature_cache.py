@@ -12,7 +12,8 @@ from shared.audio.decode import DecodeLimits
 from shared.audio.spec import ENCODED_V8, SEED_V6, VOICE_V7
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.emotion import feature_cache
-from shared.emotion.datasets import AudioData, Dataset, read_dataset
+from shared.emotion.audio_data import AudioData
+from shared.emotion.datasets import Dataset, read_dataset
 from shared.errors.models import DamagedEncoder
 from shared.settings import Settings
 

@@ -16,9 +16,10 @@ from shared.audio.augmentation import augment_dataset
 from shared.audio.decode import DecodeLimits
 from shared.audio.spec import SEED_V6
 from shared.audio.synthesis import non_speech, speech_like, wav_bytes
+from shared.emotion.audio_data import AudioData
 from shared.emotion.backend import load_keras
 from shared.emotion.classifier import Classifier
-from shared.emotion.datasets import AudioData, Example, read_dataset
+from shared.emotion.datasets import Example, read_dataset
 from shared.emotion.evaluation import summary
 from shared.emotion.networks import build_classifier
 from shared.emotion.publication import train_version

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from shared.audio.people import RECORDINGS
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.cli.main import app
-from shared.emotion.corpora import Joined, corpus_of, read_corpora
+from shared.emotion.corpora import Joined, read_corpora
 from shared.emotion.datasets import BANGLASER, RAVDESS, Example, read_dataset
 from shared.emotion.hearing import audience, is_foreign
 from shared.emotion.masked import RIDGE, Linear, probabilities
@@ -240,7 +240,7 @@ def test_corpora_are_read_by_their_names_and_keep_speakers_apart(tmp_path: Path)
         Example("ravdess/03-01-03-01-01-01-02.wav", "happy", "ravdess/02"),
         Example("banglaser/03-01-03-01-01-01-02.wav", "angry", "banglaser/02"),
     )
-    assert [corpus_of(example) for example in joined.examples] == ["ravdess", "banglaser"]
+    assert [example.corpus for example in joined.examples] == ["ravdess", "banglaser"]
     with joined.open(joined.examples[1]) as file:
         assert file.read() == b"banglaser"
     assert joined.sha256(joined.examples[0]) != joined.sha256(joined.examples[1])

@@ -1,0 +1,37 @@
+"""A loss that asks each corpus about its own emotions: of corpora with different ones each clip's softmax is
+over those that its corpus has, of a mixture of two clips over those that either has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from shared.audio.features import Floats
+from shared.emotion.backend import load_keras
+from shared.emotion.masked import ABSENT, Mask
+
+
+def masked_targets(wanted: Floats, asked: Mask, smoothing: float) -> Floats:
+    """What a clip is, then what it is asked.
+
+    Args:
+        wanted: (n, labels), the probabilities to be learnt.
+        asked: (n, labels), the emotions of the clip's own corpus, over which smoothing goes.
+        smoothing: the share of it.
+
+    Returns:
+        (n, 2 * labels), float32.
+    """
+    even = asked / asked.sum(axis=1, keepdims=True)
+    targets = wanted * (1 - smoothing) + even * smoothing
+    return np.asarray(np.concatenate([targets, asked], axis=1), np.float32)
+
+
+def masked_crossentropy(truth: Any, logits: Any) -> Any:
+    """Of logits (…, labels) and `masked_targets` (…, 2 * labels), as they are or mixed: (…)."""
+    keras = load_keras()
+    n_labels = logits.shape[-1]
+    targets, asked = truth[..., :n_labels], truth[..., n_labels:] > 0
+    likelihoods = keras.ops.log_softmax(keras.ops.where(asked, logits, ABSENT), axis=-1)
+    return -keras.ops.sum(targets * likelihoods, axis=-1)
