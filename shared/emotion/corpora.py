@@ -29,7 +29,7 @@ def read_corpora(named: Sequence[str]) -> dict[str, Dataset]:
 
 
 def teaching(main: str, corpora: dict[str, Dataset]) -> Joined:
-    """One corpus and others that teach beside it what it has: clips of emotions that it lacks are left aside."""
+    """One corpus and others that teach beside it; their clips of emotions that it lacks are left aside."""
     known = corpora[main].emotions()
     return Joined(
         {

@@ -56,8 +56,8 @@ def crossings(
     """Hold each corpus out in turn; what `output` holds of finished ones is taken over. Beside them a
     sentence for each recording that was left out.
 
-    network: `linear`, a logistic regression on the statistics of v8-small, or one of `methods.METHODS`, as ever
-    taught. Temperature and threshold come from the learning corpora, crosswise where the method does so, else
+    network: `linear`, a logistic regression on v8-small's statistics, or one of `methods.METHODS`, taught as
+    ever. Temperature and threshold come from the learning corpora, crosswise where the method does so, else
     from some of their speakers. Clips whose twin judges teach nothing.
     Raises TooFewCorpora, UnknownNetwork and NobodyJudges.
     """

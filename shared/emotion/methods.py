@@ -57,8 +57,8 @@ def learn_seed(lesson: Lesson, recipe: Recipe, report: Report, _fits: Fits | Non
 
 METHODS = {
     "seed": Method(SEED_V6, learn_seed),
-    "v8": Method(ENCODED_V8, learn_committee, Copies(speeds=(0.9, 1.1), draws=5), cross=True),
-    "v8-small": Method(VOICE_V7, learn_committee, Copies(speeds=(0.9, 1.1), draws=5), cross=True),
+    "v8": Method(ENCODED_V8, learn_committee, Copies(draws=5), cross=True),
+    "v8-small": Method(VOICE_V7, learn_committee, Copies(draws=5), cross=True),
 }
 
 

@@ -15,7 +15,7 @@ from shared.emotion.losses import masked_crossentropy
 from shared.emotion.material import Material, mixed, shares
 
 MEMBERS, HIDDEN = 3, 256
-EPOCHS, BATCH_CLIPS = 100, 64
+EPOCHS, BATCH_CLIPS = 50, 64
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-3
 
 
