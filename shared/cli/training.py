@@ -20,8 +20,8 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Which network to train: v8, the champion's; v8-small, quick to serve; or seed, the default: "
-            "the published baseline, quick, and what every claim is measured against.",
+            help="Which network to train: v8, the champion's; v8-small, quick to serve; or seed: "
+            "the default, the published baseline, quick, and what every claim is measured against.",
             show_default=False,
         ),
     ] = None,

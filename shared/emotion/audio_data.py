@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from shared.audio.decode import DecodeLimits, decode
@@ -25,35 +24,15 @@ FIRST_DRAW = 20_000  # a training's own random numbers, which no evaluation uses
 BABBLE_VOICES, BABBLE_S = 3, 3.0  # synthesised ones of each colour
 
 
-@dataclass(frozen=True, slots=True)
-class Copies:
-    """Which copies of each recording are made.
+def copies_of(clip: Floats, sampling_rate: int, path: str, draws: int) -> Iterator[Floats]:
+    """Copies of samples (n,) as life makes recordings, each under conditions drawn at random.
 
-    speeds: one at each, 1 the recording's own (speed perturbation: Ko et al. 2015, doi
-    10.21437/Interspeech.2015-711); draws: how many under conditions drawn at random (shared.audio.draws).
+    Each has random numbers of its own, by path and number, so it is the same in every training. Babble is of
+    synthesised voices: another recording may be of those who judge.
     """
-
-    speeds: tuple[float, ...] = ()
-    draws: int = 0
-
-    def __call__(self, clip: Floats, sampling_rate: int, path: str) -> Iterator[Floats]:
-        """The copies of samples (n,), speeds first.
-
-        Each draw has random numbers of its own, by path and number. Babble is of synthesised voices: another
-        recording may be of those who judge.
-        """
-        for speed in self.speeds:
-            yield soxr.resample(clip, sampling_rate * speed, sampling_rate)
-        for number in range(self.draws):
-            rng = np.random.default_rng([FIRST_DRAW + number, zlib.crc32(path.encode())])
-            yield drawn(clip, sampling_rate, rng, _synthesised_voices(sampling_rate))
-
-    @property
-    def count(self) -> int:
-        return len(self.speeds) + self.draws
-
-
-NO_COPIES = Copies()
+    for number in range(draws):
+        rng = np.random.default_rng([FIRST_DRAW + number, zlib.crc32(path.encode())])
+        yield drawn(clip, sampling_rate, rng, _synthesised_voices(sampling_rate))
 
 
 @lru_cache(maxsize=1)
@@ -69,9 +48,9 @@ def _synthesised_voices(sampling_rate: int) -> tuple[Floats, ...]:
 class AudioData:
     """What is learnt from and judged by.
 
-    features: (n, *spec.shape) of `examples`; copies: (`made`, n, *spec.shape), of the same recordings played
-    slower or faster, pitch and all, then as life makes them, in half precision (at most 0.02 of a standard
-    deviation off, a few of an encoder's numbers 0.06);
+    features: (n, *spec.shape) of `examples`; copies: (draws, n, *spec.shape), of the same recordings as life
+    makes them (`copies_of`), in half precision (at most 0.02 of a standard deviation off, a few of an
+    encoder's numbers 0.06);
     left_out: a sentence for each recording that is no example.
     """
 
@@ -80,7 +59,6 @@ class AudioData:
     copies: NDArray[np.float16]
     examples: tuple[Example, ...]
     left_out: tuple[str, ...]
-    made: Copies = NO_COPIES
 
 
 def load_audio_data(
@@ -89,7 +67,7 @@ def load_audio_data(
     spec: FeatureSpec,
     limits: DecodeLimits,
     report: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
-    made: Copies = NO_COPIES,
+    draws: int = 0,
 ) -> AudioData:
     """The features of examples and of their copies.
 
@@ -100,7 +78,7 @@ def load_audio_data(
     features = feature_maker(spec)
     # Allocated at once, since joining blocks would take twice the memory: 90 kB a recording and speed for v7.
     own = np.empty((len(examples), *spec.shape), np.float32)
-    copies = np.empty((made.count, len(examples), *spec.shape), np.float16)
+    copies = np.empty((draws, len(examples), *spec.shape), np.float16)
     kept: list[Example] = []
     left_out: list[str] = []
     for start in range(0, len(examples), BATCH_CLIPS):
@@ -117,11 +95,11 @@ def load_audio_data(
         if clips:
             places = slice(first, len(kept))
             own[places] = features(np.stack([fixed_length(clip, spec) for _, clip in clips]))
-            of_each = (made(clip, spec.sampling_rate, path) for path, clip in clips)
+            of_each = (copies_of(clip, spec.sampling_rate, path, draws) for path, clip in clips)
             for copy, heard in zip(copies, zip(*of_each, strict=True), strict=True):
                 copy[places] = features(np.stack([fixed_length(clip, spec) for clip in heard]))
         report("features", start + len(batch), len(examples))
-    return AudioData(spec, own[: len(kept)], copies[:, : len(kept)], tuple(kept), tuple(left_out), made)
+    return AudioData(spec, own[: len(kept)], copies[:, : len(kept)], tuple(kept), tuple(left_out))
 
 
 def _samples(recordings: Recordings, example: Example, spec: FeatureSpec, limits: DecodeLimits) -> Floats:

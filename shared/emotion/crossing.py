@@ -14,7 +14,7 @@ from scipy.special import softmax
 from shared.audio.decode import DecodeLimits
 from shared.audio.spec import VOICE_V7, FeatureSpec, VoiceSpec
 from shared.emotion import feature_cache
-from shared.emotion.audio_data import NO_COPIES, AudioData, Copies
+from shared.emotion.audio_data import AudioData
 from shared.emotion.calibration import Values, fit_temperature
 from shared.emotion.corpora import Joined
 from shared.emotion.datasets import Dataset
@@ -66,10 +66,10 @@ def crossings(
     if network not in (LINEAR, *METHODS):
         raise UnknownNetwork(network=network, known=", ".join((LINEAR, *METHODS)))
     spec: FeatureSpec = VOICE_V7
-    made = NO_COPIES
+    draws = 0
     if network != LINEAR:
-        spec, made = method(network).spec, method(network).made
-    data = _features(corpora, spec, made, limits, report, cache, statistics_alone=network == LINEAR)
+        spec, draws = method(network).spec, method(network).draws
+    data = _features(corpora, spec, draws, limits, report, cache, statistics_alone=network == LINEAR)
     clips = Clips.of(data)
     found = []
     for done, held in enumerate(corpora):
@@ -82,7 +82,7 @@ def crossings(
 def _features(
     corpora: dict[str, Dataset],
     spec: FeatureSpec,
-    made: Copies,
+    draws: int,
     limits: DecodeLimits,
     report: Report,
     cache: Path | None,
@@ -94,18 +94,17 @@ def _features(
     parts = []
     for name, corpus in corpora.items():
         one = Joined({name: corpus})
-        read = feature_cache.load(one, one.examples, spec, limits, report, made, cache)
+        read = feature_cache.load(one, one.examples, spec, limits, report, draws, cache)
         parts.append(replace(read, features=read.features[..., :width]))
     together = np.concatenate([part.features for part in parts])
     return AudioData(
         spec,
         together,
         np.concatenate([part.copies for part in parts], axis=1)
-        if made.count
+        if draws
         else np.empty((0, *together.shape), np.float16),
         tuple(example for part in parts for example in part.examples),
         tuple(sentence for part in parts for sentence in part.left_out),
-        made,
     )
 
 

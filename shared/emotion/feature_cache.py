@@ -17,7 +17,7 @@ import shared.audio
 from shared.audio.decode import DecodeLimits
 from shared.audio.spec import EncodedSpec, FeatureSpec
 from shared.emotion import audio_data, encoders
-from shared.emotion.audio_data import AudioData, Copies, load_audio_data
+from shared.emotion.audio_data import AudioData, load_audio_data
 from shared.emotion.datasets import Example, Recordings, fingerprint
 
 KEPT = 4  # entries, the latest used; v7's of 2,036 recordings has 550 MB
@@ -32,7 +32,7 @@ def load(
     spec: FeatureSpec,
     limits: DecodeLimits,
     report: Report,
-    made: Copies,
+    draws: int,
     cache: Path | None,
 ) -> AudioData:
     """What `load_audio_data` gives; from the folder `cache`, as memory maps, if it was computed before.
@@ -40,10 +40,10 @@ def load(
     Other bytes, labels, features or code are another entry. Without a folder nothing is kept.
     """
     if cache is None:
-        return load_audio_data(recordings, examples, spec, limits, report, made)
-    entry = cache / _identity(recordings, examples, spec, limits, made)
+        return load_audio_data(recordings, examples, spec, limits, report, draws)
+    entry = cache / _identity(recordings, examples, spec, limits, draws)
     if not (entry / ABOUT).is_file():
-        computed = load_audio_data(recordings, examples, spec, limits, report, made)
+        computed = load_audio_data(recordings, examples, spec, limits, report, draws)
         with suppress(OSError):  # a full disk, or a folder that is not ours: the next command computes them
             _write(entry, computed)
         if not (entry / ABOUT).is_file():
@@ -52,7 +52,7 @@ def load(
     with suppress(OSError):
         (entry / ABOUT).touch()  # used now; another user's entry stays as it is
     _tidy(cache)
-    return _read(entry, spec, made)
+    return _read(entry, spec)
 
 
 def _identity(
@@ -60,12 +60,12 @@ def _identity(
     examples: Sequence[Example],
     spec: FeatureSpec,
     limits: DecodeLimits,
-    made: Copies,
+    draws: int,
 ) -> str:
     """SHA-256 of all that features follow from, the code that computes them included; an encoder's own
     SHA-256 is part of the spec."""
     digest = hashlib.sha256(fingerprint(recordings, examples).encode())
-    digest.update(json.dumps([asdict(spec), asdict(limits), asdict(made)]).encode())
+    digest.update(json.dumps([asdict(spec), asdict(limits), draws]).encode())
     code = sorted(Path(shared.audio.__path__[0]).glob("*.py"))
     code.append(Path(audio_data.__file__))
     if isinstance(spec, EncodedSpec):
@@ -88,13 +88,13 @@ def _write(entry: Path, data: AudioData) -> None:
         folder.rename(entry)
 
 
-def _read(entry: Path, spec: FeatureSpec, made: Copies) -> AudioData:
+def _read(entry: Path, spec: FeatureSpec) -> AudioData:
     about = json.loads((entry / ABOUT).read_bytes())
     features, copies = (
         np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("features", "copies")
     )
     examples = tuple(Example(**example) for example in about["examples"])
-    return AudioData(spec, features, copies, examples, tuple(about["left_out"]), made)
+    return AudioData(spec, features, copies, examples, tuple(about["left_out"]))
 
 
 def _tidy(cache: Path) -> None:

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from shared.audio.features import Floats
 from shared.audio.spec import FeatureSpec
-from shared.emotion.audio_data import AudioData, Copies
+from shared.emotion.audio_data import AudioData
 from shared.emotion.calibration import SCORES, Logits, Values, fit_temperature
-from shared.emotion.datasets import channel
 from shared.emotion.folds import Clips, Fold, Indices, Words
 from shared.emotion.outcomes import Threshold
 from shared.emotion.rejection import risk_threshold, seed_threshold
@@ -30,8 +29,8 @@ class Lesson:
     """The learning side of a fold and nothing else: so no statistic, epoch, temperature or threshold can
     come from what judges.
 
-    features: (n, *shape); copies: (`made`, n, *shape), of the same recordings; fold: its indices are of these
-    n clips, and nobody judges in it; labels: the emotions to learn, sorted; asked: (n, labels), which of them
+    features: (n, *shape); copies: (draws, n, *shape), of the same as life makes them; fold: its indices
+    are of these n clips, and nobody judges in it; labels: the emotions to learn, sorted; asked: (n, labels), which of them
     a clip's corpus has.
     """
 
@@ -39,11 +38,9 @@ class Lesson:
     features: Floats
     copies: NDArray[np.float16]
     clips: Clips
-    is_song: NDArray[np.bool_]
     fold: Fold
     labels: list[str]
     asked: Mask
-    made: Copies
 
     @classmethod
     def of(cls, data: AudioData, clips: Clips, fold: Fold) -> Self:
@@ -61,11 +58,9 @@ class Lesson:
             features=data.features[where],
             copies=data.copies[:, where],
             clips=clips.only(learns),
-            is_song=np.array([channel(data.examples[index]) == "song" for index in learns], bool),
             fold=_among(learns, fold),
             labels=labels,
             asked=_asked(labels, clips.emotions[learns], clips.corpora[learns]),
-            made=data.made,
         )
 
     def classes(self, indices: Indices) -> Indices:
@@ -137,7 +132,7 @@ class Chosen:
         cls, lesson: Lesson, part: Fold, logits: Logits, distances: Callable[[Floats], Values] | None = None
     ) -> Self:
         """What a part's choosers are told."""
-        versions = lesson.features, *lesson.copies[len(lesson.made.speeds) :]
+        versions = lesson.features, *lesson.copies
 
         def told(clips: Indices) -> Told:
             heard = [version[clips] for version in versions]

@@ -1,5 +1,5 @@
-"""What the networks of v8 are shown: recordings as they are, at other speeds and as life makes them, mixed
-with each other."""
+"""What the networks of v8 are shown: recordings as they are and as life makes them, mixed with each
+other."""
 
 from __future__ import annotations
 
@@ -59,8 +59,7 @@ class Material:
     """The recordings of a lesson that fit.
 
     Two sides of each: as a whole, which are statistics and what an encoder makes of it, if there is one; and
-    frames. Both are standardised by those who fit alone, as they are. Of a recording of speech a speed is
-    drawn each time; a song keeps its own, since at another it is another song (decision 006).
+    frames. Both are standardised by those who fit alone, as they are.
     """
 
     def __init__(self, lesson: Lesson, train: Indices) -> None:
@@ -69,9 +68,7 @@ class Material:
         self.spec = lesson.spec
         self._train = train
         self._versions = lesson.features, *lesson.copies
-        self._n_speeds = 1 + len(lesson.made.speeds)
         self.n_outputs = len(lesson.labels)
-        self._is_song = lesson.is_song[train]
         is_foreign = lesson.clips.only(train).is_foreign
         self._own, self._foreign = np.flatnonzero(~is_foreign), np.flatnonzero(is_foreign)
         self.n_clips = len(self._own) + round(SHARE_OF_FOREIGN * len(self._foreign))
@@ -96,11 +93,10 @@ class Material:
         some = rng.permutation(self._foreign)[: self.n_clips - len(self._own)]
         column = np.concatenate([self._own, some]).reshape(-1, *[1] * len(members))
         places = rng.permuted(np.broadcast_to(column, size), axis=0)
-        versions = rng.integers(self._n_speeds, size=size)
-        versions[self._is_song[places]] = 0
-        if len(self._versions) > self._n_speeds:
+        versions = np.zeros(size, np.int64)
+        if (draws := len(self._versions) - 1) > 0:
             is_drawn = rng.random(size) < SHARE_OF_DRAWS
-            versions[is_drawn] = rng.integers(self._n_speeds, len(self._versions), int(is_drawn.sum()))
+            versions[is_drawn] = rng.integers(1, 1 + draws, int(is_drawn.sum()))
         return Order(places, versions)
 
     def targets(self, shown: Order) -> Floats:

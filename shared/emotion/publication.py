@@ -59,7 +59,7 @@ def train_version(
     way = method(recipe.network)
     load_keras()
     examples = [example for example in recordings.examples if example.speaker not in recipe.reserve]
-    data = feature_cache.load(recordings, examples, way.spec, limits, report, way.made, cache)
+    data = feature_cache.load(recordings, examples, way.spec, limits, report, way.draws, cache)
     train = crosswise if way.cross else as_the_seed
     with new_version(models_dir, recipe.version) as folder:
         trained = train(data, recipe, folder, report)
