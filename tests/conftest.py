@@ -64,18 +64,3 @@ def postgres_database(postgres: str) -> Iterator[str]:
     """The SQLAlchemy address of an empty database of the test's own."""
     with new_database(postgres) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def few_sounds() -> Iterator[None]:
-    """Few sounds that are no recordings: 168 would be most of what a small test learns from."""
-    from shared.emotion.material import negatives, synthesised
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("shared.emotion.material.NEGATIVES", 4)
-        patch.setattr("shared.emotion.material.VOICES", 1)
-        for made in (negatives, synthesised):
-            made.cache_clear()
-        yield
-    for made in (negatives, synthesised):
-        made.cache_clear()

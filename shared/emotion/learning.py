@@ -30,8 +30,8 @@ class Lesson:
     come from what judges.
 
     features: (n, *shape); copies: (draws, n, *shape), of the same as life makes them; fold: its indices
-    are of these n clips, and nobody judges in it; labels: the emotions to learn, sorted; asked: (n, labels), which of them
-    a clip's corpus has.
+    are of these n clips, and nobody judges in it; labels: the emotions to learn, sorted; asked: (n, labels),
+    which of them a clip's corpus has.
     """
 
     spec: FeatureSpec

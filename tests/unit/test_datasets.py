@@ -157,3 +157,19 @@ def test_recordings_that_cannot_be_read_are_left_out_with_their_sentence(tmp_pat
     assert "all but silent" in data.left_out[1]
     assert [done for _stage, done, _total in course] == sorted({done for _stage, done, _total in course})
     assert course[-1] == ("features", len(names), len(names))
+
+
+def test_copies_are_as_life_makes_recordings_and_the_same_in_every_training(tmp_path: Path) -> None:
+    voice = speech_like("happy", duration_s=1.0, seed=1)
+    names = ["a.wav", "b.wav"]
+    for name in names:
+        (tmp_path / name).write_bytes(wav_bytes(voice, 16000, "FLOAT"))
+    examples = [Example(name, "happy", "anna") for name in names]
+    once, alone = (
+        load_audio_data(Dataset(tmp_path, ()), some, SEED_V6, LIMITS, draws=3)
+        for some in (examples, examples[1:])
+    )
+    assert once.copies.shape == (3, 2, *SEED_V6.shape)
+    assert np.array_equal(once.copies[:, 1], alone.copies[:, 0]), "whoever is beside it"
+    different = [once.features[0].astype(np.float16), *once.copies[:, 0], *once.copies[:, 1]]
+    assert len({copy.tobytes() for copy in different}) == 7

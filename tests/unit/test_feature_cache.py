@@ -18,7 +18,7 @@ from shared.errors.models import DamagedEncoder
 from shared.settings import Settings
 
 LIMITS = DecodeLimits.of(Settings())
-SPEEDS = (0.9,)
+DRAWS = 1
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def load(dataset: Dataset, cache: Path | None, spec=SEED_V6) -> AudioData:
-    return feature_cache.load(dataset, dataset.examples, spec, LIMITS, lambda *_: None, SPEEDS, cache)
+    return feature_cache.load(dataset, dataset.examples, spec, LIMITS, lambda *_: None, DRAWS, cache)
 
 
 def test_what_was_computed_once_is_taken_over_whole(

@@ -23,7 +23,7 @@ def clips_of(speakers: int, takes: int = 4) -> Clips:
     who = np.repeat([f"{number + 1:02}" for number in range(speakers)], takes * len(EMOTIONS))
     twins = np.array([f"{number}" for number in range(len(emotions))])
     twins[1] = twins[0]
-    return Clips(emotions, who, twins)
+    return Clips(emotions, who, twins, np.full(len(emotions), ""))
 
 
 @pytest.fixture

@@ -202,10 +202,10 @@ def test_a_trained_version_answers_alike_on_both_runtimes(recordings: Path, mode
 
 
 def test_a_crosswise_training_is_a_version_too_which_hears_whether_there_is_a_voice(
-    recordings: Path, tmp_path: Path, few_sounds: None
+    recordings: Path, tmp_path: Path
 ) -> None:
     models = tmp_path / "models"
-    recipe = Recipe("cross", "v7", drop=["sad"], reserve=["carl"], epochs=15)
+    recipe = Recipe("cross", "v8-small", drop=["sad"], reserve=["carl"], epochs=15)
     manifest, _ = train_version(read_dataset(recordings), recipe, models, LIMITS, ignore)
     assert verify(models, "cross") == manifest
     assert manifest.hears_no_voice
@@ -235,12 +235,12 @@ def test_a_crosswise_training_is_a_version_too_which_hears_whether_there_is_a_vo
 
 @pytest.mark.long
 def test_where_nobody_says_who_speaks_clips_judge_each_other_and_the_card_says_so(
-    recordings: Path, tmp_path: Path, few_sounds: None
+    recordings: Path, tmp_path: Path
 ) -> None:
     dataset = read_dataset(recordings)
     one = tuple(replace(example, speaker="not stated") for example in dataset.examples)
     models = tmp_path / "models"
-    recipe = Recipe("alone", "v7", drop=["sad"], epochs=1)
+    recipe = Recipe("alone", "v8-small", drop=["sad"], epochs=1)
     manifest, _ = train_version(replace(dataset, examples=one), recipe, models, LIMITS, ignore)
     assert manifest.speakers.training == ["not stated"]
     assert manifest.data.test_clips == manifest.data.training_clips

@@ -21,8 +21,8 @@ from shared.cli.main import app
 from shared.emotion.corpora import Joined, read_corpora
 from shared.emotion.datasets import BANGLASER, RAVDESS, Example, read_dataset
 from shared.emotion.hearing import audience, is_foreign
+from shared.emotion.losses import masked_crossentropy, masked_targets
 from shared.emotion.masked import RIDGE, Linear, probabilities
-from shared.emotion.masked_towers import MaskedTowers, masked_crossentropy, masked_targets
 from shared.emotion.registry import Speakers, read_manifest
 from shared.emotion.replies import Replies
 from shared.errors.models import (
@@ -174,7 +174,7 @@ def test_a_version_is_judged_by_corpora_that_it_never_saw(
     assert "Recall of each emotion" in (tmp_path / "report.md").read_text()
 
 
-@pytest.mark.parametrize("network", ["linear", "statistics", "seed"])
+@pytest.mark.parametrize("network", ["linear", "v8-small", "seed"])
 def test_each_corpus_is_judged_by_what_the_others_teach(
     network: str, corpora: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,14 +197,14 @@ def test_each_corpus_is_judged_by_what_the_others_teach(
     assert one["taught"] == ["angry", "happy", "sad", "surprised"]
     assert (one["clips"], one["aside"]) == (24, 8)  # neutral is in no other
     assert two["labels"] == ["angry", "sad"]
-    if network == "linear":  # of the seed's, some speakers only choose
+    if network != "seed":  # some of whose speakers only choose
         assert one["train_clips"] == 24 + 24 - 1  # without the recording that is in both
         assert two["train_clips"] == 32 + 24 - 1
     for figures in (one, two, three):
         assert 0 <= figures["accuracy"] <= 1
         assert figures["accuracy"] == figures["accuracy_among_shared"]
-        assert (figures["threshold"] is None) is (network == "seed")
-        assert (figures["accepted"] is None) is (network == "seed")
+        assert 0 < figures["threshold"] <= 1
+        assert 0 <= figures["accepted"] <= figures["clips"]
     files = {file: file.stat().st_mtime_ns for file in (tmp_path / "out" / "replies").iterdir()}
     assert len(files) == 3
     assert answered(*words) == report
@@ -215,7 +215,7 @@ def test_each_corpus_is_judged_by_what_the_others_teach(
     ("words", "hint"),
     [
         (("--protocol", "conditions"), "--data"),
-        (("--protocol", "conditions", "--data", ".", "--network", "v7"), "--network"),
+        (("--protocol", "conditions", "--data", ".", "--network", "v8"), "--network"),
         (("--protocol", "conditions", "--data", ".", "--drop", "sad"), "--drop"),
         (("--protocol", "seed", "--data", ".", "--model", "v7"), "--model"),
         (("--protocol", "speaker", "--data", ".", "--conditions", "clean"), "--conditions"),
@@ -315,11 +315,11 @@ def test_a_masked_loss_asks_no_corpus_about_what_it_does_not_know() -> None:
     assert mixed_up[own][classes > 0].mean() < 0.55
 
 
-def test_the_masked_networks_ask_no_corpus_about_what_it_does_not_know() -> None:
+def test_a_networks_loss_asks_no_corpus_about_what_it_does_not_know() -> None:
     import keras
 
     asked = np.array([[True, True, False], [True, False, True]])
-    truth = masked_targets(np.array([1, 2]), asked)
+    truth = masked_targets(np.eye(3, dtype=np.float32)[[1, 2]], asked, smoothing=0.1)
     assert truth[:, :3].sum(axis=1) == pytest.approx([1, 1])
     assert not truth[:, :3][~asked].any()
     logits = np.array([[0.0, 1.0, 9.0], [0.0, 9.0, 1.0]], np.float32)
@@ -329,12 +329,3 @@ def test_the_masked_networks_ask_no_corpus_about_what_it_does_not_know() -> None
     both = (truth[:1] + truth[1:]) / 2  # a mixture of the two
     mixture = np.asarray(masked_crossentropy(keras.ops.convert_to_tensor(both), logits[:1]))
     assert mixture == pytest.approx(-(both[:, :3] * log_softmax(logits[0])).sum(), rel=1e-5)
-
-    rng = np.random.default_rng(0)
-    classes = np.repeat([0, 1, 0, 2], 50)
-    places = np.array([[-1, 0], [1, 2], [-1, 0], [1, 2]])[np.repeat(range(4), 50)]
-    values = (places + rng.normal(0, 0.3, (200, 2))).astype(np.float32)
-    masks = np.repeat(asked, 100, axis=0)
-    one, two = (MaskedTowers.fit(values, classes, masks, epochs=5)(values) for _ in range(2))
-    assert np.array_equal(one, two)
-    assert (probabilities(one, masks).argmax(axis=1) == classes).mean() > 0.95
