@@ -59,6 +59,7 @@ def _classified(outcomes: Sequence[Outcome]) -> Figures:
             "aurc": curve.area,
             **{f"coverage_at_{risk:.0%}_risk": curve.coverage_at(risk) for risk in RISKS},
             "accuracy_of_surest_half": 1 - curve.risk_at(0.5),
+            "accuracy_of_surest_65%": 1 - curve.risk_at(0.65),
         },
         "folds": {
             "accuracy": spread([float((truth == guess).mean()) for truth, guess in pairs]),

@@ -154,7 +154,8 @@ def _closed(figures: Figures, labels: Sequence[str]) -> list[str]:
         ["AURC", *(number(one["aurc"]) for one in pooled_)],
         ["coverage at 5 % / 10 % risk",
          *(f"{one['coverage_at_5%_risk']:.3f} / {one['coverage_at_10%_risk']:.3f}" for one in pooled_)],
-        ["accuracy of the surest half", *(number(one["accuracy_of_surest_half"]) for one in pooled_)],
+        ["accuracy of the surest half / 65 %",
+         *(f"{one['accuracy_of_surest_half']:.3f} / {one['accuracy_of_surest_65%']:.3f}" for one in pooled_)],
         *([f"recall of {label}, mean [95 %] over folds", *(interval(one["recall"][label]) for one in folds)]
           for label in labels),
     ]  # fmt: skip
