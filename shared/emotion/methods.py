@@ -14,7 +14,7 @@ from shared.emotion.backend import load_keras
 from shared.emotion.calibration import Logits
 from shared.emotion.committee import learn_committee
 from shared.emotion.learning import Chosen, Fits, Learnt, Lesson, learnt
-from shared.emotion.registry import Speakers
+from shared.emotion.registry import DetectorRef, Speakers
 from shared.emotion.training import Parts, Recipe, Report, fit
 from shared.errors.models import UnknownNetwork
 
@@ -24,12 +24,13 @@ class Method:
     """spec: what the network is fed; learn: from a fold's lesson, and what other folds' parts
     have taught; speeds: of the copies of each recording
     that it learns from too; cross: whether everybody on the learning side fits, and chooses crosswise, or
-    some speakers choose."""
+    some speakers choose; detector: what says whether there is a voice, for the versions."""
 
     spec: FeatureSpec
     learn: Callable[[Lesson, Recipe, Report, Fits | None], Learnt]
     speeds: tuple[float, ...] = ()
     cross: bool = False
+    detector: DetectorRef | None = None
 
 
 def learn_seed(lesson: Lesson, recipe: Recipe, report: Report, _fits: Fits | None = None) -> Learnt:
