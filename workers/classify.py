@@ -16,7 +16,8 @@ from shared import leases, logs
 from shared.database import queries
 from shared.database.tables import OUTCOMES, clip, clip_try, job, prediction, segment, shard, unit
 from shared.emotion import recognition, registry
-from shared.emotion.classifier import Classifier, Verdict
+from shared.emotion.classifier import Classifier
+from shared.emotion.verdicts import Verdict
 from shared.errors.recordings import ClipError, CrashesDecoder, LostInStore, TakesTooMuchMemory
 from shared.errors.surroundings import ObjectMissing, SurroundingsError
 from shared.leases import Lease, LeaseLost

@@ -18,7 +18,8 @@ from shared.errors.recordings import Unreadable
 from shared.errors.surroundings import EmptyFolder, FileMissing
 
 if TYPE_CHECKING:
-    from shared.emotion.classifier import Classifier, Verdict
+    from shared.emotion.classifier import Classifier
+    from shared.emotion.verdicts import Verdict
 
 BAR_WIDTH = 30
 
@@ -81,7 +82,7 @@ def _classify(
     classifier: Classifier, files: Sequence[Path], threshold: float | None, batch_clips: int
 ) -> list[Verdict]:
     from shared.archives import printable
-    from shared.emotion.classifier import Verdict
+    from shared.emotion.verdicts import Verdict
 
     clips: list[tuple[str, BinaryIO]] = []
     closed: dict[int, Verdict] = {}

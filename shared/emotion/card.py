@@ -16,6 +16,7 @@ A network that hears one of {n_labels} emotions ({labels}) in speech or song, or
 |---|---|
 | input | {covered} {seconds:g} s at {khz:g} kHz, mono, as features `{spec}` {shape} |
 | network | `{network}` |
+| whether there is a voice | {voice} |
 | threshold | {threshold:.2f}: {rule} |
 | trained | {created:%Y-%m-%d}, commit {commit}, seed {seed} |
 | data | {training_clips} clips to train, {test_clips} to test, {unknown_clips} of unknown emotions for \
@@ -91,6 +92,7 @@ def card(manifest: Manifest) -> str:
         spec=spec.name,
         shape=" × ".join(map(str, spec.shape)) + (" numbers" if len(spec.shape) == 1 else ""),
         network=manifest.network,
+        voice=_voice(manifest),
         threshold=manifest.threshold,
         rule=manifest.threshold_rule.text,
         created=manifest.created,
@@ -110,6 +112,12 @@ def card(manifest: Manifest) -> str:
         unknown_rejected=unknown_rejected,
         caveats="\n".join(f"- {caveat}" for caveat in manifest.caveats),
     )
+
+
+def _voice(manifest: Manifest) -> str:
+    if manifest.voice_detector is not None:
+        return f"`{manifest.voice_detector.name}` says it"
+    return "the network says it" if manifest.hears_no_voice else "nobody says it, but of digital silence"
 
 
 def _some(speakers: list[str]) -> str:

@@ -13,14 +13,17 @@ from shared.audio.cutting import Window, windows_of
 from shared.audio.decode import DecodeLimits, Stream, decode
 from shared.audio.features import Floats, fixed_length
 from shared.audio.levels import Counts, levels, voice_weights
-from shared.audio.quality import Listener, Quality
+from shared.audio.presence import presence_weights
+from shared.audio.quality import Listener
 from shared.audio.rumble import without_rumble
 from shared.audio.windows import Windows
+from shared.emotion.detectors import Detector, detector
 from shared.emotion.devices import BATCH_CLIPS
 from shared.emotion.encoders import Features, feature_maker
 from shared.emotion.registry import Folders, Manifest, folder_of, verify
-from shared.emotion.rejection import CLASSIFIED, FAILED, NO_VOICE, REJECTED, message
+from shared.emotion.rejection import CLASSIFIED, NO_VOICE, REJECTED
 from shared.emotion.runtimes import Network, load_network
+from shared.emotion.verdicts import Segment, Verdict
 from shared.errors.recordings import ClipError, HeardInPart, TooManyWindows
 from shared.settings import Runtime, Settings
 
@@ -31,68 +34,22 @@ AS_CLIPS = Windows()
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """The outcome for one window of a clip. channel: "1", "2", …, or "" where they are mixed; start_s, end_s:
-    seconds of the recording; the rest as a Verdict's."""
+class _Voice:
+    """How much voice a window has: frames by level (`levels`), and seconds by the detector, None without
+    one."""
 
-    channel: str
-    start_s: float
-    end_s: float
-    outcome: str
-    emotion: str | None
-    confidence: float | None
-    probabilities: dict[str, float] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of one clip.
-
-    emotion: only when classified; confidence: the highest of `probabilities`, which are the mean of its
-    windows', weighted by the voice in each; threshold: what it was held against; duration_s: of the whole
-    recording; error_code, error: why it failed, or why only a part was heard; quality: of all that was heard;
-    segments: by channel, then time, where they are kept.
-    """
-
-    path: str
-    outcome: str
-    emotion: str | None = None
-    confidence: float | None = None
-    threshold: float | None = None
-    duration_s: float | None = None
-    error_code: str | None = None
-    error: str | None = None
-    probabilities: dict[str, float] | None = None
-    unknown_labels: tuple[str, ...] = ()
-    quality: Quality | None = None
-    segments: tuple[Segment, ...] = ()
-
-    @classmethod
-    def failed(cls, path: str, error: ClipError) -> Self:
-        return cls(path, FAILED, error_code=error.code, error=str(error))
-
-    @property
-    def message(self) -> str:
-        """The sentence for a person."""
-        return message(
-            self.outcome,
-            emotion=self.emotion,
-            confidence=self.confidence,
-            threshold=self.threshold,
-            unknown_labels=self.unknown_labels,
-            error=self.error,
-            quality=() if self.quality is None else self.quality.words,
-        )
+    levels: Counts
+    seconds: float | None
 
 
 @dataclass(slots=True)
 class _Hearing:
-    """What has been heard of one clip so far. rows, levels: probabilities (labels,) of each window with a
-    voice, and how loud it is; ends_s: up to where each channel was heard."""
+    """What has been heard of one clip so far. rows, voices: probabilities (labels,) of each window with a
+    voice, and how much of one it has; ends_s: up to where each channel was heard."""
 
     path: str
     rows: list[Floats] = field(default_factory=list)
-    levels: list[Counts] = field(default_factory=list)
+    voices: list[_Voice] = field(default_factory=list)
     duration_s: float | None = None
     flaw: str | None = None
     error: ClipError | None = None
@@ -112,7 +69,14 @@ class _Hearing:
         """The windows' probabilities, weighted by the voice in each, (labels,); None: there was no voice."""
         if not self.rows:
             return None
-        return np.average(np.stack(self.rows), axis=0, weights=voice_weights(np.stack(self.levels)))
+        return np.average(np.stack(self.rows), axis=0, weights=_weights(self.voices))
+
+
+def _weights(voices: Sequence[_Voice]) -> NDArray[np.float64]:
+    """Of windows with a voice, (n,): by the detector, where there is one."""
+    if any(voice.seconds is None for voice in voices):
+        return voice_weights(np.stack([voice.levels for voice in voices]))
+    return presence_weights(np.array([voice.seconds for voice in voices], np.float64))
 
 
 class Classifier:
@@ -123,12 +87,18 @@ class Classifier:
     """
 
     def __init__(
-        self, manifest: Manifest, features: Features, network: Network, limits: DecodeLimits
+        self,
+        manifest: Manifest,
+        features: Features,
+        network: Network,
+        limits: DecodeLimits,
+        detect: Detector | None = None,
     ) -> None:
         self.manifest = manifest
         self._features = features
         self._network = network
         self._limits = limits
+        self._detect = detect
 
     @classmethod
     def load(
@@ -140,7 +110,7 @@ class Classifier:
         threads: int = 1,
         limits: DecodeLimits | None = None,
     ) -> Self:
-        """Verify a version's files and load its network, and the encoder that its features name, if any.
+        """Verify a version's files and load its network, and the encoder and detector that it names, if any.
 
         threads: of the runtime, and of the encoder; runtime and limits: those of the settings unless given.
         Raises UnknownModel, DamagedModel, UnsafeModel, DoesNotRun, NoGpu or GpuDiffers.
@@ -150,13 +120,16 @@ class Classifier:
         folder = folder_of(models, version)
         network = load_network(folder, manifest, runtime or settings.runtime, threads, settings.device)
         make = feature_maker(manifest.feature_spec, models, threads)
-        return cls(manifest, make, network, limits or DecodeLimits.of(settings))
+        named = manifest.voice_detector
+        detect = None if named is None else detector(named, models)
+        return cls(manifest, make, network, limits or DecodeLimits.of(settings), detect)
 
     def warm(self) -> None:
         """Run everything once, so that the first clip is as fast as the others."""
-        silence = np.zeros(self.manifest.feature_spec.n_samples, np.float32)
-        described, _ = self._described([(_Hearing("silence"), Window(0, 0.0, 0.0, silence, peak=0.0))])
-        self._network(described)
+        spec = self.manifest.feature_spec
+        noise = np.random.default_rng(0).normal(0, 0.1, spec.n_samples).astype(np.float32)
+        self._described([(_Hearing("noise"), Window(0, 0.0, 0.0, noise, peak=1.0))])
+        self._network(self._features(noise[np.newaxis]))  # a detector keeps noise from them
 
     def batch_size(self, asked: int | None = None) -> int:
         """Windows a network call: as many as asked for (VOXMOOD_BATCH_CLIPS), else what suits the device."""
@@ -224,42 +197,54 @@ class Classifier:
     def _hear(self, batch: Sequence[tuple[_Hearing, Window]], threshold: float, keep: bool) -> None:
         """Add windows of any clips to what has been heard of these; those without a voice take no part in
         the mean."""
-        audible = [(hearing, window) for hearing, window in batch if not window.is_silent]
-        described, counts = self._described(audible)
-        answers = zip(self._network(described) if audible else (), counts, strict=True)
-        for hearing, window in batch:
+        described, voices = self._described(batch)
+        answers = iter(self._network(described) if len(described) else ())
+        for (hearing, window), voice in zip(batch, voices, strict=True):
             row = None
-            if not window.is_silent:
-                probabilities, count = next(answers)
-                row = self._voice(probabilities)
-                if row is not None:
-                    hearing.rows.append(row)
-                    hearing.levels.append(count)
+            if voice is not None and (row := self._emotions(next(answers))) is not None:
+                hearing.rows.append(row)
+                hearing.voices.append(voice)
             if keep:
                 channel, answer = str(window.channel or ""), self._answer(row, threshold)
                 hearing.segments.append(Segment(channel, window.start_s, window.end_s, *answer))
 
-    def _described(self, audible: Sequence[tuple[_Hearing, Window]]) -> tuple[Floats, list[Counts]]:
-        """Features of windows (n, *spec.shape), and how loud each is; on the way their quality is measured.
+    def _described(self, batch: Sequence[tuple[_Hearing, Window]]) -> tuple[Floats, list[_Voice | None]]:
+        """Features of those windows that have a voice (n, *spec.shape), and what voice each of the batch has;
+        None: it has none. On the way their quality is measured.
 
-        Rumble is taken out of each once, for all three.
+        Rumble is taken out of each once, for all of it.
         """
-        spec, counts = self.manifest.feature_spec, list[Counts]()
-        parts = [np.empty((0, *spec.shape), np.float32)]
-        for start in range(0, len(audible), FEATURES_AT_ONCE):
-            cut = []
-            for hearing, window in audible[start : start + FEATURES_AT_ONCE]:
+        spec, voices = self.manifest.feature_spec, list[_Voice | None]()
+        parts, cut = [np.empty((0, *spec.shape), np.float32)], list[Floats]()
+        for hearing, window in batch:
+            voice = None
+            if not window.is_silent:
                 clear = without_rumble(window.samples, spec.sampling_rate)
                 hearing.listen(window, clear, spec.sampling_rate)
-                counts.append(levels(clear, spec.sampling_rate))
-                cut.append(fixed_length(window.samples, spec, clear))
+                voice = self._voice(clear)
+                if voice is not None:
+                    cut.append(fixed_length(window.samples, spec, clear))
+            voices.append(voice)
+            if len(cut) == FEATURES_AT_ONCE:
+                parts.append(self._features(np.stack(cut)))
+                cut.clear()
+        if cut:
             parts.append(self._features(np.stack(cut)))
-        return np.concatenate(parts), counts
+        return np.concatenate(parts), voices
 
-    def _voice(self, row: Floats) -> Floats | None:
-        """The labels' probabilities of a window (labels,), or None where the network hears no voice."""
-        emotions = row[: len(self.manifest.labels)]
-        return None if self.manifest.hears_no_voice and row[-1] > NO_VOICE_ABOVE else emotions
+    def _voice(self, clear: Floats) -> _Voice | None:
+        """How much voice a window (n,) without rumble has, or None where the detector hears none."""
+        counts = levels(clear, self.manifest.feature_spec.sampling_rate)
+        if self._detect is None:
+            return _Voice(counts, None)
+        presence = self._detect(clear)
+        return _Voice(counts, presence.seconds) if presence.is_voice else None
+
+    def _emotions(self, row: Floats) -> Floats | None:
+        """The labels' probabilities of a window (labels,), or None where the network hears no voice; it is
+        not asked where a detector is."""
+        says = self.manifest.hears_no_voice and self._detect is None
+        return None if says and row[-1] > NO_VOICE_ABOVE else row[: len(self.manifest.labels)]
 
     def _answer(
         self, row: NDArray[np.floating[Any]] | None, threshold: float

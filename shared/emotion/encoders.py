@@ -19,8 +19,8 @@ from shared.audio.log_mel import encoder_input
 from shared.audio.spec import EncodedSpec, FeatureSpec
 from shared.emotion.encoder_graph import POOLED, Weights
 from shared.emotion.provenance import read_graph
-from shared.emotion.registry import MANIFEST, Folders, encoder_file, sha256
-from shared.errors.models import DamagedEncoder
+from shared.emotion.registry import MANIFEST, Folders, encoder_file, flaw_of
+from shared.errors.models import DamagedArtefact
 
 Features = Callable[[Floats], Floats]
 
@@ -76,7 +76,7 @@ def feature_maker(spec: FeatureSpec, models: Folders = (), threads: int = 1) -> 
     """What makes windows (n, spec.n_samples) features (n, *spec.shape), float32.
 
     models: where the encoder is looked up, if the spec names one, before the folders of the settings and what
-    ships; threads: of the encoder. Raises DamagedEncoder or UnsafeModel.
+    ships; threads: of the encoder. Raises DamagedArtefact or UnsafeModel.
     """
     if not isinstance(spec, EncodedSpec):
         return partial(features, spec=spec)
@@ -92,22 +92,19 @@ def feature_maker(spec: FeatureSpec, models: Folders = (), threads: int = 1) -> 
 
 
 def verify_encoder(folder: Path) -> EncoderManifest:
-    """The manifest of an encoder, once every file's SHA-256 is as it says; else DamagedEncoder."""
+    """The manifest of an encoder, once every file's SHA-256 is as it says; else DamagedArtefact."""
     try:
         manifest = EncoderManifest.model_validate_json((folder / MANIFEST).read_bytes())
     except ValidationError as error:
         reason = f"{MANIFEST} cannot be read"
-        raise DamagedEncoder(encoder=folder.name, reason=reason, folder=folder) from error
-    for name, expected in manifest.files.items():
-        if not (folder / name).is_file():
-            raise DamagedEncoder(encoder=folder.name, reason=f"{name} is missing", folder=folder)
-        if sha256(folder / name) != expected:
-            raise DamagedEncoder(encoder=folder.name, reason=f"{name} has changed", folder=folder)
+        raise DamagedArtefact(kind="encoder", name=folder.name, reason=reason, folder=folder) from error
+    if flaw := flaw_of(folder, manifest.files):
+        raise DamagedArtefact(kind="encoder", name=folder.name, reason=flaw, folder=folder)
     return manifest
 
 
 def encoder_weights(folder: Path) -> Weights:
-    """The weights as they came, float16, by name; raises DamagedEncoder."""
+    """The weights as they came, float16, by name; raises DamagedArtefact."""
     found: dict[str, Floats] = {}
     for name in verify_encoder(folder).files:
         if name.endswith(".npz"):

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 import shared.audio
 from shared.audio.decode import DecodeLimits
-from shared.audio.spec import EncodedSpec, FeatureSpec
+from shared.audio.spec import FeatureSpec
 from shared.emotion import audio_data, encoders
 from shared.emotion.audio_data import AudioData, load_audio_data
 from shared.emotion.datasets import Example, Recordings, fingerprint
@@ -66,13 +68,31 @@ def _identity(
     SHA-256 is part of the spec."""
     digest = hashlib.sha256(fingerprint(recordings, examples).encode())
     digest.update(json.dumps([asdict(spec), asdict(limits), draws]).encode())
-    code = sorted(Path(shared.audio.__path__[0]).glob("*.py"))
-    code.append(Path(audio_data.__file__))
-    if isinstance(spec, EncodedSpec):
-        code.append(Path(encoders.__file__))
-    for file in code:
+    for file in _code():
         digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _code() -> tuple[Path, ...]:
+    """Where features are computed: two modules, and what they import of shared.audio, and what that does."""
+    audio = Path(shared.audio.__path__[0])
+    found, left = set[Path](), [Path(audio_data.__file__), Path(encoders.__file__)]
+    while left:
+        file = left.pop()
+        if file not in found:
+            found.add(file)
+            left += [audio / f"{name}.py" for name in _imports(file) if (audio / f"{name}.py").is_file()]
+    return tuple(sorted(found, key=lambda file: file.name))
+
+
+def _imports(file: Path) -> Iterator[str]:
+    """The modules of shared.audio that a module names."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "shared.audio":
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("shared.audio."):
+            yield str(node.module).removeprefix("shared.audio.")
 
 
 def _write(entry: Path, data: AudioData) -> None:

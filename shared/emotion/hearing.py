@@ -21,12 +21,13 @@ from shared.audio.decode import DecodeLimits, decode
 from shared.audio.noises import BROWN, PINK, WHITE, coloured
 from shared.audio.recorder import at_peak
 from shared.audio.synthesis import NON_SPEECH, non_speech, wav_bytes
-from shared.emotion.classifier import Classifier, Verdict
+from shared.emotion.classifier import Classifier
 from shared.emotion.corpora import NAMINGS
 from shared.emotion.datasets import NOT_STATED, Dataset, Example, Recordings, fingerprint
 from shared.emotion.registry import Manifest
 from shared.emotion.replies import Replies
 from shared.emotion.training import Report
+from shared.emotion.verdicts import Verdict
 from shared.errors.models import HeardSpeakers, NobodyJudges
 from shared.errors.recordings import ClipError
 

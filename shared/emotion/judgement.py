@@ -171,7 +171,7 @@ def crosswise(data: AudioData, recipe: Recipe, _folder: Path, report: Report) ->
     return Trained(
         tempered(learnt.network, learnt.temperature),
         lesson.labels,
-        hears_no_voice=True,
+        hears_no_voice=False,
         judged=judged,
         temperature=learnt.temperature,
         threshold=threshold,

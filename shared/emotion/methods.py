@@ -13,8 +13,9 @@ from shared.audio.spec import ENCODED_V8, SEED_V6, VOICE_V7, FeatureSpec
 from shared.emotion.backend import load_keras
 from shared.emotion.calibration import Logits
 from shared.emotion.committee import learn_committee
+from shared.emotion.detectors import SILERO
 from shared.emotion.learning import Chosen, Fits, Learnt, Lesson, learnt
-from shared.emotion.registry import Speakers
+from shared.emotion.registry import DetectorRef, Speakers
 from shared.emotion.training import Parts, Recipe, Report, fit
 from shared.errors.models import UnknownNetwork
 
@@ -23,12 +24,14 @@ from shared.errors.models import UnknownNetwork
 class Method:
     """spec: what the network is fed; learn: from a fold's lesson, and what other folds' parts have taught;
     draws: how many copies of each recording as life makes it are learnt from too; cross: whether everybody on
-    the learning side fits, and chooses crosswise, or some speakers choose."""
+    the learning side fits, and chooses crosswise, or some speakers choose; detector: what says whether there
+    is a voice, for the versions."""
 
     spec: FeatureSpec
     learn: Callable[[Lesson, Recipe, Report, Fits | None], Learnt]
     draws: int = 0
     cross: bool = False
+    detector: DetectorRef | None = None
 
 
 def learn_seed(lesson: Lesson, recipe: Recipe, report: Report, _fits: Fits | None = None) -> Learnt:
@@ -57,8 +60,8 @@ def learn_seed(lesson: Lesson, recipe: Recipe, report: Report, _fits: Fits | Non
 DRAWS = 4  # three and five taught as much (decision 013)
 METHODS = {
     "seed": Method(SEED_V6, learn_seed),
-    "v8": Method(ENCODED_V8, learn_committee, draws=DRAWS, cross=True),
-    "v8-small": Method(VOICE_V7, learn_committee, draws=DRAWS, cross=True),
+    "v8": Method(ENCODED_V8, learn_committee, DRAWS, cross=True, detector=SILERO),
+    "v8-small": Method(VOICE_V7, learn_committee, DRAWS, cross=True, detector=SILERO),
 }
 
 

@@ -80,6 +80,7 @@ def _describe(
         unknown_labels=sorted(recipe.drop),
         hears_no_voice=trained.hears_no_voice,
         feature_spec=way.spec,
+        voice_detector=way.detector,
         network=recipe.network,
         temperature=trained.temperature,
         threshold=trained.threshold,

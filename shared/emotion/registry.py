@@ -9,16 +9,17 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Discriminator, Tag, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Tag, ValidationError, model_validator
 
+from shared.audio import voice_activity
 from shared.audio.spec import EncodedSpec, SeedSpec, VoiceSpec
-from shared.errors.models import DamagedEncoder, DamagedModel, ModelExists, WrongVersionName
+from shared.errors.models import DamagedArtefact, DamagedModel, ModelExists, WrongVersionName
 from shared.errors.requests import UnknownModel
 from shared.errors.wording import fault_in_words
 from shared.settings import REPOSITORY, Runtime, Settings
@@ -27,10 +28,13 @@ MANIFEST = "manifest.json"
 MODEL = "model.keras"
 ONNX = "model.onnx"
 PROBE = "probe.npz"
-ENCODERS = "encoders"  # beside the versions; none of these folders is a version
+# Beside the versions; none of these folders is a version.
+ENCODERS, DETECTORS = "encoders", "detectors"
 ENCODER_ONNX = "encoder.onnx"
+DETECTOR_WEIGHTS = "weights.npz"
 SHIPPED = REPOSITORY / "saved_models"
 Folders = Path | Sequence[Path]
+Artefact = Literal["encoder", "detector"]
 VERSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # What the metrics of a training as the seed's are of, and of all manifests that do not say it.
 RANDOM_FIFTH = "the test part, a stratified fifth of the clips, drawn at random"
@@ -108,12 +112,22 @@ class Data(BaseModel):
     credit: str
 
 
+class DetectorRef(BaseModel):
+    """A voice detector: its name, and the SHA-256 of its weights."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    sha256: str
+
+
 class Manifest(BaseModel):
     """All that is to be known of a model version. unknown_labels: emotions left out of training.
 
     hears_no_voice: the network's last output, after those of the labels, is "no voice"; temperature: what its
-    logits have been divided by; base: the version that it was trained to follow, if any; files: SHA-256 of
-    each file of the version; judged: on what its metrics were taken; caveats: what they do not show.
+    logits have been divided by; voice_detector: what says whether there is a voice, in place of the network;
+    base: the version that it was trained to follow, if any; files: SHA-256 of each file of the version;
+    judged: on what its metrics were taken; caveats: what they do not show.
     """
 
     version: str
@@ -122,6 +136,7 @@ class Manifest(BaseModel):
     unknown_labels: list[str]
     hears_no_voice: bool = False
     feature_spec: AnyFeatureSpec
+    voice_detector: DetectorRef | None = None
     network: str
     temperature: float = 1.0
     threshold: float
@@ -136,6 +151,13 @@ class Manifest(BaseModel):
     commit: str | None
     created: datetime
     files: dict[str, str]
+
+    @model_validator(mode="after")
+    def _hears_what_its_detector_hears(self) -> Self:
+        own, others = self.feature_spec.sampling_rate, voice_activity.SAMPLING_RATE
+        if self.voice_detector is not None and own != others:
+            raise ValueError(f"its features are of {own} Hz, and voice detectors hear {others}")
+        return self
 
     @property
     def runtimes(self) -> list[Runtime]:
@@ -174,34 +196,54 @@ def read_manifest(models: Folders, version: str) -> Manifest:
 
 
 def verify(models: Folders, version: str) -> Manifest:
-    """The manifest, once every file's SHA-256 is as it says, and its encoder's, if it has one; else
-    DamagedModel."""
+    """The manifest, once every file's SHA-256 is as it says, and its encoder's and its detector's, if it has
+    them; else DamagedModel."""
     manifest = read_manifest(models, version)
     folder = folder_of(models, version)
-    for name, expected in manifest.files.items():
-        if not (folder / name).is_file():
-            raise DamagedModel(version=version, reason=f"{name} is missing", folder=folder)
-        if sha256(folder / name) != expected:
-            raise DamagedModel(version=version, reason=f"{name} has changed", folder=folder)
+    if flaw := flaw_of(folder, manifest.files):
+        raise DamagedModel(version=version, reason=flaw, folder=folder)
     if isinstance(manifest.feature_spec, EncodedSpec):
         encoder_file(manifest.feature_spec, models)
+    if manifest.voice_detector is not None:
+        detector_file(manifest.voice_detector, models)
     return manifest
+
+
+def flaw_of(folder: Path, files: Mapping[str, str]) -> str | None:
+    """What is wrong with the first file that is not as its SHA-256 says, in words; files: these, by name."""
+    for name, expected in files.items():
+        if not (folder / name).is_file():
+            return f"{name} is missing"
+        if sha256(folder / name) != expected:
+            return f"{name} has changed"
+    return None
 
 
 def encoder_file(spec: EncodedSpec, models: Folders = ()) -> Path:
     """The ONNX form of the encoder that a spec names, from the first folder that has it: these, those of the
-    settings, or what ships. Raises DamagedEncoder where there is none, or another one of this name."""
+    settings, or what ships. Raises DamagedArtefact where there is none, or another one of this name."""
+    place = Path(ENCODERS, spec.encoder, ENCODER_ONNX)
+    return _artefact("encoder", place, spec.encoder_sha256, f"whose features {spec.name} has", models)
+
+
+def detector_file(detector: DetectorRef, models: Folders = ()) -> Path:
+    """The weights of a voice detector, looked up as `encoder_file` does; raises DamagedArtefact."""
+    place = Path(DETECTORS, detector.name, DETECTOR_WEIGHTS)
+    return _artefact("detector", place, detector.sha256, "which is asked for", models)
+
+
+def _artefact(kind: Artefact, place: Path, expected: str, which: str, models: Folders) -> Path:
+    """place: folder of its kind, name, and file; which: the words that say what is looked for."""
     places = [models] if isinstance(models, Path) else models
-    folders = [place / ENCODERS / spec.encoder for place in (*places, *Settings().model_folders, SHIPPED)]
-    for folder in folders:
-        file = folder / ENCODER_ONNX
-        if not file.is_file():
+    for one in (*places, *Settings().model_folders, SHIPPED):
+        if not (file := one / place).is_file():
             continue
-        if sha256(file) != spec.encoder_sha256:
-            reason = f"{ENCODER_ONNX} is another than that whose features {spec.name} has"
-            raise DamagedEncoder(encoder=spec.encoder, reason=reason, folder=folder)
-        return file
-    raise DamagedEncoder(encoder=spec.encoder, reason=f"{ENCODER_ONNX} is missing", folder=folders[-1])
+        if sha256(file) == expected:
+            return file
+        reason = f"{place.name} is another than that {which}"
+        raise DamagedArtefact(kind=kind, name=file.parent.name, reason=reason, folder=file.parent)
+    folder, reason = SHIPPED / place.parent, f"{place.name} is missing"
+    raise DamagedArtefact(kind=kind, name=folder.name, reason=reason, folder=folder)
 
 
 def check_new(models_dir: Path, version: str) -> None:

@@ -25,9 +25,9 @@ class DamagedModel(VoxmoodError):
     """Model version {version} is damaged: {reason}. Restore its folder {folder}."""
 
 
-class DamagedEncoder(DamagedModel):
-    """The encoder {encoder} is damaged: {reason}. Restore its folder {folder}, or make it anew with
-    make encoder."""
+class DamagedArtefact(DamagedModel):
+    """The {kind} {name} is damaged: {reason}. Restore its folder {folder}, or make it anew with
+    make {kind}."""
 
 
 class UnsafeModel(VoxmoodError):

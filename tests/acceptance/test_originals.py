@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.emotion.classifier import Classifier, Verdict
+from shared.emotion.classifier import Classifier
+from shared.emotion.verdicts import Verdict
 from shared.settings import REPOSITORY
 from tests.recordings import ORIGINAL, RAVDESS
 

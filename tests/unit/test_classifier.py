@@ -14,7 +14,8 @@ import soxr
 
 from shared.audio.synthesis import COLOURS, speech_like, wav_bytes
 from shared.audio.windows import Windows
-from shared.emotion.classifier import Classifier, Verdict
+from shared.emotion.classifier import Classifier
+from shared.emotion.verdicts import Verdict
 from shared.errors.models import DamagedModel, UnsafeModel
 from shared.errors.recordings import ClipError, NotAudio
 from shared.errors.requests import UnknownModel

@@ -28,7 +28,7 @@ from shared.emotion.encoders import Encoder, encoder_weights, feature_maker, ver
 from shared.emotion.export import export
 from shared.emotion.provenance import read_graph
 from shared.emotion.registry import ENCODER_ONNX, ENCODERS, MANIFEST, MODEL, SHIPPED, Manifest
-from shared.errors.models import DamagedEncoder
+from shared.errors.models import DamagedArtefact
 from shared.settings import REPOSITORY
 from tests.unit.test_classifier import table, voices
 
@@ -106,26 +106,26 @@ def test_a_file_that_has_changed_or_is_gone_is_no_encoder(tmp_path: Path, name: 
     shutil.copytree(FOLDER, folder)
     with (folder / name).open("ab") as file:
         file.write(b"\x00")
-    with pytest.raises(DamagedEncoder, match=rf"copy is damaged: {name} has changed"):
+    with pytest.raises(DamagedArtefact, match=rf"copy is damaged: {name} has changed"):
         verify_encoder(folder)
     (folder / name).unlink()
-    with pytest.raises(DamagedEncoder, match=f"{name} is missing"):
+    with pytest.raises(DamagedArtefact, match=f"{name} is missing"):
         verify_encoder(folder)
     (folder / MANIFEST).write_text("{")
-    with pytest.raises(DamagedEncoder, match=r"manifest.json cannot be read"):
+    with pytest.raises(DamagedArtefact, match=r"manifest.json cannot be read"):
         verify_encoder(folder)
 
 
 def test_another_encoder_than_the_features_are_of_is_not_taken(tmp_path: Path) -> None:
     other = replace(ENCODED_V8, encoder_sha256="0" * 64)
-    with pytest.raises(DamagedEncoder, match=r"encoder.onnx is another than that whose features"):
+    with pytest.raises(DamagedArtefact, match=r"encoder.onnx is another than that whose features"):
         feature_maker(other)
-    with pytest.raises(DamagedEncoder, match=r"whisper-base-9 is damaged: encoder.onnx is missing"):
+    with pytest.raises(DamagedArtefact, match=r"whisper-base-9 is damaged: encoder.onnx is missing"):
         feature_maker(replace(ENCODED_V8, encoder="whisper-base-9"))
     planted = tmp_path / ENCODERS / ENCODED_V8.encoder
     planted.mkdir(parents=True)
     (planted / ENCODER_ONNX).write_bytes(b"another")
-    with pytest.raises(DamagedEncoder, match="is another"):
+    with pytest.raises(DamagedArtefact, match="is another"):
         feature_maker(ENCODED_V8, tmp_path)
 
 
@@ -248,7 +248,7 @@ def test_a_version_whose_encoder_is_another_is_damaged(toy: Path, tmp_path: Path
     shutil.copytree(toy / "toy", tmp_path / "toy")
     file = tmp_path / "toy" / MANIFEST
     file.write_text(file.read_text().replace(ENCODED_V8.encoder_sha256, "0" * 64))
-    with pytest.raises(DamagedEncoder, match="encoder whisper-base-4 is damaged"):
+    with pytest.raises(DamagedArtefact, match="encoder whisper-base-4 is damaged"):
         registry.verify(tmp_path, "toy")
 
 

@@ -14,7 +14,7 @@ from shared.audio.synthesis import speech_like, wav_bytes
 from shared.emotion import feature_cache
 from shared.emotion.audio_data import AudioData
 from shared.emotion.datasets import Dataset, read_dataset
-from shared.errors.models import DamagedEncoder
+from shared.errors.models import DamagedArtefact
 from shared.settings import Settings
 
 LIMITS = DecodeLimits.of(Settings())
@@ -89,7 +89,7 @@ def test_another_encoder_or_other_layers_are_another_entry(
     last = load(dataset, cache, replace(ENCODED_V8, layers=(4,)))
     assert np.array_equal(last.features[:, width:], first.features[:, -ENCODED_V8.pooled :])
     assert len(computed) == 3
-    with pytest.raises(DamagedEncoder, match="is another"):  # and not what the cache has of the first
+    with pytest.raises(DamagedArtefact, match="is another"):  # and not what the cache has of the first
         load(dataset, cache, replace(ENCODED_V8, encoder_sha256="0" * 64))
 
 

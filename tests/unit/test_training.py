@@ -20,7 +20,9 @@ from shared.emotion.audio_data import AudioData
 from shared.emotion.backend import load_keras
 from shared.emotion.classifier import Classifier
 from shared.emotion.datasets import Example, read_dataset
+from shared.emotion.detectors import SILERO
 from shared.emotion.evaluation import summary
+from shared.emotion.methods import METHODS
 from shared.emotion.networks import build_classifier
 from shared.emotion.publication import train_version
 from shared.emotion.registry import Manifest, verify, versions
@@ -199,6 +201,20 @@ def test_a_trained_version_answers_alike_on_both_runtimes(recordings: Path, mode
     assert [verdict.probabilities for verdict in one] == [
         pytest.approx(verdict.probabilities, abs=1e-5) for verdict in other
     ]
+
+
+def test_a_version_has_the_detector_of_its_method_and_asks_it(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(METHODS, "seed", replace(METHODS["seed"], detector=SILERO))
+    recipe = Recipe("hears", drop=["sad"], reserve=["carl"], epochs=1)
+    manifest, _ = train_version(read_dataset(recordings), recipe, tmp_path, LIMITS, ignore)
+    assert manifest.voice_detector == SILERO
+    assert verify(tmp_path, "hears") == manifest
+    assert f"`{SILERO.name}` says it" in (tmp_path / "hears" / "README.md").read_text()
+    noise = wav_bytes(non_speech("noise", seed=1), 16000)
+    (verdict,) = Classifier.load(tmp_path, "hears").classify([("noise.wav", noise)])
+    assert (verdict.outcome, verdict.confidence) == ("no_voice", None)
 
 
 def test_a_crosswise_training_is_a_version_too_which_hears_whether_there_is_a_voice(

@@ -1,0 +1,68 @@
+"""Voice detectors on disk, `detectors/NAME/` beside the model versions: each is stored once, for all versions
+that name it, and loaded once a process. The folder's README.md is its card."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+
+from shared.audio.presence import Floats, Presence, presence
+from shared.audio.threads import one_blas_thread
+from shared.audio.voice_activity import VoiceActivity
+from shared.emotion.registry import MANIFEST, DetectorRef, Folders, detector_file, flaw_of
+from shared.errors.models import DamagedArtefact
+
+# What ships, for methods to name.
+SILERO = DetectorRef(
+    name="silero-vad-6.2", sha256="13f3d83bcafc7686d221d03a39a4cccab57e876e473ae707c71e0cb0d4c39cc2"
+)
+
+
+class DetectorManifest(BaseModel):
+    """sources: what it was made of, with the SHA-256 of each; files: SHA-256 of each file."""
+
+    name: str
+    origin: str
+    licence: str
+    sources: dict[str, str]
+    files: dict[str, str]
+
+
+class Detector:
+    """A loaded detector; its answer to a window depends on no other window."""
+
+    def __init__(self, file: Path) -> None:
+        """Expects a file whose SHA-256 has been seen."""
+        with np.load(file, allow_pickle=False) as weights:
+            self._detect = VoiceActivity(weights)
+
+    def __call__(self, samples: Floats) -> Presence:
+        """How much voice a window (n,) has, n > 0, 16 kHz, without rumble."""
+        with one_blas_thread():
+            return presence(self._detect, samples)
+
+
+def detector(named: DetectorRef, models: Folders = ()) -> Detector:
+    """The detector of this name and content. models: where it is looked up, before the folders of the
+    settings and what ships. Raises DamagedArtefact."""
+    return _loaded(detector_file(named, models), named.sha256)
+
+
+def verify_detector(folder: Path) -> DetectorManifest:
+    """The manifest of a detector, once every file's SHA-256 is as it says; else DamagedArtefact."""
+    try:
+        manifest = DetectorManifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except ValidationError as error:
+        reason = f"{MANIFEST} cannot be read"
+        raise DamagedArtefact(kind="detector", name=folder.name, reason=reason, folder=folder) from error
+    if flaw := flaw_of(folder, manifest.files):
+        raise DamagedArtefact(kind="detector", name=folder.name, reason=flaw, folder=folder)
+    return manifest
+
+
+@lru_cache(maxsize=1)
+def _loaded(file: Path, _sha256: str) -> Detector:
+    return Detector(file)
