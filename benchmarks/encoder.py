@@ -112,11 +112,11 @@ def worth(data: Path) -> None:
     settings, dataset, spec = Settings(), read_dataset(data), ENCODED_V8
     limits = DecodeLimits.of(settings)
     heard = feature_cache.load(
-        dataset, dataset.examples, spec, limits, lambda *_: None, (), settings.feature_cache
+        dataset, dataset.examples, spec, limits, lambda *_: None, 0, settings.feature_cache
     )
     clips = Clips.of(heard)
     is_song = np.array([channel(example) == "song" for example in heard.examples])
-    folds = speaker_folds(clips, (), 42, read_folds(FOLDS, clips), Choosers.NOBODY)
+    folds = speaker_folds(clips, 0, 42, read_folds(FOLDS, clips), Choosers.NOBODY)
     embeddings = heard.features[:, spec.embeddings]
     fed = {
         "statistics": heard.features[:, : spec.statistics],
