@@ -116,7 +116,7 @@ def worth(data: Path) -> None:
     )
     clips = Clips.of(heard)
     is_song = np.array([channel(example) == "song" for example in heard.examples])
-    folds = speaker_folds(clips, 0, 42, read_folds(FOLDS, clips), Choosers.NOBODY)
+    folds = speaker_folds(clips, (), 42, read_folds(FOLDS, clips), Choosers.NOBODY)
     embeddings = heard.features[:, spec.embeddings]
     fed = {
         "statistics": heard.features[:, : spec.statistics],
