@@ -93,6 +93,12 @@ def test_another_encoder_or_other_layers_are_another_entry(
         load(dataset, cache, replace(ENCODED_V8, encoder_sha256="0" * 64))
 
 
+def test_an_entry_knows_the_code_that_computed_it_and_no_other() -> None:
+    names = {file.name for file in feature_cache._code()}
+    assert {"audio_data.py", "encoders.py", "draws.py", "noises.py", "pitch.py", "mpeg.py"} <= names
+    assert not {"presence.py", "cutting.py", "quality.py"} & names, "a change there is no change of features"
+
+
 def test_a_folder_that_cannot_be_written_costs_nothing_but_time(dataset: Dataset, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where a folder should be")
     for _ in range(2):
