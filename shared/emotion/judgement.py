@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from shared.emotion.audio_data import AudioData
 from shared.emotion.calibration import SCORES, Reliability
 from shared.emotion.evaluation import scores
 from shared.emotion.folds import Clips, Indices, check, learning_fold
-from shared.emotion.learning import TOP, Lesson
+from shared.emotion.learning import TOP, Chosen, Lesson
 from shared.emotion.methods import METHODS
 from shared.emotion.networks import build_classifier
 from shared.emotion.registry import RANDOM_FIFTH, Metrics, Speakers, ThresholdRule
@@ -32,6 +32,11 @@ SATURATED = (
     "bound decides and not the data; it rejects {rejected:.0%} of the test clips."
 )
 UNHEARD = "the clips of all who learn, each speaker's by networks that the others taught"
+UNHEARD_OWN = "the clips of {corpus} that learn, each speaker's by networks that the others taught"
+FOREIGN = (
+    "Recordings of another kind are another matter. Of {corpus}, by networks that had heard nothing of it, "
+    "{right:.0%} of the answers were right; {accepted:.1%} were accepted{of_these}."
+)
 HEARD = "all clips, each by networks that other clips taught"
 ONE_SPEAKER = (
     "Nobody said that there is more than one speaker, so the clips were divided at random to judge each "
@@ -148,6 +153,8 @@ def crosswise(data: AudioData, recipe: Recipe, _folder: Path, report: Report) ->
     if not are_unheard:
         clips = replace(clips, speakers=clips.twins)
     judged = UNHEARD if are_unheard else HEARD
+    if clips.is_foreign.any():
+        judged = UNHEARD_OWN.format(corpus=clips.corpora[~clips.is_foreign][0])
     fold = learning_fold(clips, recipe.drop, recipe.seed)
     check(clips, fold)
     lesson = Lesson.of(data, clips, fold)
@@ -164,6 +171,7 @@ def crosswise(data: AudioData, recipe: Recipe, _folder: Path, report: Report) ->
     unaltered = ~chosen.unknown.is_copy & ~chosen.unknown.is_foreign
     answers = Answers(known[as_they_are], told == classes, unknown[unaltered])
     caveats = [caveat.format(judged=judged) for caveat in CROSSED]
+    caveats += _of_foreign(chosen, known, threshold)
     if not are_unheard:
         caveats.append(ONE_SPEAKER)
     if not learnt.is_reached:
@@ -193,6 +201,19 @@ def crosswise(data: AudioData, recipe: Recipe, _folder: Path, report: Report) ->
         caveats=caveats,
         history=learnt.history,
     )  # fmt: skip
+
+
+def _of_foreign(chosen: Chosen, confidences: Floats, threshold: float) -> Iterator[str]:
+    """A sentence about each foreign corpus, its clips as they are."""
+    told = chosen.known
+    for corpus in np.unique(told.foreign[told.is_foreign]).tolist():
+        those = (told.foreign == corpus) & ~told.is_copy
+        is_right = told.logits[those].argmax(axis=1) == chosen.classes[those]
+        accepted = confidences[those] >= threshold
+        of_these = f", and {is_right[accepted].mean():.0%} of these were right" if accepted.any() else ""
+        yield FOREIGN.format(
+            corpus=corpus, right=is_right.mean(), accepted=accepted.mean(), of_these=of_these
+        )
 
 
 def tempered(network: Any, temperature: float) -> Any:

@@ -93,14 +93,19 @@ def _among(learns: Indices, fold: Fold) -> Fold:
 class Told:
     """What networks said to some clips, as they are and as life makes them. All (n,), logits (n, outputs).
 
-    is_copy: as life makes it; is_foreign: of a corpus of which the network heard nothing; distances: from all
-    that the network learnt from (shared.emotion.distance), 0 where it does not say.
+    is_copy: as life makes it; foreign: the name of a corpus of which the network heard nothing, empty for a
+    clip of its own; distances: from all that the network learnt from (shared.emotion.distance), 0 where it
+    does not say.
     """
 
     logits: Values
     is_copy: Mask
-    is_foreign: Mask
+    foreign: Words
     distances: Values
+
+    @property
+    def is_foreign(self) -> Mask:
+        return self.foreign != ""
 
     def __len__(self) -> int:
         return len(self.logits)
@@ -111,8 +116,7 @@ class Told:
     @classmethod
     def together(cls, parts: Sequence[Self], n_outputs: int) -> Self:
         """Of no parts, nothing."""
-        nobody = np.empty(0, bool)
-        nothing = cls(np.empty((0, n_outputs)), nobody, nobody, np.empty(0))
+        nothing = cls(np.empty((0, n_outputs)), np.empty(0, bool), np.empty(0, np.str_), np.empty(0))
         fields = ([getattr(part, name) for part in (nothing, *parts)] for name in cls.__dataclass_fields__)
         return cls(*(np.concatenate(values) for values in fields))
 
@@ -133,13 +137,14 @@ class Chosen:
     ) -> Self:
         """What a part's choosers are told."""
         versions = lesson.features, *lesson.copies
+        is_foreign = lesson.clips.is_foreign
 
         def told(clips: Indices) -> Told:
             heard = [version[clips] for version in versions]
             return Told(
                 np.concatenate([logits(rows) for rows in heard]),
                 is_copy=np.repeat(np.arange(len(heard)) > 0, len(clips)),
-                is_foreign=np.tile(lesson.clips.is_foreign[clips], len(heard)),
+                foreign=np.tile(np.where(is_foreign, lesson.clips.corpora, "")[clips], len(heard)),
                 distances=np.concatenate(
                     [distances(rows) if distances else np.zeros(len(rows)) for rows in heard]
                 ),

@@ -135,7 +135,7 @@ def test_a_network_trusts_itself_less_the_farther_a_recording_lies(lesson: Lesso
     is_foreign = far > np.median(far)
     # Of foreign recordings it is as sure as of its own, and wrong about all of them.
     classes = np.where(is_foreign, before.argmin(axis=1), before.argmax(axis=1))
-    told = Told(before, np.zeros(40, bool), is_foreign, far)
+    told = Told(before, np.zeros(40, bool), np.where(is_foreign, "other", ""), far)
     nobody = Told.together([], 3)
     chosen = committee.trusting(network, Chosen(told, classes, nobody, np.empty(0, np.str_)))
     after = committee._answers(network)[0](rows)
@@ -211,7 +211,7 @@ def test_a_foreign_corpus_is_judged_by_those_who_never_heard_it(of_two_corpora: 
     assert np.sum(judged[0].inner >= CLIPS) == FOREIGN
     assert np.all(judged[0].train < CLIPS)
     told = Chosen.of(of_two_corpora, judged[0], lambda rows: rows[:, :3].astype(float)).known
-    assert np.array_equal(told.is_foreign, np.tile(judged[0].inner >= CLIPS, 2))
+    assert np.array_equal(told.foreign, np.tile(np.where(judged[0].inner >= CLIPS, "other", ""), 2))
     assert np.array_equal(told.is_copy, np.repeat([False, True], len(judged[0].inner)))
     assert told.logits[~told.is_copy, 0] == pytest.approx(judged[0].inner)
     assert told.logits[told.is_copy, 0] == pytest.approx(judged[0].inner + 1000, abs=1)
