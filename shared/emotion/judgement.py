@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shared.audio.features import Floats
 from shared.emotion.audio_data import AudioData
-from shared.emotion.calibration import SCORES, Reliability
+from shared.emotion.calibration import SCORES, Reliability, Values
 from shared.emotion.evaluation import scores
 from shared.emotion.folds import Clips, Indices, check, learning_fold
 from shared.emotion.learning import TOP, Chosen, Lesson
@@ -203,7 +203,7 @@ def crosswise(data: AudioData, recipe: Recipe, _folder: Path, report: Report) ->
     )  # fmt: skip
 
 
-def _of_foreign(chosen: Chosen, confidences: Floats, threshold: float) -> Iterator[str]:
+def _of_foreign(chosen: Chosen, confidences: Values, threshold: float) -> Iterator[str]:
     """A sentence about each foreign corpus, its clips as they are."""
     told = chosen.known
     for corpus in np.unique(told.foreign[told.is_foreign]).tolist():

@@ -105,7 +105,7 @@ class Told:
 
     @property
     def is_foreign(self) -> Mask:
-        return self.foreign != ""
+        return np.asarray(self.foreign != "")
 
     def __len__(self) -> int:
         return len(self.logits)
