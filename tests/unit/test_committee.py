@@ -142,7 +142,7 @@ def test_a_network_trusts_itself_less_the_farther_a_recording_lies(lesson: Lesso
     assert after == pytest.approx(chosen.known.logits, rel=1e-3, abs=1e-3)
     shares = np.abs(after).max(axis=1) / np.abs(before).max(axis=1)
     assert (shares[~is_foreign] > 0.98).mean() >= 0.95, "one in a hundred of its own lies farther"
-    assert np.corrcoef(shares[is_foreign], far[is_foreign])[0, 1] < -0.3
+    assert np.all(np.diff(shares[np.argsort(far)]) < 1e-3)
     assert shares[far.argmax()] < 0.1
     assert np.array_equal(after.argmax(axis=1), before.argmax(axis=1))
 
