@@ -20,7 +20,7 @@ from shared.audio.spec import EncodedSpec, VoiceSpec
 from shared.emotion import tcn, towers
 from shared.emotion.backend import load_keras
 from shared.emotion.calibration import Logits, Values
-from shared.emotion.distance import NEAR, Directions, Trust
+from shared.emotion.distance import LEAST_LOG, NEAR, Directions, Trust
 from shared.emotion.folds import Fold, Indices
 from shared.emotion.learning import Chosen, Fits, Learnt, Lesson, Told, learnt, temperature_of
 from shared.emotion.material import FARTHEST, Material, Scale
@@ -29,7 +29,7 @@ from shared.emotion.training import Recipe, Report
 # Of the joined logits, what the towers have: with an encoder they are better than the convolutions, without
 # one they are worse (decisions 006 and 013).
 WITH_ENCODER, WITHOUT = 0.6, 0.2
-DISTANCE, BEYOND, TRUST = "distance", "beyond", "trust"  # layers of the joined network
+DISTANCE, BEYOND = "distance", "beyond"  # layers of the joined network
 # How steeply trust falls where no foreign corpus says it: that of v8.
 UNTAUGHT = 5.0
 BATCH_CLIPS = 256
@@ -116,8 +116,9 @@ def trusting(network: Any, chosen: Chosen) -> Chosen:
         trust = Trust.fit(
             foreign.logits, chosen.classes[~own], foreign.distances, near, temperature_of(chosen)
         )
-    network.get_layer(BEYOND).set_weights([np.ones((1, 1)), np.array([-trust.near])])
-    network.get_layer(TRUST).set_weights([np.array([[-trust.steepness]])])
+    network.get_layer(BEYOND).set_weights(
+        [np.array([[trust.steepness]]), np.array([-trust.steepness * trust.near])]
+    )
 
     def shrunk(told: Told) -> Told:
         return replace(told, logits=told.logits * trust(told.distances)[:, np.newaxis])
@@ -190,12 +191,10 @@ def _trust(whole: Any, directions: Directions) -> Any:
         return layers.Rescaling(length / width)(layers.GlobalAveragePooling1D()(squares))
 
     squares = [mean_square(centred, width), mean_square(inside, n_axes)]
-    beyond = layers.Dense(1, activation="relu", name=BEYOND)
-    trust = layers.Dense(1, activation="exponential", use_bias=False, name=TRUST)
-    value = trust(beyond(layers.Subtract(name=DISTANCE)(squares)))
-    beyond.set_weights([np.ones((1, 1)), np.zeros(1)])
-    trust.set_weights([np.zeros((1, 1))])
-    return value
+    beyond = layers.Dense(1, name=BEYOND)
+    steps = layers.ReLU(max_value=LEAST_LOG)(beyond(layers.Subtract(name=DISTANCE)(squares)))
+    beyond.set_weights([np.zeros((1, 1)), np.zeros(1)])
+    return layers.Activation("exponential")(layers.Rescaling(-1.0)(steps))
 
 
 def _sides(inputs: Any, spec: VoiceSpec) -> tuple[Any, Any]:

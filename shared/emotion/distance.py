@@ -13,7 +13,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.utils.extmath import randomized_svd
 
@@ -25,7 +24,8 @@ Indices = NDArray[np.int64]
 DIRECTIONS = 128  # of 3,923: 32 tell telephones from other corpora less well, 512 no better
 MOST_ROWS = 8192  # that they are found from, in 4 s
 NEAR = 0.99  # the share of clips of the network's own corpus, by speakers it never heard, that count as near
-STEEPEST = 1000.0
+STEEPEST = 200.0
+LEAST_LOG = 3.0  # a twentieth of the logits: no confidence is above 0.2 then
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,8 @@ class Directions:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Logits are multiplied by exp(-steepness * max(0, distance - near))."""
+    """Logits are multiplied by exp(-steepness * (distance - near)), by 1 where it is near, and at least by
+    exp(-LEAST_LOG), so that the best guess stays one."""
 
     near: float = 0.0
     steepness: float = 0.0
@@ -67,15 +68,14 @@ class Trust:
             near: a distance that the network's own corpus keeps.
             temperature: of clips that are near.
         """
-        beyond = np.maximum(0.0, distances - near)
 
         def loss(steepness: float) -> float:
-            shrunk = logits * (np.exp(-steepness * beyond) / temperature)[:, np.newaxis]
+            shrunk = logits * (cls(near, steepness)(distances) / temperature)[:, np.newaxis]
             return float(-np.take_along_axis(log_softmax(shrunk, axis=1), classes[:, None], axis=1).mean())
 
-        found = minimize_scalar(loss, bounds=(0.0, STEEPEST), method="bounded")
-        return cls(near, float(found.x))
+        # Each of them, since there may be more than one valley.
+        return cls(near, min((0.0, *np.geomspace(0.1, STEEPEST, 100).tolist()), key=loss))
 
     def __call__(self, distances: Values) -> Values:
         """(n,), what logits are multiplied by."""
-        return np.exp(-self.steepness * np.maximum(0.0, distances - self.near))
+        return np.exp(-np.clip(self.steepness * (distances - self.near), 0.0, LEAST_LOG))
