@@ -217,14 +217,15 @@ def test_a_version_has_the_detector_of_its_method_and_asks_it(
     assert (verdict.outcome, verdict.confidence) == ("no_voice", None)
 
 
-def test_a_crosswise_training_is_a_version_too_which_hears_whether_there_is_a_voice(
+def test_a_crosswise_training_is_a_version_too_whose_detector_hears_whether_there_is_a_voice(
     recordings: Path, tmp_path: Path
 ) -> None:
     models = tmp_path / "models"
     recipe = Recipe("cross", "v8-small", drop=["sad"], reserve=["carl"], epochs=15)
     manifest, _ = train_version(read_dataset(recordings), recipe, models, LIMITS, ignore)
     assert verify(models, "cross") == manifest
-    assert manifest.hears_no_voice
+    assert not manifest.hears_no_voice
+    assert manifest.voice_detector == SILERO
     assert manifest.threshold_rule.name == "risk"
     assert manifest.threshold_rule.curve[-1][1] == 1.0
     assert manifest.temperature != 1.0
