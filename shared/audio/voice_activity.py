@@ -42,10 +42,13 @@ class VoiceActivity:
              whole[f"conv_{n}/bias"], stride)
             for n, stride in enumerate(STRIDES)
         ]  # fmt: skip
-        self._inward = np.ascontiguousarray(whole["lstm/weight_ih"].T)
-        self._onward = np.ascontiguousarray(whole["lstm/weight_hh"])
-        self._bias = whole["lstm/bias_ih"] + whole["lstm/bias_hh"]
         self._out, self._out_bias = whole["out/weight"], float(whole["out/bias"])
+        # σ(x) is ½ + ½ tanh(x / 2): so all four gates (take, keep, new, show) are one tanh, which `new` is.
+        self._gain = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), len(self._out))
+        self._shift = 1 - self._gain
+        self._inward = np.ascontiguousarray(whole["lstm/weight_ih"].T * self._gain)
+        self._onward = np.ascontiguousarray(whole["lstm/weight_hh"] * self._gain[:, np.newaxis])
+        self._bias = (whole["lstm/bias_ih"] + whole["lstm/bias_hh"]) * self._gain
 
     def __call__(self, samples: Floats) -> Floats:
         """The probability of a voice in each whole chunk of 512 of the samples (n,), 16 kHz: (n // 512,).
@@ -58,35 +61,38 @@ class VoiceActivity:
             return np.zeros(chunks, np.float32)
         heard = np.concatenate([np.zeros(CONTEXT, np.float32), samples[: chunks * CHUNK] * (PEAK / peak)])
         frames = np.lib.stride_tricks.sliding_window_view(heard, CONTEXT + CHUNK)[::CHUNK]
-        found = np.empty(chunks, np.float32)
+        found = list[Floats]()
         state = np.zeros(len(self._out), np.float32), np.zeros(len(self._out), np.float32)
         for start in range(0, chunks, CHUNKS_AT_ONCE):
             some = self._encoded(frames[start : start + CHUNKS_AT_ONCE]) @ self._inward + self._bias
-            for place, gates in enumerate(some, start):
+            hidden = np.empty((len(some), len(self._out)), np.float32)
+            for row, gates in zip(hidden, some, strict=True):
                 state = self._stepped(gates, *state)
-                found[place] = self._answer(state[0])
-        return found
+                row[:] = state[0]
+            found.append(_sigmoid(np.maximum(hidden, 0) @ self._out + self._out_bias))
+        return np.concatenate(found)
 
     def _encoded(self, frames: Floats) -> Floats:
         """Of chunks with their context (n, 576) what the recurrence is fed: (n, 128)."""
         padded = np.concatenate([frames, frames[:, -2 : -2 - CONTEXT : -1]], axis=1)  # mirrored at its end
         steps = np.lib.stride_tricks.sliding_window_view(padded, N_FFT, axis=1)[:, ::HOP]
-        spectrum = steps @ self._transform
-        values = np.sqrt(spectrum[..., :BINS] ** 2 + spectrum[..., BINS:] ** 2)
+        # All rows in one product: of (n, steps, …) it would be n small ones, which take three times as long.
+        spectrum = steps.reshape(-1, N_FFT) @ self._transform
+        values = np.sqrt(spectrum[:, :BINS] ** 2 + spectrum[:, BINS:] ** 2).reshape(len(frames), -1, BINS)
         for weight, bias, stride in self._convolutions:
-            around = np.pad(values, ((0, 0), (1, 1), (0, 0)))
-            length = values.shape[1]
+            length, width = values.shape[1:]
+            around = np.zeros((len(frames), length + 2, width), np.float32)
+            around[:, 1:-1] = values
             taps = np.concatenate([around[:, tap : tap + length : stride] for tap in range(3)], axis=2)
-            values = np.maximum(taps @ weight + bias, 0)
+            products = taps.reshape(-1, 3 * width) @ weight
+            values = np.maximum(products + bias, 0).reshape(len(frames), -1, len(bias))
         return np.asarray(values[:, 0], np.float32)
 
     def _stepped(self, gates: Floats, hidden: Floats, cell: Floats) -> tuple[Floats, Floats]:
-        take, keep, new, show = np.split(gates + self._onward @ hidden, 4)
-        cell = _sigmoid(keep) * cell + _sigmoid(take) * np.tanh(new)
-        return _sigmoid(show) * np.tanh(cell), cell
-
-    def _answer(self, hidden: Floats) -> float:
-        return float(_sigmoid(np.maximum(hidden, 0) @ self._out + self._out_bias))
+        opened = np.tanh(gates + self._onward @ hidden) * self._gain + self._shift
+        take, keep, new, show = opened.reshape(4, -1)
+        cell = keep * cell + take * new
+        return show * np.tanh(cell), cell
 
 
 def _sigmoid(values: Floats) -> Floats:
