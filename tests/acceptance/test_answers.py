@@ -97,7 +97,7 @@ WRONG = [
     ({"outcome": "lost"}, "lost is no outcome. There are: classified, rejected, no_voice, failed."),
     (
         {"emotion": "bored"},
-        "bored is no emotion of v7. There are: "
+        "bored is no emotion of v8. There are: "
         "angry, calm, disgust, fearful, happy, neutral, sad, surprised.",
     ),
     ({"confidence": "0.8"}, "0.8 is no range of confidence. Give LO:HI from 0 to 1"),
@@ -141,7 +141,7 @@ def test_the_command_filters_and_writes_parquet(api: Api, job: int, stack, tmp_p
 
 def test_the_command_refuses_wrong_filters_and_parquet_on_a_terminal(job: int, stack) -> None:
     for arguments, words in (
-        (["--emotion", "bored"], "bored is no emotion of v7. There are: angry"),
+        (["--emotion", "bored"], "bored is no emotion of v8. There are: angry"),
         (["--confidence", "0.8"], "0.8 is no range of confidence"),
         (["--outcome", "lost"], "classified"),
     ):

@@ -48,7 +48,7 @@ SAYS = {
     "voxmood keys create": r"^vm_\w+$",
     "voxmood keys list": r"laptop",
     "voxmood label list": r"people/angry.* angry ",
-    "voxmood models list": r"v7 +champion",
+    "voxmood models list": r"v8 +champion",
     "voxmood retrain": r"1 clips? .*200",
     "python3 -c 'import sqlite3": r"^angry\|1$",
     "sqlite3 ": r"^angry\|1$",

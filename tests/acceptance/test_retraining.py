@@ -85,7 +85,7 @@ def test_labels_are_imported_wrong_lines_are_named_and_retraining_says_what_it_l
     assert psutil.Process(stack.record.children["train"].pid).nice() == 19, "nobody waits for it"
     versions = [json.loads(line) for line in stack.voxmood("models", "list", "--json").stdout.splitlines()]
     assert [(one["version"], one["aliases"]) for one in versions] == [
-        ("seed-v6", []), ("v7", ["champion"]), ("v7-six", [])
+        ("seed-v6", []), ("v7", []), ("v7-six", []), ("v8", ["champion"]), ("v8-six", [])
     ]  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def test_a_candidate_comes_from_labels_and_classifies_on_demand(new_stack, tmp_p
         assert "is the candidate" in json.loads(done.stdout)["text"], done.stdout + done.stderr
         done = own.voxmood("models", "list", "--json")
         aliases = {tuple(one["aliases"]): one["version"] for one in map(json.loads, done.stdout.splitlines())}
-        assert aliases[("champion",)] == "v7"
+        assert aliases[("champion",)] == "v8"
         candidate = aliases[("candidate",)]
 
         archive = tmp_path / "more.zip"

@@ -95,7 +95,7 @@ def test_the_table_shows_where_a_segment_lies_and_takes_filters(stack: Stack, jo
 def test_what_cannot_be_heard_and_jobs_without_segments_get_a_sentence(stack: Stack, folder: Path) -> None:
     clip = str(folder / "c.wav")
     for options, words in (
-        (["--windows", "sliding", "--win", "8"], "8 s are longer than the 6.4 s that model version v7"),
+        (["--windows", "sliding", "--win", "8"], "8 s are longer than the 6.4 s that model version v8"),
         (["--windows", "sliding", "--win", "1", "--hop", "2"], "A hop of 2 s would leave gaps"),
         (["--win", "2"], "those of sliding windows"),
     ):

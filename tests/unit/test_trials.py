@@ -96,7 +96,7 @@ def test_the_champion_in_short_under_conditions_and_without_a_voice(people: Path
     words = "--protocol", "conditions", "--data", people, "--conditions", SHORT, "--output", tmp_path
     report = answered(*words)
     assert report == json.loads((tmp_path / "report.json").read_text())
-    assert report["version"] == "v7"
+    assert report["version"] == "v8"
     assert report["speakers"] == ["19", "20"]  # actor 01 taught it
     found = report["conditions"]
     assert list(found) == SHORT.split(",")
@@ -131,7 +131,7 @@ def test_who_taught_a_version_does_not_judge_it(people: Path, tmp_path: Path) ->
     words = "--protocol", "conditions", "--data", people, "--conditions", "clean", "--output", tmp_path
     refused = run(*words, "--speakers", "19,01").exception
     assert isinstance(refused, HeardSpeakers)
-    assert "v7 learnt from 01" in str(refused)
+    assert "v8 learnt from 01" in str(refused)
     assert answered(*words, "--speakers", "19,01", "--foreign")["clips"] == 2
     assert answered(*words, "--speakers", "19")["clips"] == 1
     assert answered(*words, "--clips", "2")["clips"] == 2
