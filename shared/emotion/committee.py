@@ -28,7 +28,7 @@ from shared.emotion.training import Recipe, Report
 
 # Of the joined logits, what the towers have: with an encoder they are better than the convolutions, without
 # one they are worse (decisions 006 and 013).
-WITH_ENCODER, WITHOUT = 0.6, 0.2
+WITH_ENCODER, WITHOUT = 0.5, 0.2
 DISTANCE, BEYOND = "distance", "beyond"  # layers of the joined network
 # How steeply trust falls where no foreign corpus says it: that of v8.
 UNTAUGHT = 5.0
