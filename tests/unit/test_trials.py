@@ -19,7 +19,7 @@ from shared.audio.people import RECORDINGS
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.cli.main import app
 from shared.emotion.corpora import Joined, read_corpora
-from shared.emotion.datasets import BANGLASER, RAVDESS, Example, read_dataset
+from shared.emotion.datasets import BANGLASER, NOT_STATED, RAVDESS_EMOTIONS, Example, read_dataset
 from shared.emotion.hearing import audience, is_foreign
 from shared.emotion.losses import masked_crossentropy, masked_targets
 from shared.emotion.masked import RIDGE, Linear, probabilities
@@ -58,12 +58,10 @@ def labelled(folder: Path, speakers: int, emotions: tuple[str, ...], first_seed:
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demonstration's recordings of the two actors who taught no version, and one by an actor who did."""
     folder = tmp_path_factory.mktemp("people")
-    lines = ["path,emotion,speaker"]
+    codes = {emotion: code for code, emotion in RAVDESS_EMOTIONS.items()}
     for emotion, speaker in (("angry", "19"), ("happy", "20"), ("sad", "20"), ("angry", "01")):
-        name = f"{emotion}-{speaker}.flac"
+        name = f"03-01-{codes[emotion]}-01-01-01-{speaker}.flac"
         (folder / name).write_bytes((RECORDINGS / f"{emotion}.flac").read_bytes())
-        lines.append(f"{name},{emotion},{speaker}")
-    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
     return folder
 
 
@@ -151,11 +149,11 @@ def test_a_speaker_has_been_heard_under_any_spelling_but_not_in_another_corpus(
     joined = manifest.model_copy(
         update={"speakers": Speakers(training=["ravdess/01", "banglaser/19"], test=[], reserve=[])}
     )
-    named = replace(known, credit=RAVDESS.credit)
-    assert {one.speaker for one in audience(joined, named).examples} == {"19", "20"}
-    assert {one.speaker for one in audience(joined, known).examples} == {"20"}  # nobody says which corpus
+    unnamed = replace(known, credit=NOT_STATED)
+    assert {one.speaker for one in audience(joined, known).examples} == {"19", "20"}
+    assert {one.speaker for one in audience(joined, unnamed).examples} == {"20"}  # nobody says which corpus
     assert not is_foreign(manifest, known)
-    assert not is_foreign(manifest, named)
+    assert not is_foreign(manifest, unnamed)
     assert is_foreign(manifest, replace(known, credit=BANGLASER.credit))
 
 
@@ -237,8 +235,8 @@ def test_corpora_are_read_by_their_names_and_keep_speakers_apart(tmp_path: Path)
     read = read_corpora([f"{name}={tmp_path / name}" for name in ("ravdess", "banglaser")])
     joined = Joined(read)
     assert joined.examples == (
-        Example("ravdess/03-01-03-01-01-01-02.wav", "happy", "ravdess/02"),
-        Example("banglaser/03-01-03-01-01-01-02.wav", "angry", "banglaser/02"),
+        Example("ravdess/03-01-03-01-01-01-02.wav", "happy", "ravdess/02", "ravdess"),
+        Example("banglaser/03-01-03-01-01-01-02.wav", "angry", "banglaser/02", "banglaser"),
     )
     assert [example.corpus for example in joined.examples] == ["ravdess", "banglaser"]
     with joined.open(joined.examples[1]) as file:
