@@ -59,7 +59,7 @@ def server(parts: Parts) -> Iterator[str]:
 
 
 def voice(seed: int) -> bytes:
-    return wav_bytes(speech_like("happy", RATE, 1.2, seed=seed), RATE)
+    return wav_bytes(speech_like("surprised", RATE, 0.6, seed=seed), RATE)
 
 
 def told(server: str, *arguments: str) -> str:
