@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+# What becomes of a recording that can be read. A detector may hear no voice in one that is made in code.
+ANSWERED = {"classified", "rejected", "no_voice"}
+
 
 def wait_for(
     condition: Callable[[], object], limit_s: float = 30.0, otherwise: str = "waited in vain"

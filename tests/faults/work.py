@@ -14,6 +14,7 @@ from tests.acceptance.jobs import Api
 from tests.archive_builders import zip_of
 from tests.faults.invariant import Manifest, every_clip_has_one_outcome
 from tests.servers import Stack
+from tests.waiting import ANSWERED
 
 SHARD_CLIPS = 16  # of `own_stack`
 
@@ -40,7 +41,7 @@ class Work:
 
     def is_classified(self, limit_s: float = 120) -> None:
         """The invariant, and no clip failed."""
-        assert {row["outcome"] for row in self.is_whole(limit_s)} <= {"classified", "rejected"}
+        assert {row["outcome"] for row in self.is_whole(limit_s)} <= ANSWERED
 
 
 @lru_cache
