@@ -15,8 +15,8 @@ FOLDER = CASES / "recordings"
 pytestmark = pytest.mark.skipif(
     not FOLDER.is_dir(), reason="the recordings of cases are not beside the clone"
 )
-# Seconds, from and to; the emotion, where the file keeps it; where nothing was lost, a file of the same sound,
-# of which a version is as sure.
+# Seconds, from and to; the emotion, where the file keeps it; where nothing was lost, a file of the same
+# sound, of which a version is as sure.
 ANGRY, SURE = "angry", "83_wavpack.wv"
 RIGHT: dict[str, tuple[float, float, str | None, str | None]] = {
     "20d_g722.wav": (4.0, 4.2, ANGRY, None),
