@@ -20,7 +20,7 @@ from tests.acceptance.test_api import problem_of
 from tests.archive_builders import encrypted_zip, tar_of
 
 RATE = 16_000
-VOICES = [wav_bytes(speech_like(emotion, RATE, 0.6, seed=3), RATE) for emotion in ("happy", "angry")]
+VOICES = [wav_bytes(speech_like(emotion, RATE, 1.5, seed=3), RATE) for emotion in ("happy", "angry")]
 PATHS = ["=1+1", "+a.wav", "-b.wav", "@c.wav", 'say "so".wav', "a, b; c.wav", "two\nlines.wav", "it's.wav",
          "\ttab.wav", "😀/смех.wav", "😀/שלום\u202e.wav", "plain/1.wav"]  # fmt: skip
 

@@ -170,7 +170,7 @@ def test_an_upload_that_breaks_off_is_sent_again_under_its_name(api: Api) -> Non
 
 
 def test_a_job_s_own_threshold_and_name_are_kept(api: Api) -> None:
-    voice = {"a.wav": wav_bytes(speech_like("happy", RATE, 0.5, seed=3), RATE)}
+    voice = {"a.wav": wav_bytes(speech_like("happy", RATE, 1.5, seed=3), RATE)}
     strict = api.run(voice, threshold=1.0)
     lax = api.run(voice, threshold=0.0)
     assert api.rows(strict["id"])[0]["outcome"] == "rejected"
