@@ -20,6 +20,7 @@ from shared.audio.decode import DecodeLimits
 from shared.database import labels
 from shared.emotion import registry
 from shared.emotion.datasets import NOT_STATED, Example
+from shared.emotion.methods import successor
 from shared.emotion.publication import train_version
 from shared.emotion.registry import Manifest
 from shared.emotion.training import Recipe
@@ -141,9 +142,10 @@ def _train(parts: Parts, turn: Turn) -> str:
         return text
     choice = choose(votes, champion, settings.retrain_min_examples)
     _remove_leftovers(settings.trained_dir)
+    network = successor(champion.network)
     recipe = Recipe(
-        version=f"{champion.network}-{datetime.now():%Y%m%d-%H%M%S}",
-        network=champion.network,
+        version=f"{network}-{datetime.now():%Y%m%d-%H%M%S}",
+        network=network,
         drop=choice.drop,
         epochs=settings.retrain_epochs,
         base=champion.version,

@@ -31,7 +31,7 @@ from shared.emotion.training import Recipe, Report
 WITH_ENCODER, WITHOUT = 0.5, 0.2
 DISTANCE, BEYOND = "distance", "beyond"  # layers of the joined network
 # How steeply trust falls where no foreign corpus says it: that of v8.
-UNTAUGHT = 5.0
+UNTAUGHT = 2.0
 BATCH_CLIPS = 256
 
 Distances = Callable[[Floats], Values]

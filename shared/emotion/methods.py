@@ -65,6 +65,15 @@ METHODS = {
 }
 
 
+# Networks of versions that still serve, whose recipe is gone: what is trained in their place.
+SUCCESSORS = {"v7": "v8-small"}
+
+
+def successor(network: str) -> str:
+    """The network that a retraining of a version of this one trains."""
+    return SUCCESSORS.get(network, network)
+
+
 def method(network: str) -> Method:
     """The method of a network; raises UnknownNetwork."""
     if network not in METHODS:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.emotion import registry
+from shared.emotion.methods import METHODS, successor
 from shared.errors.models import DamagedModel, ModelExists, WrongVersionName
 from shared.errors.requests import UnknownModel
 from shared.settings import REPOSITORY, Settings
@@ -100,6 +101,7 @@ def test_what_ships_is_whole_and_says_who_was_heard() -> None:
         assert {"README.md", "reliability.png", "risk_coverage.png", "confusion_matrix.png"} <= set(
             manifest.files
         )
+    assert {successor(manifest.network) for manifest in manifests.values()} <= set(METHODS), "all retrain"
     for network in ("v7", "v8"):
         assert manifests[network].unknown_labels == []
         assert manifests[f"{network}-six"].unknown_labels == ["sad", "surprised"]
