@@ -97,7 +97,7 @@ def test_what_is_not_said_of_windows_is_the_version_s_length_and_half_of_it() ->
         assert wanted.lengths(spec) == lengths
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     total=st.integers(1, 600),
     block=st.integers(1, 200),
