@@ -7,6 +7,7 @@ kept and sent on.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -24,13 +25,15 @@ from shared.settings import MEBIBYTE
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+ICON = Path(__file__).with_name("icon.svg")
 HINT = """Archives: zip or tar, also compressed. Recordings: WAV, FLAC, AIFF, OGG, MP3 and more.
 A larger archive: `voxmood submit recordings.zip`"""
 
 
 def main() -> None:
     """One run of the script, from top to bottom."""
-    st.set_page_config(page_title="voxmood", page_icon=":material/graphic_eq:")
+    # Our own file: Streamlit would fetch a symbol that it has by name from Google.
+    st.set_page_config(page_title="voxmood", page_icon=str(ICON))
     st.title("voxmood")
     st.caption("Which emotion is heard in a recording of speech or song?")
     if not is_admitted():
