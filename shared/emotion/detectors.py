@@ -7,28 +7,16 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
 
 from shared.audio.presence import Floats, Presence, presence
 from shared.audio.threads import one_blas_thread
 from shared.audio.voice_activity import VoiceActivity
-from shared.emotion.registry import MANIFEST, DetectorRef, Folders, detector_file, flaw_of
-from shared.errors.models import DamagedArtefact
+from shared.emotion.registry import ArtefactManifest, DetectorRef, Folders, detector_file, verify_artefact
 
 # What ships, for methods to name.
 SILERO = DetectorRef(
     name="silero-vad-6.2", sha256="13f3d83bcafc7686d221d03a39a4cccab57e876e473ae707c71e0cb0d4c39cc2"
 )
-
-
-class DetectorManifest(BaseModel):
-    """sources: what it was made of, with the SHA-256 of each; files: SHA-256 of each file."""
-
-    name: str
-    origin: str
-    licence: str
-    sources: dict[str, str]
-    files: dict[str, str]
 
 
 class Detector:
@@ -51,16 +39,9 @@ def detector(named: DetectorRef, models: Folders = ()) -> Detector:
     return _loaded(detector_file(named, models), named.sha256)
 
 
-def verify_detector(folder: Path) -> DetectorManifest:
+def verify_detector(folder: Path) -> ArtefactManifest:
     """The manifest of a detector, once every file's SHA-256 is as it says; else DamagedArtefact."""
-    try:
-        manifest = DetectorManifest.model_validate_json((folder / MANIFEST).read_bytes())
-    except ValidationError as error:
-        reason = f"{MANIFEST} cannot be read"
-        raise DamagedArtefact(kind="detector", name=folder.name, reason=reason, folder=folder) from error
-    if flaw := flaw_of(folder, manifest.files):
-        raise DamagedArtefact(kind="detector", name=folder.name, reason=flaw, folder=folder)
-    return manifest
+    return verify_artefact("detector", folder, ArtefactManifest)
 
 
 @lru_cache(maxsize=1)

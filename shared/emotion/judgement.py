@@ -82,7 +82,6 @@ class Trained:
 
     network: Any
     labels: list[str]
-    hears_no_voice: bool
     judged: str
     temperature: float
     threshold: float
@@ -121,7 +120,6 @@ def as_the_seed(data: AudioData, recipe: Recipe, folder: Path, report: Report) -
     return Trained(
         network,
         parts.labels,
-        hears_no_voice=False,
         judged=RANDOM_FIFTH,
         temperature=1.0,
         threshold=threshold,
@@ -179,7 +177,6 @@ def crosswise(data: AudioData, recipe: Recipe, _folder: Path, report: Report) ->
     return Trained(
         tempered(learnt.network, learnt.temperature),
         lesson.labels,
-        hears_no_voice=False,
         judged=judged,
         temperature=learnt.temperature,
         threshold=threshold,

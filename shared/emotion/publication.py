@@ -78,7 +78,6 @@ def _describe(
         base=recipe.base,
         labels=trained.labels,
         unknown_labels=sorted(recipe.drop),
-        hears_no_voice=trained.hears_no_voice,
         feature_spec=way.spec,
         voice_detector=way.detector,
         network=recipe.network,

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag, ValidationError, model_validator
 
@@ -217,6 +217,32 @@ def flaw_of(folder: Path, files: Mapping[str, str]) -> str | None:
         if sha256(folder / name) != expected:
             return f"{name} has changed"
     return None
+
+
+class ArtefactManifest(BaseModel):
+    """Of an encoder or a detector. sources: what it was made of, with the SHA-256 of each; files: SHA-256 of
+    each file."""
+
+    name: str
+    origin: str
+    licence: str
+    sources: dict[str, str]
+    files: dict[str, str]
+
+
+Described = TypeVar("Described", bound=ArtefactManifest)
+
+
+def verify_artefact(kind: Artefact, folder: Path, described: type[Described]) -> Described:
+    """The manifest of an artefact, once every file's SHA-256 is as it says; else DamagedArtefact."""
+    try:
+        manifest = described.model_validate_json((folder / MANIFEST).read_bytes())
+    except ValidationError as error:
+        reason = f"{MANIFEST} cannot be read"
+        raise DamagedArtefact(kind=kind, name=folder.name, reason=reason, folder=folder) from error
+    if flaw := flaw_of(folder, manifest.files):
+        raise DamagedArtefact(kind=kind, name=folder.name, reason=flaw, folder=folder)
+    return manifest
 
 
 def encoder_file(spec: EncodedSpec, models: Folders = ()) -> Path:

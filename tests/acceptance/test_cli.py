@@ -94,8 +94,7 @@ def test_classify_in_this_process_agrees_with_the_workers(
     for row in rows:
         assert alone[row["path"]]["outcome"] == row["outcome"]
         if row["confidence"] is not None:
-            # With more threads an encoder of 8 bits rounds otherwise here and there.
-            assert alone[row["path"]]["confidence"] == pytest.approx(row["confidence"], abs=1e-3)
+            assert alone[row["path"]]["confidence"] == pytest.approx(row["confidence"], abs=1e-5)
 
 
 @pytest.mark.parametrize(

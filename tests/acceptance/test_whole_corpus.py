@@ -24,6 +24,8 @@ def check_rows(api: Api, job: int, ravdess: list[Path]) -> None:
     rows = api.rows(job)
     assert [row["path"] for row in rows] == [f"{path.parent.name}/{path.name}" for path in ravdess]
     assert {row["outcome"] for row in rows} <= ANSWERED
+    unheard = sum(row["outcome"] == "no_voice" for row in rows)
+    assert unheard <= len(rows) / 100, "people speak in all of them"
     twins = [row for row in rows if row["path"].endswith(("-01-02-01-07.flac", "-01-02-02-07.flac"))]
     same = {row["path"]: row["confidence"] for row in twins if "/03-01-03-" in row["path"]}
     assert len(same) == 2
