@@ -21,7 +21,8 @@ class Window:
     """A part of a recording, or of one channel of it.
 
     channel: 1, 2, …; 0: the mean of all; start_s, end_s: seconds of the recording; samples: float32,
-    shape (n,), without padding; peak: largest absolute sample, over all channels where they are mixed.
+    shape (n,), without padding; peak: largest absolute sample, over all channels where they are mixed;
+    is_all: it is surely the only one of its recording.
     """
 
     channel: int
@@ -29,6 +30,7 @@ class Window:
     end_s: float
     samples: Floats
     peak: float
+    is_all: bool = False
 
     @property
     def is_silent(self) -> bool:
@@ -55,7 +57,8 @@ def windows_of(stream: Stream, spec: FeatureSpec, windows: Windows) -> Iterator[
     for start, samples in cut(stream.blocks(), starts, length, least, ends_full=not is_sliding):
         start_s, end_s = start / rate, (start + len(samples)) / rate
         if windows.channels == "mix":
-            yield Window(0, start_s, end_s, mixed(samples), float(np.abs(samples).max()))
+            is_all = not start and len(samples) < length
+            yield Window(0, start_s, end_s, mixed(samples), float(np.abs(samples).max()), is_all)
             continue
         for number, channel in enumerate(samples.T, 1):
             # A copy: a view would keep all that was held with it.

@@ -7,7 +7,7 @@ silero-vad's package and whisper.cpp compute it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -55,22 +55,25 @@ class VoiceActivity:
 
         From the beginning to the end as one: what was heard before counts. The level does not.
         """
+        return np.concatenate([np.empty(0, np.float32), *self.from_the_beginning(samples)])
+
+    def from_the_beginning(self, samples: Floats, at_once: int = CHUNKS_AT_ONCE) -> Iterator[Floats]:
+        """The same of so many chunks at once, (at_once,) but for the last, each when it is asked for."""
         chunks = len(samples) // CHUNK
         peak = float(np.abs(samples).max(initial=0.0))
         if not chunks or peak < FAINTEST_PEAK:
-            return np.zeros(chunks, np.float32)
+            yield np.zeros(chunks, np.float32)
+            return
         heard = np.concatenate([np.zeros(CONTEXT, np.float32), samples[: chunks * CHUNK] * (PEAK / peak)])
         frames = np.lib.stride_tricks.sliding_window_view(heard, CONTEXT + CHUNK)[::CHUNK]
-        found = list[Floats]()
         state = np.zeros(len(self._out), np.float32), np.zeros(len(self._out), np.float32)
-        for start in range(0, chunks, CHUNKS_AT_ONCE):
-            some = self._encoded(frames[start : start + CHUNKS_AT_ONCE]) @ self._inward + self._bias
+        for start in range(0, chunks, at_once):
+            some = self._encoded(frames[start : start + at_once]) @ self._inward + self._bias
             hidden = np.empty((len(some), len(self._out)), np.float32)
             for row, gates in zip(hidden, some, strict=True):
                 state = self._stepped(gates, *state)
                 row[:] = state[0]
-            found.append(_sigmoid(np.maximum(hidden, 0) @ self._out + self._out_bias))
-        return np.concatenate(found)
+            yield _sigmoid(np.maximum(hidden, 0) @ self._out + self._out_bias)
 
     def _encoded(self, frames: Floats) -> Floats:
         """Of chunks with their context (n, 576) what the recurrence is fed: (n, 128)."""

@@ -35,8 +35,8 @@ AS_CLIPS = Windows()
 
 @dataclass(frozen=True, slots=True)
 class _Voice:
-    """How much voice a window has: frames by level (`levels`), and seconds by the detector, None without
-    one."""
+    """How much voice a window has: frames by level (`levels`), and seconds by the detector, None without one
+    and where the window is all of a recording, so that nothing is weighed."""
 
     levels: Counts
     seconds: float | None
@@ -221,7 +221,7 @@ class Classifier:
             if not window.is_silent:
                 clear = without_rumble(window.samples, spec.sampling_rate)
                 hearing.listen(window, clear, spec.sampling_rate)
-                voice = self._voice(clear)
+                voice = self._voice(clear, is_all=window.is_all)
                 if voice is not None:
                     cut.append(fixed_length(window.samples, spec, clear))
             voices.append(voice)
@@ -232,11 +232,14 @@ class Classifier:
             parts.append(self._features(np.stack(cut)))
         return np.concatenate(parts), voices
 
-    def _voice(self, clear: Floats) -> _Voice | None:
-        """How much voice a window (n,) without rumble has, or None where the detector hears none."""
+    def _voice(self, clear: Floats, *, is_all: bool) -> _Voice | None:
+        """How much voice a window (n,) without rumble has, or None where the detector hears none; is_all:
+        there are no other windows of its recording."""
         counts = levels(clear, self.manifest.feature_spec.sampling_rate)
-        if self._detect is None:
+        if self._detect is None or (is_all and self._detect.has_voice(clear)):
             return _Voice(counts, None)
+        if is_all:
+            return None
         presence = self._detect(clear)
         return _Voice(counts, presence.seconds) if presence.is_voice else None
 

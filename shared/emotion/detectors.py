@@ -3,16 +3,18 @@ that name it, and loaded once a process. The folder's README.md is its card."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 
-from shared.audio.presence import Floats, Presence, presence
+from shared.audio.presence import Floats, Presence, has_voice, presence
 from shared.audio.threads import one_blas_thread
 from shared.audio.voice_activity import VoiceActivity
 from shared.emotion.registry import ArtefactManifest, DetectorRef, Folders, detector_file, verify_artefact
 
+# Chunks, half a second: how far `has_voice` looks ahead.
+AHEAD = 20
 # What ships, for methods to name.
 SILERO = DetectorRef(
     name="silero-vad-6.2", sha256="13f3d83bcafc7686d221d03a39a4cccab57e876e473ae707c71e0cb0d4c39cc2"
@@ -31,6 +33,11 @@ class Detector:
         """How much voice a window (n,) has, n > 0, 16 kHz, without rumble."""
         with one_blas_thread():
             return presence(self._detect, samples)
+
+    def has_voice(self, samples: Floats) -> bool:
+        """Whether there is a voice in it at all, which takes less."""
+        with one_blas_thread():
+            return has_voice(partial(self._detect.from_the_beginning, at_once=AHEAD), samples)
 
 
 def detector(named: DetectorRef, models: Folders = ()) -> Detector:

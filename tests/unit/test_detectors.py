@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
 from copy import copy
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from shared.audio.decode import DecodeLimits, decode
 from shared.audio.levels import levels
 from shared.audio.noises import WHITE, coloured, with_noise
 from shared.audio.people import recordings_of_people
-from shared.audio.presence import POWER, SLOWER, presence, presence_weights
+from shared.audio.presence import POWER, SLOWER, has_voice, presence, presence_weights
 from shared.audio.rumble import without_rumble
 from shared.audio.sounds import SOUNDS, sound
 from shared.audio.synthesis import non_speech, wav_bytes
@@ -211,6 +212,22 @@ def test_what_is_shorter_than_a_second_is_heard_over_and_over(count: int) -> Non
     assert found.seconds == pytest.approx(count / RATE)
 
 
+def test_whether_there_is_a_voice_is_known_as_soon_as_there_was_one(detect: Detector) -> None:
+    sounds = [ANGRY, ANGRY[:3000], NOISE, np.concatenate([NOISE, ANGRY]), np.zeros(RATE, np.float32)]
+    sounds += [sound(kind, seed=seed) for kind in SOUNDS for seed in range(3)]
+    for one in sounds:
+        assert detect.has_voice(one) == detect(one).is_voice
+    asked = list[int]()
+
+    def said(samples: np.ndarray) -> Iterator[np.ndarray]:
+        for number in range(len(samples) // CHUNK // 5):
+            asked.append(number)
+            yield np.full(5, 0.0 if number < 3 else 0.5, np.float32)
+
+    assert has_voice(said, np.zeros(4 * RATE, np.float32))
+    assert asked == [0, 1, 2, 3, 4]  # 39 chunks are a second, and two blocks of five have a tenth of it
+
+
 def test_a_window_weighs_by_a_power_of_the_voice_in_it() -> None:
     assert presence_weights(np.array([1.0, 2.0, 0.01])) == pytest.approx([0.5**POWER, 1.0, 0.005**POWER])
 
@@ -274,7 +291,7 @@ def test_answers_do_not_depend_on_batch_or_neighbours(hears: Classifier) -> None
 
 def test_without_a_detector_the_network_says_it_and_windows_weigh_by_their_level(v7: Classifier) -> None:
     assert outcomes(v7, NOISE, ANGRY) == ["no_voice", "classified"]
-    voice = v7._voice(ANGRY)
+    voice = v7._voice(ANGRY, is_all=False)
     assert voice is not None and voice.seconds is None
     assert np.array_equal(voice.levels, levels(ANGRY, RATE))
 

@@ -145,6 +145,21 @@ def test_windows_of_a_clip_are_those_that_the_features_say() -> None:
     assert bounds(list(start)) == [(0.0, 3.0)]
 
 
+def test_a_window_is_all_of_its_recording_if_it_ends_before_it_would() -> None:
+    def are_all(seconds: float, wanted: Windows) -> list[bool]:
+        recording = wav_bytes(speech_like("happy", RATE, seconds, seed=1), RATE)
+        return [window.is_all for window in windows(recording, wanted, ALL)]
+
+    assert are_all(1.0, Windows()) == [True]
+    assert are_all(5.0, Windows()) == [False] * 3
+    assert are_all(3.0, Windows()) == [False], "nobody knows yet that nothing follows"
+    assert are_all(2.5, Windows("sliding", 1.0, 1.0)) == [False] * 3
+    assert are_all(0.5, Windows("sliding", 1.0, 1.0)) == [True]
+    assert are_all(1.0, Windows(channels="separate")) == [False], (
+        "another channel's window would be weighed too"
+    )
+
+
 @pytest.mark.parametrize("sampling_rate", [8000, 16_000, 22_050, 48_000])
 @pytest.mark.parametrize("seconds", [None, 3.0])
 def test_a_stream_has_the_samples_of_a_decode(sampling_rate: int, seconds: float | None) -> None:
