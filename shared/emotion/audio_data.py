@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,30 @@ class AudioData:
     copies: NDArray[np.float16]
     examples: tuple[Example, ...]
     left_out: tuple[str, ...]
+
+    def only(self, places: Sequence[int]) -> Self:
+        """These recordings, in this order; the same object where they are all, since a choice is a copy."""
+        if list(places) == list(range(len(self.examples))):
+            return self
+        return replace(
+            self,
+            features=self.features[places],
+            copies=self.copies[:, places],
+            examples=tuple(self.examples[place] for place in places),
+        )
+
+
+def joined_data(parts: Sequence[AudioData]) -> AudioData:
+    """All recordings of one part after the other; the parts have the same features and as many copies."""
+    if len(parts) == 1:
+        return parts[0]
+    return AudioData(
+        parts[0].spec,
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.copies for part in parts], axis=1),
+        tuple(example for part in parts for example in part.examples),
+        tuple(sentence for part in parts for sentence in part.left_out),
+    )
 
 
 def load_audio_data(

@@ -45,10 +45,14 @@ class Logits:
         head = network.layers[-1]
         self._kernel, self._bias = (np.asarray(values, np.float64) for values in head.get_weights())
         self._body = keras.Model(network.inputs[0], head.input)
+        self._width = network.input_shape[-1]
 
     def __call__(self, inputs: NDArray[np.float32]) -> Values:
-        """(n, classes) of features (n, …), also for n = 0."""
-        batches = (inputs[start : start + BATCH_CLIPS] for start in range(0, len(inputs), BATCH_CLIPS))
+        """(n, classes) of features (n, …), also for n = 0; of longer rows those at the beginning."""
+        batches = (
+            inputs[start : start + BATCH_CLIPS, ..., : self._width]
+            for start in range(0, len(inputs), BATCH_CLIPS)
+        )
         hidden = [np.asarray(self._body(batch, training=False), np.float64) for batch in batches]
         return np.concatenate([np.empty((0, len(self._kernel))), *hidden]) @ self._kernel + self._bias
 

@@ -35,6 +35,9 @@ UNTAUGHT = 2.0
 BATCH_CLIPS = 256
 
 Distances = Callable[[Floats], Values]
+Advance = Callable[[], None]
+# What fits a network on some clips of a lesson, and says its loss by epoch.
+Fit = Callable[[Lesson, Indices, Recipe, Advance], tuple[Any, dict[str, list[float]]]]
 
 
 def share_of_towers(spec: VoiceSpec) -> float:
@@ -46,57 +49,62 @@ def learn_committee(lesson: Lesson, recipe: Recipe, report: Report, fits: Fits |
 
     fits: what other folds' parts have taught, to be taken over and added to.
     """
+    return learn_crosswise(fit_committee, epochs_of(recipe), lesson, recipe, report, fits)
+
+
+def epochs_of(recipe: Recipe) -> int:
+    """How many epochs a committee takes, of all its members together."""
+    return (recipe.epochs or towers.EPOCHS) + (recipe.epochs or tcn.EPOCHS)
+
+
+def learn_crosswise(
+    fit: Fit, epochs: int, lesson: Lesson, recipe: Recipe, report: Report, fits: Fits | None
+) -> Learnt:
+    """What `learn_committee` does, by a fit of so many epochs."""
     fits = {} if fits is None else fits
-    done = count(1)
-    epochs = (recipe.epochs or towers.EPOCHS) + (recipe.epochs or tcn.EPOCHS)
-    total = (1 + len(lesson.fold.crossed)) * epochs
+    done, total = count(1), (1 + len(lesson.fold.crossed)) * epochs
 
     def advance() -> None:
         report("training", next(done), total)
 
-    chosen = [_chosen(lesson, part, recipe, fits, advance, epochs) for part in lesson.fold.crossed]
-    network, history = fit_committee(lesson, lesson.fold.train, recipe, advance)
+    def chosen_by(part: Fold) -> Chosen:
+        key = _key(lesson, part.train, recipe)
+        if key in fits:
+            for _ in range(epochs):
+                advance()
+            answers = fits.pop(key)
+        else:
+            answers = fits[key] = _answers(fit(lesson, part.train, recipe, advance)[0])
+        return Chosen.of(lesson, part, *answers)
+
+    chosen = [chosen_by(part) for part in lesson.fold.crossed]
+    network, history = fit(lesson, lesson.fold.train, recipe, advance)
     if len(lesson.fold.inner):
         chosen.append(Chosen.of(lesson, lesson.fold, *_answers(network)))
     together = trusting(network, Chosen.together(chosen, n_outputs=len(lesson.labels)))
     return learnt(lesson, network, together, history, best_epoch=len(history["loss"]))
 
 
-def _chosen(
-    lesson: Lesson, part: Fold, recipe: Recipe, fits: Fits, advance: Callable[[], None], epochs: int
-) -> Chosen:
-    answers = _crossed_answers(lesson, part.train, recipe, fits, advance, epochs)
-    return Chosen.of(lesson, part, *answers)
-
-
-def _crossed_answers(
-    lesson: Lesson, train: Indices, recipe: Recipe, fits: Fits, advance: Callable[[], None], epochs: int
-) -> tuple[Logits, Distances]:
-    """Of a network fitted on these clips; of the same as before, where another fold's part was of the same
-    recordings in the same order. Five folds have ten such trainings in common, each of two."""
+def _key(lesson: Lesson, train: Indices, recipe: Recipe) -> bytes:
+    """The same for the same recordings in the same order, in whichever fold. Five folds have ten trainings in
+    common, each of two."""
     what = (
         lesson.clips.twins[train].tolist(),
         lesson.clips.emotions[train].tolist(),
         recipe.seed,
         recipe.epochs,
     )
-    key = hashlib.sha256(repr((asdict(lesson.spec), *what)).encode()).digest()
-    if key in fits:
-        for _ in range(epochs):
-            advance()
-        return fits.pop(key)
-    network, _ = fit_committee(lesson, train, recipe, advance)
-    fits[key] = _answers(network)
-    return fits[key]
+    return hashlib.sha256(repr((asdict(lesson.spec), *what)).encode()).digest()
 
 
 def _answers(network: Any) -> tuple[Logits, Distances]:
     """What a joined network says: logits, and distances from what taught it."""
     keras = load_keras()
     measure = keras.Model(network.inputs[0], network.get_layer(DISTANCE).output)
+    width = network.input_shape[-1]  # of a lesson's rows, whose rest a pupil is not fed
 
     def distances(rows: Floats) -> Values:
-        batches = (rows[start : start + BATCH_CLIPS] for start in range(0, len(rows), BATCH_CLIPS))
+        batches = (rows[start : start + BATCH_CLIPS, :width] for start in range(0, len(rows), BATCH_CLIPS))
         found = [np.asarray(measure(batch, training=False), np.float64)[:, 0] for batch in batches]
         return np.concatenate([np.empty(0), *found])
 
@@ -127,14 +135,14 @@ def trusting(network: Any, chosen: Chosen) -> Chosen:
 
 
 def fit_committee(
-    lesson: Lesson, train: Indices, recipe: Recipe, advance: Callable[[], None]
+    lesson: Lesson, train: Indices, recipe: Recipe, advance: Advance, taught: Floats | None = None
 ) -> tuple[Any, dict[str, list[float]]]:
     """The joined network, and the loss of its convolutional member by epoch.
 
     Statistics for standardising are those of `train`. The same seed gives the same weights on the same
-    machine. `advance` is called after each epoch.
+    machine. `advance` is called after each epoch; taught: as `Material` has it.
     """
-    material = Material(lesson, train)
+    material = Material(lesson, train, taught)
     side_by_side, _ = towers.fit_towers(material, recipe.epochs, recipe.seed, advance)
     convolutional, losses = tcn.fit_tcn(material, recipe.epochs, recipe.seed, advance)
     # A copy: the next training begins in the same network.

@@ -49,7 +49,7 @@ class Joined:
     @property
     def examples(self) -> tuple[Example, ...]:
         return tuple(
-            replace(example, path=f"{name}/{example.path}", speaker=f"{name}/{example.speaker}", corpus=name)
+            joined_example(name, example)
             for name, corpus in self.corpora.items()
             for example in corpus.examples
         )
@@ -73,3 +73,10 @@ class Joined:
     def _own(self, example: Example) -> tuple[Dataset, Example]:
         name, path = example.path.split("/", 1)
         return self.corpora[name], replace(example, path=path)
+
+
+def joined_example(corpus: str, example: Example) -> Example:
+    """A corpus' own example as `Joined` has it."""
+    return replace(
+        example, path=f"{corpus}/{example.path}", speaker=f"{corpus}/{example.speaker}", corpus=corpus
+    )

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import softmax
 
 from shared.audio.decode import DecodeLimits
-from shared.audio.spec import VOICE_V7, FeatureSpec, VoiceSpec
+from shared.audio.spec import VOICE_V7, FeatureSpec
 from shared.emotion import feature_cache
 from shared.emotion.audio_data import AudioData
 from shared.emotion.calibration import Values, fit_temperature
@@ -68,8 +68,9 @@ def crossings(
     spec: FeatureSpec = VOICE_V7
     draws = 0
     if network != LINEAR:
-        spec, draws = method(network).spec, method(network).draws
-    data = _features(corpora, spec, draws, limits, report, cache, statistics_alone=network == LINEAR)
+        spec, draws = method(network).read, method(network).draws
+    width = VOICE_V7.statistics if network == LINEAR else None
+    data = feature_cache.load_joined(Joined(corpora), spec, limits, report, draws, cache, width)
     clips = Clips.of(data)
     found = []
     for done, held in enumerate(corpora):
@@ -77,35 +78,6 @@ def crossings(
         found.append(_crossing(held, data, clips, network, report, output, epochs, seed))
     report("corpora", len(corpora), len(corpora))
     return found, data.left_out
-
-
-def _features(
-    corpora: dict[str, Dataset],
-    spec: FeatureSpec,
-    draws: int,
-    limits: DecodeLimits,
-    report: Report,
-    cache: Path | None,
-    *,
-    statistics_alone: bool,
-) -> AudioData:
-    """Of all corpora, one after the other; each is kept by itself, for another choice of them."""
-    width = spec.statistics if statistics_alone and isinstance(spec, VoiceSpec) else None
-    parts = []
-    for name, corpus in corpora.items():
-        one = Joined({name: corpus})
-        read = feature_cache.load(one, one.examples, spec, limits, report, draws, cache)
-        parts.append(replace(read, features=read.features[..., :width]))
-    together = np.concatenate([part.features for part in parts])
-    return AudioData(
-        spec,
-        together,
-        np.concatenate([part.copies for part in parts], axis=1)
-        if draws
-        else np.empty((0, *together.shape), np.float16),
-        tuple(example for part in parts for example in part.examples),
-        tuple(sentence for part in parts for sentence in part.left_out),
-    )
 
 
 def _crossing(
@@ -136,12 +108,7 @@ def _crossing(
     identity = _identity(network, epochs, data.spec, clips, fold)
     replies = Replies.read(output, identity) if output is not None else None
     if replies is None:
-        own = replace(
-            data,
-            features=data.features if is_asked.all() else data.features[within],
-            copies=data.copies[:, within],
-            examples=tuple(data.examples[place] for place in within),
-        )
+        own = data.only(within.tolist())
         learn = _linear if network == LINEAR else _as_ever
         replies = learn(_Trial(own, clips, fold, labels, shared, network, epochs), report)
         if output is not None:

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,10 +19,11 @@ import shared.audio
 from shared.audio.decode import DecodeLimits
 from shared.audio.spec import FeatureSpec
 from shared.emotion import audio_data, encoders
-from shared.emotion.audio_data import AudioData, load_audio_data
+from shared.emotion.audio_data import AudioData, joined_data, load_audio_data
+from shared.emotion.corpora import Joined, joined_example
 from shared.emotion.datasets import Example, Recordings, fingerprint
 
-KEPT = 4  # entries, the latest used; v7's of 2,036 recordings has 550 MB
+KEPT = 8  # entries, the latest used; v8's of 2,036 recordings has 650 MB
 ABOUT = "about.json"
 
 Report = Callable[[str, int, int], None]
@@ -55,6 +56,40 @@ def load(
         (entry / ABOUT).touch()  # used now; another user's entry stays as it is
     _tidy(cache)
     return _read(entry, spec)
+
+
+def load_joined(
+    joined: Joined,
+    spec: FeatureSpec,
+    limits: DecodeLimits,
+    report: Report,
+    draws: int,
+    cache: Path | None,
+    width: int | None = None,
+) -> AudioData:
+    """The same of several corpora, one after the other, each by itself: so another choice of corpora, and a
+    question about one of them, take it over, and a recording has the same copies in all of these.
+
+    width: how many numbers of each row are wanted, from the first on; all of them without it.
+    """
+    total, before, parts = len(joined.examples), 0, list[AudioData]()
+    for name, corpus in joined.corpora.items():
+
+        def of_all(stage: str, done: int, _total: int, before: int = before) -> None:
+            report(stage, before + done, total)
+
+        read = load(corpus, corpus.examples, spec, limits, of_all, draws, cache)
+        parts.append(
+            replace(
+                read,
+                features=read.features[..., :width],
+                copies=read.copies[..., :width],
+                examples=tuple(joined_example(name, example) for example in read.examples),
+                left_out=tuple(f"{name}: {sentence}" for sentence in read.left_out),
+            )
+        )
+        before += len(corpus.examples)
+    return joined_data(parts)
 
 
 def _identity(

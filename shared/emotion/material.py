@@ -27,6 +27,8 @@ SHARE_OF_DRAWS = 0.5
 # How many of the clips of foreign corpora each epoch shows. All of them cost 0.02 of the own corpus and its
 # networks' time again; of a corpus that nobody taught a third to half as much is learnt (decision 013).
 SHARE_OF_FOREIGN = 0.3
+# How much of a target is a teacher's. Four fifths gained nothing more (decision 013).
+SHARE_OF_TEACHER = 0.5
 
 
 class Scale(NamedTuple):
@@ -60,9 +62,12 @@ class Material:
 
     Two sides of each: as a whole, which are statistics and what an encoder makes of it, if there is one; and
     frames. Both are standardised by those who fit alone, as they are.
+
+    taught: (versions, n, labels), what a teacher says of each version of each of them; as much of a target as
+    `SHARE_OF_TEACHER` says, and for the rest it is the label.
     """
 
-    def __init__(self, lesson: Lesson, train: Indices) -> None:
+    def __init__(self, lesson: Lesson, train: Indices, taught: Floats | None = None) -> None:
         if not isinstance(lesson.spec, VoiceSpec):
             raise TypeError(lesson.spec)
         self.spec = lesson.spec
@@ -73,7 +78,11 @@ class Material:
         self._own, self._foreign = np.flatnonzero(~is_foreign), np.flatnonzero(is_foreign)
         self.n_clips = len(self._own) + round(SHARE_OF_FOREIGN * len(self._foreign))
         certain = np.eye(self.n_outputs, dtype=np.float32)[lesson.classes(train)]
-        self._targets = masked_targets(certain, lesson.asked[train], LABEL_SMOOTHING)
+        asked = lesson.asked[train]
+        self._targets = np.stack([masked_targets(certain, asked, LABEL_SMOOTHING)] * len(self._versions))
+        if taught is not None:
+            labels = self._targets[..., : self.n_outputs]
+            labels += SHARE_OF_TEACHER * (taught - labels)
         self._frames = slice(self.spec.statistics, self.spec.n_voice)
         whole = self._whole(lesson.features)
         self.of_whole = Scale(whole.mean(axis=0), whole.std(axis=0) + FLATTEST_STD)
@@ -101,7 +110,7 @@ class Material:
 
     def targets(self, shown: Order) -> Floats:
         """(*shape of the order, 2 * n_outputs), as `masked_targets` has them."""
-        return self._targets[shown.places]
+        return self._targets[shown.versions, shown.places]
 
     def whole(self, shown: Order) -> Floats:
         """(*shape of the order, width)"""

@@ -15,6 +15,7 @@ from shared.emotion.calibration import Logits
 from shared.emotion.committee import learn_committee
 from shared.emotion.detectors import SILERO
 from shared.emotion.learning import Chosen, Fits, Learnt, Lesson, learnt
+from shared.emotion.pupil import learn_pupil
 from shared.emotion.registry import DetectorRef, Speakers
 from shared.emotion.training import Parts, Recipe, Report, fit
 from shared.errors.models import UnknownNetwork
@@ -22,7 +23,8 @@ from shared.errors.models import UnknownNetwork
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """spec: what the network is fed; learn: from a fold's lesson, and what other folds' parts have taught;
+    """spec: what the network is fed, or the beginning of a lesson's rows, if `lessons` has more: what its
+    teacher is fed; learn: from a fold's lesson, and what other folds' parts have taught;
     draws: how many copies of each recording as life makes it are learnt from too; cross: whether everybody on
     the learning side fits, and chooses crosswise, or some speakers choose; detector: what says whether there
     is a voice, for the versions."""
@@ -32,6 +34,12 @@ class Method:
     draws: int = 0
     cross: bool = False
     detector: DetectorRef | None = None
+    lessons: FeatureSpec | None = None
+
+    @property
+    def read(self) -> FeatureSpec:
+        """The features that are needed to learn."""
+        return self.lessons or self.spec
 
 
 def learn_seed(lesson: Lesson, recipe: Recipe, report: Report, _fits: Fits | None = None) -> Learnt:
@@ -61,7 +69,7 @@ DRAWS = 4  # three and five taught as much (decision 013)
 METHODS = {
     "seed": Method(SEED_V6, learn_seed),
     "v8": Method(ENCODED_V8, learn_committee, DRAWS, cross=True, detector=SILERO),
-    "v8-small": Method(VOICE_V7, learn_committee, DRAWS, cross=True, detector=SILERO),
+    "v8-small": Method(VOICE_V7, learn_pupil, DRAWS, cross=True, detector=SILERO, lessons=ENCODED_V8),
 }
 
 

@@ -53,7 +53,7 @@ def evaluate(
     way = method(question.network)
     if question.protocol is Protocol.OPEN_SET and len(set(question.drop)) < 2:
         raise TooFewUnknowns
-    data = feature_cache.load(recordings, recordings.examples, way.spec, limits, report, way.draws, cache)
+    data = feature_cache.load(recordings, recordings.examples, way.read, limits, report, way.draws, cache)
     clips = Clips.of(data)
     folds = folds_of(question, clips)
     for fold in folds:
@@ -150,7 +150,7 @@ def _identity(question: Question, way: Method, clips: Clips, fold: Fold) -> str:
         question.protocol,
         question.network,
         question.epochs,
-        asdict(way.spec),
+        asdict(way.read),
         way.draws,
         _facts(clips, [fold]),
     ]

@@ -17,6 +17,7 @@ from shared.emotion.audio_data import AudioData
 from shared.emotion.backend import load_keras
 from shared.emotion.calibration import Reliability
 from shared.emotion.card import card
+from shared.emotion.corpora import Joined
 from shared.emotion.datasets import Recordings, fingerprint
 from shared.emotion.export import export
 from shared.emotion.judgement import Trained, as_the_seed, crosswise
@@ -58,14 +59,31 @@ def train_version(
     check_new(models_dir, recipe.version)
     way = method(recipe.network)
     load_keras()
-    examples = [example for example in recordings.examples if example.speaker not in recipe.reserve]
-    data = feature_cache.load(recordings, examples, way.spec, limits, report, way.draws, cache)
+    data = _heard(recordings, recipe, way, limits, report, cache)
     train = crosswise if way.cross else as_the_seed
     with new_version(models_dir, recipe.version) as folder:
         trained = train(data, recipe, folder, report)
         manifest = _describe(recipe, recordings, data, way, trained)
         _write(folder, manifest, trained)
     return manifest, data.left_out
+
+
+def _heard(
+    recordings: Recordings,
+    recipe: Recipe,
+    way: Method,
+    limits: DecodeLimits,
+    report: Report,
+    cache: Path | None,
+) -> AudioData:
+    """The features of all but the reserved speakers, who are read too: an evaluation asks for them."""
+    given = way.read, limits, report, way.draws, cache
+    if isinstance(recordings, Joined):
+        data = feature_cache.load_joined(recordings, *given)
+    else:
+        data = feature_cache.load(recordings, recordings.examples, *given)
+    reserved = set(recipe.reserve)
+    return data.only([n for n, example in enumerate(data.examples) if example.speaker not in reserved])
 
 
 def _describe(

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from shared.audio.spec import ENCODED_V8, VOICE_V7
-from shared.emotion import committee, distance, tcn, towers
+from shared.emotion import committee, distance, pupil, tcn, towers
 from shared.emotion.backend import load_keras
-from shared.emotion.calibration import Logits
 from shared.emotion.distance import Directions, Trust
 from shared.emotion.folds import Clips, learning_fold
 from shared.emotion.learning import Chosen, Fits, Lesson, Told
@@ -253,21 +252,71 @@ def test_a_training_that_two_folds_have_in_common_is_done_once(
         advance()
         return tcn.build_tcn(SPEC.frames, SPEC.descriptors, 3), {"loss": [1.0]}
 
-    monkeypatch.setattr(committee, "fit_committee", fit)
-    monkeypatch.setattr(committee, "_answers", lambda network: (Logits(network), len))
+    def answers(network: Any) -> tuple[Any, Any]:
+        number = float(len(trained))
+        return (lambda rows: np.full((len(rows), 3), number)), lambda rows: np.zeros(len(rows))
+
+    monkeypatch.setattr(committee, "_answers", answers)
+    monkeypatch.setattr(committee, "trusting", lambda _, chosen: chosen)
+    monkeypatch.setattr(committee, "learnt", lambda _, __, chosen, *___, **____: chosen)
     fits: Fits = {}
     steps: list[int] = []
-    one, other = lesson.fold.crossed[:2]
-    recipe = Recipe("", epochs=1)
-    given = fits, lambda: steps.append(1), 2
-    first = committee._crossed_answers(lesson, one.train, recipe, *given)
-    committee._crossed_answers(lesson, other.train, recipe, *given)
-    assert committee._crossed_answers(lesson, one.train, recipe, *given) is first
-    assert trained == [tuple(one.train), tuple(other.train)]
-    assert len(steps) == 6, "progress counts what is taken over"
-    other_seed = Recipe("", epochs=1, seed=43)
-    committee._crossed_answers(lesson, one.train, other_seed, *given)
-    assert len(trained) == 3
+
+    def learn(parts: tuple[int, ...], seed: int = 42) -> Chosen:
+        fold = replace(lesson.fold, crossed=tuple(lesson.fold.crossed[part] for part in parts))
+        some, recipe = replace(lesson, fold=fold), Recipe("", epochs=1, seed=seed)
+        return committee.learn_crosswise(fit, 2, some, recipe, lambda *_: steps.append(1), fits)
+
+    first, others = lesson.fold.crossed[0], lesson.fold.crossed[1]
+    told = learn((0,)).known.logits
+    assert trained == [tuple(first.train), tuple(lesson.fold.train)]
+    again = learn((1, 0)).known.logits[-len(told) :]
+    assert trained[2:] == [tuple(others.train), tuple(lesson.fold.train)]
+    assert np.array_equal(again, told)
+    assert len(steps) == 10, "progress counts what is taken over"
+    learn((1,), seed=43)
+    assert len(trained) == 6
+
+
+def test_a_teachers_answers_are_half_of_what_is_learnt_each_versions_own(of_two_corpora: Lesson) -> None:
+    rng = np.random.default_rng(0)
+    train = of_two_corpora.fold.train
+    taught = rng.dirichlet(np.ones(3), (2, len(train))).astype(np.float32)
+    with_teacher, alone = Material(of_two_corpora, train, taught), Material(of_two_corpora, train)
+    shown = Order(np.array([4, 9, CLIPS]), np.array([0, 1, 1]))
+    said = taught[shown.versions, shown.places]
+    assert with_teacher.targets(shown)[:, :3] == pytest.approx((alone.targets(shown)[:, :3] + said) / 2)
+    assert np.array_equal(with_teacher.targets(shown)[:, 3:], alone.targets(shown)[:, 3:])
+
+
+def test_a_pupil_learns_from_a_teacher_of_the_same_clips_and_is_fed_no_encoder(
+    of_two_corpora: Lesson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pupil, "VOICE_V7", SPEC)
+    lesson = lesson_of(of_two_corpora.clips, ENCODED)
+    train = lesson.fold.crossed[0].train
+    fitted: list[tuple[Any, Any]] = []
+    fit_committee = committee.fit_committee
+
+    def fit(lesson: Lesson, *given: Any) -> tuple[Any, dict[str, list[float]]]:
+        fitted.append((lesson, given))
+        return fit_committee(lesson, *given)
+
+    monkeypatch.setattr(pupil, "fit_committee", fit)
+    network, _ = pupil.fit_pupil(lesson, train, Recipe("", epochs=1), lambda: None)
+    (of_teacher, teachers), (of_pupil, pupils) = fitted
+    assert (of_teacher.spec, of_pupil.spec) == (ENCODED, SPEC)
+    assert np.array_equal(teachers[0], train)
+    assert np.array_equal(pupils[0], train)
+    taught = pupils[-1]
+    assert taught.shape == (2, len(train), 3)
+    assert taught.sum(axis=-1) == pytest.approx(np.ones((2, len(train))), abs=1e-5)
+    is_foreign = lesson.clips.only(train).is_foreign
+    assert not taught[:, is_foreign, 2].any(), "of a corpus that knows nobody sad"
+    logits, distances = committee._answers(network)
+    narrow = lesson.features[:, : SPEC.n_voice]
+    assert np.array_equal(logits(lesson.features), logits(narrow))
+    assert np.array_equal(distances(lesson.features), distances(narrow))
 
 
 def test_an_epochs_loss_is_the_mean_of_its_batches(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:

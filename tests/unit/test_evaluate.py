@@ -55,7 +55,7 @@ def dataset(folder: Path) -> Dataset:
 
 @pytest.fixture(
     scope="module",
-    params=["v8-small", *(pytest.param(name, marks=pytest.mark.long) for name in ("v8", "seed"))],
+    params=["v8", *(pytest.param(name, marks=pytest.mark.long) for name in ("v8-small", "seed"))],
 )
 def network(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -64,7 +64,7 @@ def network(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def data(dataset: Dataset, network: str) -> AudioData:
     way = METHODS[network]
-    return load_audio_data(dataset, dataset.examples, way.spec, LIMITS, draws=way.draws)
+    return load_audio_data(dataset, dataset.examples, way.read, LIMITS, draws=way.draws)
 
 
 @pytest.fixture(scope="module")
