@@ -28,44 +28,37 @@ from shared.emotion.training import Recipe, Report
 
 # Of the joined logits, what the towers have: with an encoder they are better than the convolutions, without
 # one they are worse (decisions 006 and 013).
-WITH_ENCODER, WITHOUT = 0.5, 0.2
+WITH_ENCODER, WITHOUT = 0.5, 0.3
 DISTANCE, BEYOND = "distance", "beyond"  # layers of the joined network
 # How steeply trust falls where no foreign corpus says it: that of v8.
 UNTAUGHT = 2.0
 BATCH_CLIPS = 256
 
 Distances = Callable[[Floats], Values]
-Advance = Callable[[], None]
-# What fits a network on some clips of a lesson, and says its loss by epoch.
-Fit = Callable[[Lesson, Indices, Recipe, Advance], tuple[Any, dict[str, list[float]]]]
 
 
 def share_of_towers(spec: VoiceSpec) -> float:
     return WITH_ENCODER if isinstance(spec, EncodedSpec) else WITHOUT
 
 
-def learn_committee(lesson: Lesson, recipe: Recipe, report: Report, fits: Fits | None = None) -> Learnt:
+def learn_committee(
+    lesson: Lesson, recipe: Recipe, report: Report, fits: Fits | None = None, *, spec: VoiceSpec
+) -> Learnt:
     """Fit on all who learn; temperature and thresholds from the fold's crossed parts, where it has any.
 
-    fits: what other folds' parts have taught, to be taken over and added to.
+    fits: what other folds' parts have taught, to be taken over and added to; spec: what the network is fed,
+    the beginning of the lesson's rows.
     """
-    return learn_crosswise(fit_committee, epochs_of(recipe), lesson, recipe, report, fits)
-
-
-def epochs_of(recipe: Recipe) -> int:
-    """How many epochs a committee takes, of all its members together."""
-    return (recipe.epochs or towers.EPOCHS) + (recipe.epochs or tcn.EPOCHS)
-
-
-def learn_crosswise(
-    fit: Fit, epochs: int, lesson: Lesson, recipe: Recipe, report: Report, fits: Fits | None
-) -> Learnt:
-    """What `learn_committee` does, by a fit of so many epochs."""
     fits = {} if fits is None else fits
-    done, total = count(1), (1 + len(lesson.fold.crossed)) * epochs
+    done = count(1)
+    epochs = (recipe.epochs or towers.EPOCHS) + (recipe.epochs or tcn.EPOCHS)
+    total = (1 + len(lesson.fold.crossed)) * epochs
 
     def advance() -> None:
         report("training", next(done), total)
+
+    def fitted(train: Indices) -> tuple[Any, dict[str, list[float]]]:
+        return fit_committee(Material(lesson, train, spec), recipe, advance)
 
     def chosen_by(part: Fold) -> Chosen:
         key = _key(lesson, part.train, recipe)
@@ -74,11 +67,11 @@ def learn_crosswise(
                 advance()
             answers = fits.pop(key)
         else:
-            answers = fits[key] = _answers(fit(lesson, part.train, recipe, advance)[0])
+            answers = fits[key] = _answers(fitted(part.train)[0])
         return Chosen.of(lesson, part, *answers)
 
     chosen = [chosen_by(part) for part in lesson.fold.crossed]
-    network, history = fit(lesson, lesson.fold.train, recipe, advance)
+    network, history = fitted(lesson.fold.train)
     if len(lesson.fold.inner):
         chosen.append(Chosen.of(lesson, lesson.fold, *_answers(network)))
     together = trusting(network, Chosen.together(chosen, n_outputs=len(lesson.labels)))
@@ -101,7 +94,7 @@ def _answers(network: Any) -> tuple[Logits, Distances]:
     """What a joined network says: logits, and distances from what taught it."""
     keras = load_keras()
     measure = keras.Model(network.inputs[0], network.get_layer(DISTANCE).output)
-    width = network.input_shape[-1]  # of a lesson's rows, whose rest a pupil is not fed
+    width = network.input_shape[-1]  # of a lesson's rows; of the rest it may have had hints
 
     def distances(rows: Floats) -> Values:
         batches = (rows[start : start + BATCH_CLIPS, :width] for start in range(0, len(rows), BATCH_CLIPS))
@@ -135,18 +128,16 @@ def trusting(network: Any, chosen: Chosen) -> Chosen:
 
 
 def fit_committee(
-    lesson: Lesson, train: Indices, recipe: Recipe, advance: Advance, taught: Floats | None = None
+    material: Material, recipe: Recipe, advance: Callable[[], None]
 ) -> tuple[Any, dict[str, list[float]]]:
     """The joined network, and the loss of its convolutional member by epoch.
 
-    Statistics for standardising are those of `train`. The same seed gives the same weights on the same
-    machine. `advance` is called after each epoch; taught: as `Material` has it.
+    The same seed gives the same weights on the same machine. `advance` is called after each epoch.
     """
-    material = Material(lesson, train, taught)
     side_by_side, _ = towers.fit_towers(material, recipe.epochs, recipe.seed, advance)
     convolutional, losses = tcn.fit_tcn(material, recipe.epochs, recipe.seed, advance)
     # A copy: the next training begins in the same network.
-    own = tcn.build_tcn(material.spec.frames, material.spec.descriptors, material.n_outputs)
+    own = tcn.build_tcn(material.spec.frames, material.spec.descriptors, material.n_outputs, material.n_hints)
     own.set_weights(convolutional.get_weights())
     return joined(side_by_side, own, material), {"loss": losses}
 
@@ -170,7 +161,7 @@ def joined(side_by_side: Any, convolutional: Any, material: Material) -> Any:
         kernels.append(heads[tower] * share / len(heads))
         biases.append(bias[tower] * share / len(heads))
     shown = layers.Multiply()([_scaled(frames, material.of_frames), tcn.flags(frames)])
-    head = convolutional.layers[-1]
+    head = convolutional.get_layer(tcn.HEAD)
     hidden.append(keras.Model(convolutional.inputs[0], head.input)(shown))
     kernel, constant = head.get_weights()
     kernels.append(kernel * (1 - share))

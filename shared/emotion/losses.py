@@ -3,6 +3,7 @@ over those that its corpus has, of a mixture of two clips over those that either
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from shared.audio.features import Floats
 from shared.emotion.backend import load_keras
 from shared.emotion.masked import ABSENT, Mask
+
+WEIGHT_OF_HINTS = 0.5
 
 
 def masked_targets(wanted: Floats, asked: Mask, smoothing: float) -> Floats:
@@ -35,3 +38,18 @@ def masked_crossentropy(truth: Any, logits: Any) -> Any:
     targets, asked = truth[..., :n_labels], truth[..., n_labels:] > 0
     likelihoods = keras.ops.log_softmax(keras.ops.where(asked, logits, ABSENT), axis=-1)
     return -keras.ops.sum(targets * likelihoods, axis=-1)
+
+
+def hinted_crossentropy(n_labels: int) -> Callable[[Any, Any], Any]:
+    """`masked_crossentropy` of the first n_labels numbers told, and for those behind them, hints, the mean
+    square of their errors; what is true is told in the same order. Without hints the former alone."""
+    keras = load_keras()
+
+    def loss(truth: Any, told: Any) -> Any:
+        of_labels = masked_crossentropy(truth[..., : 2 * n_labels], told[..., :n_labels])
+        if told.shape[-1] == n_labels:
+            return of_labels
+        errors = truth[..., 2 * n_labels :] - told[..., n_labels:]
+        return of_labels + WEIGHT_OF_HINTS * keras.ops.mean(keras.ops.square(errors), axis=-1)
+
+    return loss

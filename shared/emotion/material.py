@@ -14,6 +14,7 @@ from shared.audio.features import Floats
 from shared.audio.spec import EncodedSpec, VoiceSpec
 from shared.emotion.distance import Directions
 from shared.emotion.folds import Indices
+from shared.emotion.hints import hints_of
 from shared.emotion.learning import Lesson
 from shared.emotion.losses import masked_targets
 
@@ -27,8 +28,6 @@ SHARE_OF_DRAWS = 0.5
 # How many of the clips of foreign corpora each epoch shows. All of them cost 0.02 of the own corpus and its
 # networks' time again; of a corpus that nobody taught a third to half as much is learnt (decision 013).
 SHARE_OF_FOREIGN = 0.3
-# How much of a target is a teacher's. Four fifths gained nothing more (decision 013).
-SHARE_OF_TEACHER = 0.5
 
 
 class Scale(NamedTuple):
@@ -63,14 +62,12 @@ class Material:
     Two sides of each: as a whole, which are statistics and what an encoder makes of it, if there is one; and
     frames. Both are standardised by those who fit alone, as they are.
 
-    taught: (versions, n, labels), what a teacher says of each version of each of them; as much of a target as
-    `SHARE_OF_TEACHER` says, and for the rest it is the label.
+    spec: what the network will be fed, the beginning of the lesson's rows. Of an encoder that made the rest
+    it is given hints.
     """
 
-    def __init__(self, lesson: Lesson, train: Indices, taught: Floats | None = None) -> None:
-        if not isinstance(lesson.spec, VoiceSpec):
-            raise TypeError(lesson.spec)
-        self.spec = lesson.spec
+    def __init__(self, lesson: Lesson, train: Indices, spec: VoiceSpec) -> None:
+        self.spec = spec
         self._train = train
         self._versions = lesson.features, *lesson.copies
         self.n_outputs = len(lesson.labels)
@@ -78,11 +75,11 @@ class Material:
         self._own, self._foreign = np.flatnonzero(~is_foreign), np.flatnonzero(is_foreign)
         self.n_clips = len(self._own) + round(SHARE_OF_FOREIGN * len(self._foreign))
         certain = np.eye(self.n_outputs, dtype=np.float32)[lesson.classes(train)]
-        asked = lesson.asked[train]
-        self._targets = np.stack([masked_targets(certain, asked, LABEL_SMOOTHING)] * len(self._versions))
-        if taught is not None:
-            labels = self._targets[..., : self.n_outputs]
-            labels += SHARE_OF_TEACHER * (taught - labels)
+        self._targets = masked_targets(certain, lesson.asked[train], LABEL_SMOOTHING)
+        self._hints = np.empty((len(self._versions), len(train), 0), np.float32)
+        if isinstance(lesson.spec, EncodedSpec):
+            heard = lesson.spec.embeddings
+            self._hints = hints_of([np.asarray(rows[train, heard], np.float32) for rows in self._versions])
         self._frames = slice(self.spec.statistics, self.spec.n_voice)
         whole = self._whole(lesson.features)
         self.of_whole = Scale(whole.mean(axis=0), whole.std(axis=0) + FLATTEST_STD)
@@ -95,6 +92,10 @@ class Material:
     def width(self) -> int:
         """How many numbers the whole has."""
         return len(self.of_whole.mean)
+
+    @property
+    def n_hints(self) -> int:
+        return int(self._hints.shape[-1])
 
     def order(self, rng: np.random.Generator, *members: int) -> Order:
         """Every clip once, of foreign ones a share; for each member another order: (n_clips, *members)."""
@@ -110,7 +111,12 @@ class Material:
 
     def targets(self, shown: Order) -> Floats:
         """(*shape of the order, 2 * n_outputs), as `masked_targets` has them."""
-        return self._targets[shown.versions, shown.places]
+        return self._targets[shown.places]
+
+    def targets_and_hints(self, shown: Order) -> Floats:
+        """(*shape of the order, 2 * n_outputs + n_hints), as `hinted_crossentropy` has them."""
+        hints = self._hints[shown.versions, shown.places]
+        return np.concatenate([self.targets(shown), hints], axis=-1)
 
     def whole(self, shown: Order) -> Floats:
         """(*shape of the order, width)"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +16,6 @@ from shared.emotion.calibration import Logits
 from shared.emotion.committee import learn_committee
 from shared.emotion.detectors import SILERO
 from shared.emotion.learning import Chosen, Fits, Learnt, Lesson, learnt
-from shared.emotion.pupil import learn_pupil
 from shared.emotion.registry import DetectorRef, Speakers
 from shared.emotion.training import Parts, Recipe, Report, fit
 from shared.errors.models import UnknownNetwork
@@ -23,8 +23,9 @@ from shared.errors.models import UnknownNetwork
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """spec: what the network is fed, or the beginning of a lesson's rows, if `lessons` has more: what its
-    teacher is fed; learn: from a fold's lesson, and what other folds' parts have taught;
+    """spec: what the network is fed, the beginning of a lesson's rows; lessons: the features of these, if
+    they have more, of which it is given hints; learn: from a fold's lesson, and what other folds' parts have
+    taught;
     draws: how many copies of each recording as life makes it are learnt from too; cross: whether everybody on
     the learning side fits, and chooses crosswise, or some speakers choose; detector: what says whether there
     is a voice, for the versions."""
@@ -68,8 +69,15 @@ def learn_seed(lesson: Lesson, recipe: Recipe, report: Report, _fits: Fits | Non
 DRAWS = 4  # three and five taught as much (decision 013)
 METHODS = {
     "seed": Method(SEED_V6, learn_seed),
-    "v8": Method(ENCODED_V8, learn_committee, DRAWS, cross=True, detector=SILERO),
-    "v8-small": Method(VOICE_V7, learn_pupil, DRAWS, cross=True, detector=SILERO, lessons=ENCODED_V8),
+    "v8": Method(ENCODED_V8, partial(learn_committee, spec=ENCODED_V8), DRAWS, cross=True, detector=SILERO),
+    "v8-small": Method(
+        VOICE_V7,
+        partial(learn_committee, spec=VOICE_V7),
+        DRAWS,
+        cross=True,
+        detector=SILERO,
+        lessons=ENCODED_V8,
+    ),
 }
 
 

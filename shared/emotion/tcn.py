@@ -15,7 +15,7 @@ import numpy as np
 
 from shared.audio.features import Floats
 from shared.emotion.backend import load_keras, renew
-from shared.emotion.losses import masked_crossentropy
+from shared.emotion.losses import hinted_crossentropy
 from shared.emotion.material import Material, Order, mixed, shares
 
 CHANNELS, BLOCKS = 96, 4
@@ -28,6 +28,7 @@ WARM_UP_EPOCHS = 2
 AVERAGED = 0.99  # momentum of the weights' mean, which is what stays (Izmailov et al. 2018, arXiv:1803.05407)
 TIME_MASKS, TIME_MASK, BAND_MASK = 2, 16, 10  # as SpecAugment (Park et al. 2019, arXiv:1904.08779)
 ABSENT = -1e4  # a score before a softmax
+HEAD = "logits"
 
 
 def fit_tcn(
@@ -37,7 +38,7 @@ def fit_tcn(
     machine. `advance` is called after each epoch."""
     epochs = epochs or EPOCHS
     spec, rng = material.spec, np.random.default_rng(seed)
-    network = _renewed(spec.frames, spec.descriptors, material.n_outputs, seed)
+    network = _renewed(spec.frames, spec.descriptors, material.n_outputs, material.n_hints, seed)
     optimizer, steps = network.optimizer, math.ceil(material.n_clips / BATCH_CLIPS)
     losses = []
     for epoch in range(epochs):
@@ -55,7 +56,7 @@ def fit_tcn(
 
 def _batch(material: Material, shown: Order, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Frames and targets: stretches of time and neighbouring bands hidden, then mixed."""
-    frames, targets = material.frames(shown), material.targets(shown)
+    frames, targets = material.frames(shown), material.targets_and_hints(shown)
     there = frames[..., -1].copy()
     n, length, _ = frames.shape
     for _ in range(TIME_MASKS):
@@ -77,34 +78,34 @@ def _stretches(n: int, length: int, longest: int, rng: np.random.Generator) -> n
     return np.asarray((places >= starts) & (places < starts + widths))
 
 
-def _renewed(frames: int, descriptors: int, n_outputs: int, seed: int) -> Any:
+def _renewed(frames: int, descriptors: int, n_outputs: int, n_hints: int, seed: int) -> Any:
     """A compiled network as new, its weights drawn by the seed."""
-    network = _compiled(frames, descriptors, n_outputs)
+    network = _compiled(frames, descriptors, n_outputs, n_hints)
     load_keras().utils.set_random_seed(seed)
-    renew(network, build_tcn(frames, descriptors, n_outputs))
+    renew(network, build_tcn(frames, descriptors, n_outputs, n_hints))
     return network
 
 
 @lru_cache(maxsize=2)
-def _compiled(frames: int, descriptors: int, n_outputs: int) -> Any:
+def _compiled(frames: int, descriptors: int, n_outputs: int, n_hints: int) -> Any:
     """One for all trainings of a process: tracing takes as long as many of its steps."""
     keras = load_keras()
-    network = build_tcn(frames, descriptors, n_outputs)
+    network = build_tcn(frames, descriptors, n_outputs, n_hints)
     network.compile(
         keras.optimizers.AdamW(
             LEARNING_RATE, weight_decay=WEIGHT_DECAY, clipnorm=CLIP_NORM,
             use_ema=True, ema_momentum=AVERAGED, ema_overwrite_frequency=None,
         ),
-        masked_crossentropy,
+        hinted_crossentropy(n_outputs),
         jit_compile=False,  # by XLA a step takes a fifth longer
     )  # fmt: skip
     network.optimizer.build(network.trainable_variables)
     return network
 
 
-def build_tcn(frames: int, descriptors: int, n_outputs: int) -> Any:
+def build_tcn(frames: int, descriptors: int, n_outputs: int, n_hints: int = 0) -> Any:
     """Standardised frames (n, frames, descriptors), the last of which is 1 where there is a frame and 0
-    behind them, to logits (n, n_outputs); not compiled."""
+    behind them, to logits (n, n_outputs), and behind them hints (n, n_hints); not compiled."""
     keras = load_keras()
     layers = keras.layers
 
@@ -128,7 +129,10 @@ def build_tcn(frames: int, descriptors: int, n_outputs: int) -> Any:
     pooled = normal(_pooled(values, flag, frames // STRIDE))
     hidden = layers.Dense(HIDDEN, use_bias=False)(layers.Dropout(0.4)(pooled))
     hidden = layers.Dropout(0.4)(layers.ReLU()(normal(hidden)))
-    return keras.Model(inputs, layers.Dense(n_outputs)(hidden), name="tcn")
+    told = layers.Dense(n_outputs, name=HEAD)(hidden)
+    if n_hints:
+        told = layers.Concatenate()([told, layers.Dense(n_hints)(hidden)])
+    return keras.Model(inputs, told, name="tcn")
 
 
 def flags(frames: Any) -> Any:

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.audio.spec import ENCODED_V8, VOICE_V7
-from shared.emotion import committee, distance, pupil, tcn, towers
+from shared.audio.spec import ENCODED_V8, VOICE_V7, VoiceSpec
+from shared.emotion import committee, distance, tcn, towers
 from shared.emotion.backend import load_keras
 from shared.emotion.distance import Directions, Trust
 from shared.emotion.folds import Clips, learning_fold
+from shared.emotion.hints import hints_of
 from shared.emotion.learning import Chosen, Fits, Lesson, Told
+from shared.emotion.losses import WEIGHT_OF_HINTS, hinted_crossentropy, masked_crossentropy
 from shared.emotion.material import Material, Order
 from shared.emotion.training import Recipe
 
@@ -90,7 +92,7 @@ def test_the_joined_network_says_what_its_members_say_each_by_its_share(lesson: 
     keras.utils.set_random_seed(3)
     rng = np.random.default_rng(3)
     lesson = lesson_of(lesson.clips, spec)
-    of_all = Material(lesson, lesson.fold.train)
+    of_all = Material(lesson, lesson.fold.train, lesson.spec)
     assert of_all.width == (10 if spec is ENCODED else 6)
     rows = rng.normal(5, 3, (64, *spec.shape)).astype(np.float32)
     frames = rows[:, spec.statistics : spec.n_voice].reshape(-1, spec.frames, spec.descriptors)
@@ -122,7 +124,7 @@ def test_the_joined_network_says_what_its_members_say_each_by_its_share(lesson: 
 
 def test_a_network_trusts_itself_less_the_farther_a_recording_lies(lesson: Lesson) -> None:
     load_keras().utils.set_random_seed(3)
-    of_all = Material(lesson, lesson.fold.train)
+    of_all = Material(lesson, lesson.fold.train, lesson.spec)
     network = committee.joined(
         towers.build_towers(6, 3, 2), tcn.build_tcn(SPEC.frames, SPEC.descriptors, 3), of_all
     )
@@ -172,7 +174,7 @@ def test_directions_are_those_in_which_rows_differ_most() -> None:
 
 
 def test_every_clip_is_shown_as_it_is_and_as_life_makes_it(lesson: Lesson) -> None:
-    of_all = Material(lesson_of(lesson.clips, draws=2), lesson.fold.train)
+    of_all = Material(lesson_of(lesson.clips, draws=2), lesson.fold.train, SPEC)
     heard: dict[int, set[int]] = {number: set() for number in range(CLIPS)}
     rng = np.random.default_rng(0)
     for _ in range(20):
@@ -190,7 +192,7 @@ def test_every_clip_is_shown_as_it_is_and_as_life_makes_it(lesson: Lesson) -> No
 
 
 def test_a_foreign_corpus_teaches_what_it_knows_a_share_of_it_each_time(of_two_corpora: Lesson) -> None:
-    of_both = Material(of_two_corpora, of_two_corpora.fold.train)
+    of_both = Material(of_two_corpora, of_two_corpora.fold.train, of_two_corpora.spec)
     rng = np.random.default_rng(0)
     seen = set[int]()
     for _ in range(20):
@@ -221,7 +223,7 @@ def test_a_foreign_corpus_is_judged_by_those_who_never_heard_it(of_two_corpora: 
 
 def test_scales_are_those_of_who_learns_and_of_frames_that_are_there(lesson: Lesson) -> None:
     part = lesson.fold.crossed[0]
-    some = Material(lesson, part.train)
+    some = Material(lesson, part.train, lesson.spec)
     numbers = part.train.astype(float)
     assert some.of_whole.mean[0] == pytest.approx(numbers.mean())
     assert some.of_whole.std[0] == pytest.approx(numbers.std(), abs=1e-4)
@@ -233,7 +235,7 @@ def test_scales_are_those_of_who_learns_and_of_frames_that_are_there(lesson: Les
 
 
 def test_behind_a_recordings_end_there_is_nothing(lesson: Lesson) -> None:
-    of_all = Material(lesson, lesson.fold.train)
+    of_all = Material(lesson, lesson.fold.train, lesson.spec)
     frames = of_all.frames(Order(np.array([4, 9]), np.array([0, 0])))
     assert frames.shape == (2, SPEC.frames, SPEC.descriptors)
     assert not frames[0, 5:].any()
@@ -246,16 +248,21 @@ def test_a_training_that_two_folds_have_in_common_is_done_once(
 ) -> None:
     trained: list[tuple[int, ...]] = []
 
-    def fit(lesson: Lesson, train: np.ndarray, recipe: Recipe, advance) -> tuple[Any, dict[str, list[float]]]:
-        trained.append(tuple(train))
-        advance()
-        advance()
-        return tcn.build_tcn(SPEC.frames, SPEC.descriptors, 3), {"loss": [1.0]}
+    def material(_lesson: Lesson, train: np.ndarray, _spec: VoiceSpec) -> tuple[int, ...]:
+        return tuple(train)
 
-    def answers(network: Any) -> tuple[Any, Any]:
+    def fit(train: tuple[int, ...], _recipe: Recipe, advance: Any) -> tuple[Any, dict[str, list[float]]]:
+        trained.append(train)
+        advance()
+        advance()
+        return None, {"loss": [1.0]}
+
+    def answers(_network: Any) -> tuple[Any, Any]:
         number = float(len(trained))
         return (lambda rows: np.full((len(rows), 3), number)), lambda rows: np.zeros(len(rows))
 
+    monkeypatch.setattr(committee, "Material", material)
+    monkeypatch.setattr(committee, "fit_committee", fit)
     monkeypatch.setattr(committee, "_answers", answers)
     monkeypatch.setattr(committee, "trusting", lambda _, chosen: chosen)
     monkeypatch.setattr(committee, "learnt", lambda _, __, chosen, *___, **____: chosen)
@@ -265,7 +272,7 @@ def test_a_training_that_two_folds_have_in_common_is_done_once(
     def learn(parts: tuple[int, ...], seed: int = 42) -> Chosen:
         fold = replace(lesson.fold, crossed=tuple(lesson.fold.crossed[part] for part in parts))
         some, recipe = replace(lesson, fold=fold), Recipe("", epochs=1, seed=seed)
-        return committee.learn_crosswise(fit, 2, some, recipe, lambda *_: steps.append(1), fits)
+        return committee.learn_committee(some, recipe, lambda *_: steps.append(1), fits, spec=SPEC)
 
     first, others = lesson.fold.crossed[0], lesson.fold.crossed[1]
     told = learn((0,)).known.logits
@@ -278,45 +285,42 @@ def test_a_training_that_two_folds_have_in_common_is_done_once(
     assert len(trained) == 6
 
 
-def test_a_teachers_answers_are_half_of_what_is_learnt_each_versions_own(of_two_corpora: Lesson) -> None:
-    rng = np.random.default_rng(0)
-    train = of_two_corpora.fold.train
-    taught = rng.dirichlet(np.ones(3), (2, len(train))).astype(np.float32)
-    with_teacher, alone = Material(of_two_corpora, train, taught), Material(of_two_corpora, train)
-    shown = Order(np.array([4, 9, CLIPS]), np.array([0, 1, 1]))
-    said = taught[shown.versions, shown.places]
-    assert with_teacher.targets(shown)[:, :3] == pytest.approx((alone.targets(shown)[:, :3] + said) / 2)
-    assert np.array_equal(with_teacher.targets(shown)[:, 3:], alone.targets(shown)[:, 3:])
-
-
-def test_a_pupil_learns_from_a_teacher_of_the_same_clips_and_is_fed_no_encoder(
-    of_two_corpora: Lesson, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pupil, "VOICE_V7", SPEC)
+def test_a_network_without_an_encoder_is_given_hints_and_does_not_say_them(of_two_corpora: Lesson) -> None:
     lesson = lesson_of(of_two_corpora.clips, ENCODED)
     train = lesson.fold.crossed[0].train
-    fitted: list[tuple[Any, Any]] = []
-    fit_committee = committee.fit_committee
-
-    def fit(lesson: Lesson, *given: Any) -> tuple[Any, dict[str, list[float]]]:
-        fitted.append((lesson, given))
-        return fit_committee(lesson, *given)
-
-    monkeypatch.setattr(pupil, "fit_committee", fit)
-    network, _ = pupil.fit_pupil(lesson, train, Recipe("", epochs=1), lambda: None)
-    (of_teacher, teachers), (of_pupil, pupils) = fitted
-    assert (of_teacher.spec, of_pupil.spec) == (ENCODED, SPEC)
-    assert np.array_equal(teachers[0], train)
-    assert np.array_equal(pupils[0], train)
-    taught = pupils[-1]
-    assert taught.shape == (2, len(train), 3)
-    assert taught.sum(axis=-1) == pytest.approx(np.ones((2, len(train))), abs=1e-5)
-    is_foreign = lesson.clips.only(train).is_foreign
-    assert not taught[:, is_foreign, 2].any(), "of a corpus that knows nobody sad"
+    some = Material(lesson, train, SPEC)
+    assert (some.width, some.n_hints) == (6, 4)
+    shown = Order(np.array([4, 9]), np.array([0, 1]))
+    told = some.targets_and_hints(shown)
+    assert np.array_equal(told[:, :6], some.targets(shown))
+    assert told[1, 6:] != pytest.approx(some.targets_and_hints(Order(np.array([9]), np.array([0])))[0, 6:])
+    network, _ = committee.fit_committee(some, Recipe("", epochs=1), lambda: None)
+    assert network.output_shape == (None, 3)
     logits, distances = committee._answers(network)
     narrow = lesson.features[:, : SPEC.n_voice]
     assert np.array_equal(logits(lesson.features), logits(narrow))
     assert np.array_equal(distances(lesson.features), distances(narrow))
+
+
+def test_hints_are_what_differs_most_in_what_an_encoder_makes() -> None:
+    rng = np.random.default_rng(0)
+    moves = rng.normal(0, 1, (2, 300, 2))
+    embeddings = list(moves @ rng.normal(0, 1, (2, 40)) + rng.normal(0, 0.01, (2, 300, 40)) + 5)
+    found = hints_of(embeddings)
+    assert found.shape == (2, 300, 40)
+    assert found.reshape(-1, 40).std(axis=0) == pytest.approx(np.ones(40), abs=1e-2)
+    first = found[..., :2].reshape(-1, 2)
+    _, left, *_ = np.linalg.lstsq(first, moves.reshape(-1, 2), rcond=None)
+    assert left.sum() / 600 < 0.02, "the two moves, turned"
+
+
+def test_a_wrong_hint_costs_as_its_square_and_a_wrong_label_as_ever() -> None:
+    truth = np.array([[1.0, 0.0, 1.0, 1.0, 0.5, -0.5]], np.float32)
+    told = np.array([[2.0, 1.0, 0.5, 0.5]], np.float32)
+    loss = hinted_crossentropy(2)
+    of_label = float(masked_crossentropy(truth[:, :4], told[:, :2])[0])
+    assert float(loss(truth[:, :4], told[:, :2])[0]) == pytest.approx(of_label)
+    assert float(loss(truth, told)[0]) == pytest.approx(of_label + WEIGHT_OF_HINTS * 0.5)
 
 
 def test_an_epochs_loss_is_the_mean_of_its_batches(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,7 +334,7 @@ def test_an_epochs_loss_is_the_mean_of_its_batches(lesson: Lesson, monkeypatch: 
 
     monkeypatch.setattr(tcn, "_renewed", lambda *_: Network())
     monkeypatch.setattr(tcn, "BATCH_CLIPS", 10)
-    of_all = Material(lesson, lesson.fold.train)
+    of_all = Material(lesson, lesson.fold.train, lesson.spec)
     assert -(-of_all.n_clips // 10) == 3
     assert tcn.fit_tcn(of_all, 2, 42, lambda: None)[1] == [(0 + 1 + 2) / 3, (3 + 4 + 5) / 3]
 
@@ -344,7 +348,7 @@ def test_stretches_are_short_and_lie_anywhere() -> None:
 
 
 def test_mixed_clips_keep_every_frame_of_both(lesson: Lesson) -> None:
-    of_all = Material(lesson, lesson.fold.train)
+    of_all = Material(lesson, lesson.fold.train, lesson.spec)
     shown = Order(np.arange(CLIPS), np.zeros(CLIPS, int))
     frames, targets = tcn._batch(of_all, shown, np.random.default_rng(0))
     lengths = frames[..., -1].sum(axis=1)
