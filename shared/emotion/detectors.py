@@ -13,8 +13,8 @@ from shared.audio.threads import one_blas_thread
 from shared.audio.voice_activity import VoiceActivity
 from shared.emotion.registry import ArtefactManifest, DetectorRef, Folders, detector_file, verify_artefact
 
-# Chunks, half a second: how far `has_voice` looks ahead.
-AHEAD = 20
+# Chunks, a quarter of a second: how far `has_voice` looks ahead.
+AHEAD = 10
 # What ships, for methods to name.
 SILERO = DetectorRef(
     name="silero-vad-6.2", sha256="13f3d83bcafc7686d221d03a39a4cccab57e876e473ae707c71e0cb0d4c39cc2"
