@@ -25,6 +25,7 @@ from shared.settings import REPOSITORY, Settings
 
 RAVDESS = REPOSITORY.parent / "shared" / "data" / "ravdess"
 SEED = "seed-v6"  # what the seed's way is measured with, and ours against it
+SMALL = "v8-small"
 REPEATS = 5
 CLIPS = 128  # in one repeat of ours
 SEED_CLIPS = 4  # in one repeat of the seed's, which takes some 0.4 s a clip
@@ -142,7 +143,7 @@ def main(
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # the seed's way has it trace for every clip
     settings = Settings()
     clips = recordings(data, CLIPS)
-    versions = list(dict.fromkeys([SEED, settings.champion]))
+    versions = list(dict.fromkeys([SEED, SMALL, settings.champion]))
     ours = {version: our_way(settings, version, clips) for version in versions}
     ways = seeds_way(settings, clips[:SEED_CLIPS]) | {f"ours, {name}": cost for name, cost in ours.items()}
     stages = {version: our_stages(settings, version, clips) for version in versions}

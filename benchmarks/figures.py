@@ -42,6 +42,8 @@ class Figure:
 CLIP = (
     Figure("seed_against_ours", "the seed's way against ours, its model loaded once", 20, 30),
     Figure("seed_script_against_ours", "the seed's script as it was against ours", 80, 120),
+    Figure("ms_a_clip_ours_v8", "a clip by v8, one core", 40, 25, "ms"),
+    Figure("ms_a_clip_ours_v8-small", "a clip by v8-small, one core", 6, 4, "ms"),
 )
 FLOW = (
     Figure("end_to_end_against_floor", "end to end against the floor", 0.75, 0.9),
