@@ -27,12 +27,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api import documentation
 from api.parts import Wired
 from api.problems import problem
-from shared import keys
-from shared.database import keys as stored_keys
-from shared.database import queries
-from shared.database.keys import LAST_USED_EVERY_S
-from shared.database.sessions import Database
-from shared.errors.access import (
+from shared.core import api_keys as keys
+from shared.core.api_keys import ADMIN
+from shared.core.errors.access import (
     ForeignHost,
     ForeignOrigin,
     HostNotAllowed,
@@ -41,10 +38,13 @@ from shared.errors.access import (
     MalformedKey,
     MissingScope,
 )
-from shared.errors.base import VoxmoodError
-from shared.errors.requests import UnknownJob
-from shared.keys import ADMIN
-from shared.settings import Settings
+from shared.core.errors.base import VoxmoodError
+from shared.core.errors.requests import UnknownJob
+from shared.core.settings import Settings
+from shared.database import keys as stored_keys
+from shared.database import queries
+from shared.database.keys import LAST_USED_EVERY_S
+from shared.database.sessions import Database
 
 log = logging.getLogger(__name__)
 # What says nothing of anybody's recordings.

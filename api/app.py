@@ -27,12 +27,12 @@ from api.limits import Limits, protocol
 from api.parts import connect
 from api.strict import known_parameters
 from api.subjects import Subjects
-from shared import logs
+from shared.core import logs
+from shared.core.errors.base import VoxmoodError
+from shared.core.processes import give_buffers_back
+from shared.core.settings import Settings
 from shared.database import keys
 from shared.database.sessions import Database
-from shared.errors.base import VoxmoodError
-from shared.processes import give_buffers_back
-from shared.settings import Settings
 
 log = logging.getLogger(__name__)
 

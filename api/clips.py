@@ -13,10 +13,10 @@ from sqlalchemy import RowMapping, select
 from api.access import Reader
 from api.paced import PacedResponse
 from api.parts import Parts, Wired
+from shared.core.errors.requests import NoAudio, UnknownClip, WrongRange
 from shared.database.queries import of_key
 from shared.database.results import Pace
 from shared.database.tables import clip, job, shard
-from shared.errors.requests import NoAudio, UnknownClip, WrongRange
 
 router = APIRouter(prefix="/v1/clips", tags=["results"])
 # So much of a recording is read at once for a listener: a quarter of what was taken without lagging. A read

@@ -9,7 +9,7 @@ from sqlalchemy import exists, select
 from shared.database import queries
 from shared.database.sessions import Database
 from shared.database.tables import consumption, unit, upload
-from shared.doorbell import CLASSIFY, QUEUES, UNPACK, Doorbell
+from shared.jobs.doorbell import CLASSIFY, QUEUES, UNPACK, Doorbell
 
 # The sweep probes a queue that was silent for 15 s; four missed signs mean that nobody listens.
 BELIEVED_S = 60.0

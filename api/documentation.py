@@ -15,8 +15,8 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from api.problems import GENERAL, PAGE
-from shared import errors
-from shared.errors.base import VoxmoodError
+from shared.core import errors
+from shared.core.errors.base import VoxmoodError
 
 router = APIRouter(include_in_schema=False)
 OPENAPI = "/v1/openapi.json"
@@ -45,7 +45,7 @@ def kinds() -> list[Kind]:
 def _errors() -> Iterator[type[VoxmoodError]]:
     """Those that say a status of their own, or are those of requests; the others no request can meet."""
     for module in pkgutil.iter_modules(errors.__path__):
-        for one in vars(import_module(f"shared.errors.{module.name}")).values():
+        for one in vars(import_module(f"shared.core.errors.{module.name}")).values():
             if (
                 isinstance(one, type)
                 and issubclass(one, VoxmoodError)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from shared.database.results import RESULT_COLUMNS
-from shared.emotion.registry import Manifest
-from shared.emotion.rejection import message
+from shared.models.serving.registry import Manifest
+from shared.models.serving.rejection import message
 
 if TYPE_CHECKING:
     import pyarrow as pa

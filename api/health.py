@@ -6,10 +6,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from api.parts import Wired
+from shared.core.errors.surroundings import DatabaseUnavailable
+from shared.core.settings import is_loopback
 from shared.database import upgrade
-from shared.doorbell import QUEUES
-from shared.errors.surroundings import DatabaseUnavailable
-from shared.settings import is_loopback
+from shared.jobs.doorbell import QUEUES
 
 router = APIRouter(prefix="/health", tags=["health"])
 

@@ -14,15 +14,22 @@ from api.access import Caller, Follower, OwnJob, Reader, Submitter
 from api.models import CHAMPION, aliases
 from api.parts import Parts, Wired
 from api.strict import RequestModel
-from shared import archives, leases, webhooks
+from shared import archives
 from shared.audio.windows import MINIMUM_S, Windows
+from shared.core.errors.requests import (
+    JobNotOpen,
+    JobWithoutUploads,
+    KeyUsedAgain,
+    UnknownJob,
+    UploadUnfinished,
+)
+from shared.core.settings import MEBIBYTE
 from shared.database import keys, queries
 from shared.database.tables import job, upload, webhook
-from shared.doorbell import UNPACK, Bell
-from shared.emotion import recognition, registry
-from shared.errors.requests import JobNotOpen, JobWithoutUploads, KeyUsedAgain, UnknownJob, UploadUnfinished
-from shared.settings import MEBIBYTE
-from shared.status import JobDocument, documents
+from shared.jobs import leases, webhooks
+from shared.jobs.doorbell import UNPACK, Bell
+from shared.jobs.status import JobDocument, documents
+from shared.models.serving import recognition, registry
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 # Jobs under this total take the small queues, which no big job ever fills.

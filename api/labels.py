@@ -13,11 +13,11 @@ from api.access import Asker, Labeller, LabelReader
 from api.parts import Wired
 from api.problems import problem
 from api.strict import RequestModel
+from shared.core.errors.models import NoLabelStored
+from shared.core.errors.requests import LabelsUnnamed, UnknownJob
 from shared.database import labels, queries
 from shared.database.labels import Chosen
-from shared.emotion import registry
-from shared.errors.models import NoLabelStored
-from shared.errors.requests import LabelsUnnamed, UnknownJob
+from shared.models.serving import registry
 
 router = APIRouter(prefix="/v1/labels", tags=["labels"])
 MOST_LABELS = 10_000

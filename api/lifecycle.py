@@ -13,12 +13,12 @@ from api.jobs import check_room_for_job, document, find
 from api.models import aliases
 from api.parts import Parts, Wired
 from api.strict import RequestModel
-from shared import lifecycle
 from shared.database import queries
 from shared.database.tables import upload
-from shared.emotion import recognition, registry
-from shared.status import JobDocument
-from shared.storage import StoredObject
+from shared.jobs import lifecycle
+from shared.jobs.status import JobDocument
+from shared.models.serving import recognition, registry
+from shared.store.objects import StoredObject
 
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])

@@ -17,9 +17,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from api import labels
 from api.problems import problem
-from shared.errors.base import VoxmoodError
-from shared.errors.requests import BodyStalled, BodyTooLarge
-from shared.settings import MEBIBYTE, Settings
+from shared.core.errors.base import VoxmoodError
+from shared.core.errors.requests import BodyStalled, BodyTooLarge
+from shared.core.settings import MEBIBYTE, Settings
 
 BODY_BYTES = MEBIBYTE
 # 10,000 labels as `voxmood label import` sends them take 1.5 MB; with every field at its longest, 6 MB.

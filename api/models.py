@@ -10,11 +10,11 @@ from sqlalchemy import select
 
 from api.access import Admin, Reader
 from api.parts import Parts, Wired
-from shared import retraining
 from shared.database import labels
 from shared.database.tables import alias
-from shared.emotion import registry
-from shared.emotion.registry import Manifest
+from shared.jobs import retraining
+from shared.models.serving import registry
+from shared.models.serving.registry import Manifest
 
 router = APIRouter(prefix="/v1", tags=["models"])
 CHAMPION = "champion"

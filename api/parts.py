@@ -14,13 +14,13 @@ from sqlalchemy import Connection
 from api.consumption import Consumption
 from api.paced import Makers
 from api.places import Places
+from shared.core.errors.requests import TooManyExports, TooManyUploads
+from shared.core.settings import Settings
 from shared.database import keys
 from shared.database.results import Ahead
 from shared.database.sessions import Database
-from shared.doorbell import PURGE, Bell, Doorbell, celery_app
-from shared.errors.requests import TooManyExports, TooManyUploads
-from shared.settings import Settings
-from shared.storage import Storage
+from shared.jobs.doorbell import PURGE, Bell, Doorbell, celery_app
+from shared.store.objects import Storage
 
 log = logging.getLogger(__name__)
 # Threads for what may be asked by hundreds at once. More of them take turns at one interpreter: with 40 that

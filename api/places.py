@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from shared.errors.base import VoxmoodError
+from shared.core.errors.base import VoxmoodError
 
 
 class Places:

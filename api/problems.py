@@ -14,15 +14,15 @@ from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from shared import logs
-from shared.errors.base import VoxmoodError
-from shared.errors.wording import fault_in_words
+from shared.core import logs
+from shared.core.errors.base import VoxmoodError
+from shared.core.errors.wording import fault_in_words
 
 log = logging.getLogger(__name__)
 
 
 PAGE = "/problems"
-# What is no class of shared.errors: code, status, sentence.
+# What is no class of shared.core.errors: code, status, sentence.
 GENERAL = {
     "http_error": (404, "There is no such path, or it does not take this method."),
     "invalid_request": (

@@ -16,14 +16,14 @@ from api.jobs import find, lock_open_job
 from api.parts import Parts
 from api.spool import Spool
 from shared import archives
+from shared.core.errors.base import VoxmoodError
+from shared.core.errors.requests import UploadExists, UploadOffset, UploadReplaced
+from shared.core.errors.surroundings import StoreFull
+from shared.core.errors.uploads import EmptyUpload, UploadTooLarge
+from shared.core.settings import MEBIBYTE
 from shared.database.tables import upload, upload_part
-from shared.errors.base import VoxmoodError
-from shared.errors.requests import UploadExists, UploadOffset, UploadReplaced
-from shared.errors.surroundings import StoreFull
-from shared.errors.uploads import EmptyUpload, UploadTooLarge
-from shared.settings import MEBIBYTE
-from shared.status import UploadDocument
-from shared.storage import upload_key
+from shared.jobs.status import UploadDocument
+from shared.store.objects import upload_key
 
 log = logging.getLogger(__name__)
 # An upload needs its bytes twice for a while, packed and as shards, and the database needs air.

@@ -18,15 +18,15 @@ from api.paced import PacedResponse
 from api.parts import Wired
 from api.rows import Row
 from shared.audio.quality_words import Word
+from shared.core.errors.requests import NoSegments, WrongCursor, WrongFilter
 from shared.database import queries, results, segments
 from shared.database.filters import Filters
 from shared.database.results import RESULT_COLUMNS, Pace
 from shared.database.segments import SEGMENT_COLUMNS
 from shared.database.tables import OUTCOMES
 from shared.database.walks import Cursor
-from shared.emotion import registry
-from shared.emotion.registry import Manifest
-from shared.errors.requests import NoSegments, WrongCursor, WrongFilter
+from shared.models.serving import registry
+from shared.models.serving.registry import Manifest
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
 

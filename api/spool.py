@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-from shared.errors.surroundings import SpoolFull
+from shared.core.errors.surroundings import SpoolFull
 
 
 class Spool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict
 
-from shared.errors.requests import UnknownParameter
+from shared.core.errors.requests import UnknownParameter
 
 
 class RequestModel(BaseModel):

@@ -8,7 +8,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import logs
+from shared.core import logs
 
 HEADER = "X-Request-Id"
 # Of a client's own nothing is taken that a log line or a header could be bent with.

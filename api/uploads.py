@@ -18,10 +18,9 @@ from api.jobs import document, find, jobs_path, lock_open_job
 from api.parts import Parts, Wired
 from api.receiving import Receiver
 from api.strict import RequestModel
-from shared.database.tables import upload
-from shared.errors.access import FormWithoutSize
-from shared.errors.base import VoxmoodError
-from shared.errors.requests import (
+from shared.core.errors.access import FormWithoutSize
+from shared.core.errors.base import VoxmoodError
+from shared.core.errors.requests import (
     NoPublicStore,
     SourceEmpty,
     SourceRefused,
@@ -29,8 +28,9 @@ from shared.errors.requests import (
     UploadExists,
     WrongRange,
 )
-from shared.errors.surroundings import StoreUnavailable
-from shared.status import JobDocument, UploadDocument
+from shared.core.errors.surroundings import StoreUnavailable
+from shared.database.tables import upload
+from shared.jobs.status import JobDocument, UploadDocument
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["uploads"])
 PRESIGNED_S = 3600

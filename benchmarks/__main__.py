@@ -18,7 +18,7 @@ import typer
 from benchmarks.command import ending_softly, run, say
 from benchmarks.figures import FIGURES, short, show
 from benchmarks.report import FOLDER, Report, write
-from shared.settings import REPOSITORY, Settings
+from shared.core.settings import REPOSITORY, Settings
 
 CLIPS, SHORT_CLIPS = 4000, 1000
 ROWS = 1_000_000

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.command import run
-from shared.settings import REPOSITORY, Settings
+from shared.core.settings import REPOSITORY, Settings
 
 RAVDESS = REPOSITORY.parent / "shared" / "data" / "ravdess"
 SEED = "seed-v6"  # what the seed's way is measured with, and ours against it
@@ -63,8 +63,8 @@ def seeds_way(settings: Settings, clips: Clips) -> dict[str, float]:
     from shared.audio.features import fixed_length
     from shared.audio.seed_features import get_audio_features
     from shared.audio.spec import SEED_V6
-    from shared.emotion.backend import load_keras
-    from shared.emotion.registry import MODEL
+    from shared.models.serving.backend import load_keras
+    from shared.models.serving.registry import MODEL
 
     keras = load_keras(threads=1)
     model_file = settings.models_dir / SEED / MODEL
@@ -84,7 +84,7 @@ def seeds_way(settings: Settings, clips: Clips) -> dict[str, float]:
 
 def our_way(settings: Settings, version: str, clips: Clips) -> float:
     """Classifier.classify in batches, as a worker calls it."""
-    from shared.emotion.classifier import Classifier
+    from shared.models.serving.classifier import Classifier
 
     classifier = Classifier.load(settings.model_folders, version, threads=1)
     return milliseconds(lambda: classifier.classify(clips, batch_clips=settings.batch_clips), len(clips))
@@ -98,10 +98,10 @@ def our_stages(settings: Settings, version: str, clips: Clips) -> dict[str, floa
     from shared.audio.decode import DecodeLimits, decode
     from shared.audio.features import fixed_length
     from shared.audio.synthesis import wav_bytes
-    from shared.emotion.devices import BATCH_CLIPS
-    from shared.emotion.encoders import feature_maker
-    from shared.emotion.registry import folder_of, verify
-    from shared.emotion.runtimes import load_network
+    from shared.models.serving.devices import BATCH_CLIPS
+    from shared.models.serving.encoders import feature_maker
+    from shared.models.serving.registry import folder_of, verify
+    from shared.models.serving.runtimes import load_network
 
     manifest = verify(settings.model_folders, version)
     spec = manifest.feature_spec

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import typer
 
-from shared.errors.base import VoxmoodError
+from shared.core.errors.base import VoxmoodError
 
 
 def run(main: Callable[..., None]) -> None:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from benchmarks.command import run, say
-from shared.settings import REPOSITORY, Settings
+from shared.core.settings import REPOSITORY, Settings
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from shared.emotion.detectors import Detector
+    from shared.models.serving.detectors import Detector
 
 DATA = REPOSITORY.parent / "shared" / "data"
 CORPORA = "ravdess", "banglaser", "emospeech", "korean"
@@ -48,7 +48,7 @@ def recordings(corpus: str, count: int, seed: int) -> list[Recording]:
 
     from shared.audio.decode import DecodeLimits, decode
     from shared.audio.voice_activity import SAMPLING_RATE
-    from shared.emotion.corpora import read_corpora
+    from shared.models.data.corpora import read_corpora
 
     dataset = read_corpora([f"{corpus}={DATA / corpus}"])[corpus]
     spoken = [example for example in dataset.examples if example.emotion not in NO_SPEECH]
@@ -180,10 +180,10 @@ def show_weights(detect: Detector) -> None:
     from shared.audio.decode import DecodeLimits
     from shared.audio.recorder import surrounded
     from shared.audio.synthesis import wav_bytes
-    from shared.emotion.classifier import Classifier
-    from shared.emotion.encoders import feature_maker
-    from shared.emotion.registry import folder_of, verify
-    from shared.emotion.runtimes import load_network
+    from shared.models.serving.classifier import Classifier
+    from shared.models.serving.encoders import feature_maker
+    from shared.models.serving.registry import folder_of, verify
+    from shared.models.serving.runtimes import load_network
 
     settings = Settings()
     manifest = verify(settings.model_folders, VERSION)
@@ -236,7 +236,7 @@ def main(
 ) -> None:
     """Measure, and print."""
     from shared.audio import presence
-    from shared.emotion.detectors import SILERO, detector
+    from shared.models.serving.detectors import SILERO, detector
 
     presence.SLOWER = slower or presence.SLOWER
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})

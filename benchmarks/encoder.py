@@ -16,7 +16,7 @@ import typer
 
 from benchmarks.clip import RAVDESS, recordings
 from benchmarks.command import run
-from shared.settings import REPOSITORY, Settings
+from shared.core.settings import REPOSITORY, Settings
 
 SECONDS = 3.0, 6.4
 RUNS = 40
@@ -31,10 +31,10 @@ def network(precision: str) -> Any:
     import onnxruntime
 
     from shared.audio.spec import ENCODED_V8
-    from shared.emotion.encoder_graph import POOLED, encoder_graph
-    from shared.emotion.encoders import Encoder, encoder_weights
-    from shared.emotion.registry import encoder_file
-    from shared.emotion.runtimes import session_options
+    from shared.models.serving.encoder_graph import POOLED, encoder_graph
+    from shared.models.serving.encoders import Encoder, encoder_weights
+    from shared.models.serving.registry import encoder_file
+    from shared.models.serving.runtimes import session_options
 
     file = encoder_file(ENCODED_V8)
     if precision == "int8":
@@ -105,9 +105,9 @@ def worth(data: Path) -> None:
 
     from shared.audio.decode import DecodeLimits
     from shared.audio.spec import ENCODED_V8
-    from shared.emotion import feature_cache
-    from shared.emotion.datasets import channel, read_dataset
-    from shared.emotion.folds import Choosers, Clips, read_folds, speaker_folds
+    from shared.models.data import feature_cache
+    from shared.models.data.datasets import channel, read_dataset
+    from shared.models.data.folds import Choosers, Clips, read_folds, speaker_folds
 
     settings, dataset, spec = Settings(), read_dataset(data), ENCODED_V8
     limits = DecodeLimits.of(settings)

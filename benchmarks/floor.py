@@ -29,7 +29,7 @@ from rich.table import Table
 
 from benchmarks.clip import RAVDESS, recordings
 from benchmarks.command import run
-from infra.stack.parts import ONE_THREAD
+from shared.stack.parts import ONE_THREAD
 
 # Until the slowest process has imported everything, has its share and is warm; beside other work this may
 # take a minute.
@@ -122,8 +122,8 @@ def _prepare(barrier: Barrier) -> None:
 
 def _classify(clips: Clips) -> tuple[float, float]:
     """In its own process: start and end by the monotonic clock, which all processes of a machine share."""
-    from shared.emotion.classifier import Classifier
-    from shared.settings import Settings
+    from shared.core.settings import Settings
+    from shared.models.serving.classifier import Classifier
 
     try:
         settings = Settings()

@@ -20,8 +20,8 @@ from rich.table import Table
 
 from benchmarks.clip import RAVDESS, Clips, our_way, recordings
 from benchmarks.command import run
-from infra.stack.parts import ONE_THREAD
-from shared.settings import REPOSITORY, Settings
+from shared.core.settings import REPOSITORY, Settings
+from shared.stack.parts import ONE_THREAD
 
 PEER = REPOSITORY / "build" / "peer" / "bin" / "python"
 PROGRAM = REPOSITORY / "benchmarks" / "wav2vec2.py"

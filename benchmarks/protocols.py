@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from shared.emotion.figures import TOP, Figures, spread
-from shared.emotion.questions import Protocol
-from shared.emotion.reports import HABIT, HONEST, JSON, interval, number, table
-from shared.settings import REPOSITORY
+from shared.core.settings import REPOSITORY
+from shared.models.evaluation.figures import TOP, Figures, spread
+from shared.models.evaluation.questions import Protocol
+from shared.models.evaluation.reports import HABIT, HONEST, JSON, interval, number, table
 
 REPORTS = REPOSITORY / "docs" / "reports"
 NETWORKS = "seed", "v7", "v8", "v8-small"

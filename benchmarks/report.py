@@ -10,9 +10,9 @@ from typing import Any
 from matplotlib.figure import Figure as Picture
 
 from benchmarks.figures import FIGURES, PROCESSOR_MS, rows
-from shared.emotion.plots import INK, SOFT, WARM
-from shared.emotion.reports import table
-from shared.settings import REPOSITORY
+from shared.core.settings import REPOSITORY
+from shared.models.evaluation.reports import table
+from shared.models.metrics.plots import INK, SOFT, WARM
 
 FOLDER = REPOSITORY / "docs" / "reports" / "bench"
 JSON, MARKDOWN, PICTURE = "bench.json", "bench.md", "bench.png"

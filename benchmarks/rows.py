@@ -29,12 +29,12 @@ from api.app import create_app
 from benchmarks.clip import milliseconds
 from benchmarks.command import run, say
 from benchmarks.figures import DATABASES, ROWS, show
+from shared.core.settings import Settings
 from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.database.tables import OUTCOMES, clip, job, prediction, shard, unit, upload
-from shared.emotion import registry
-from shared.emotion.datasets import RAVDESS_EMOTIONS
-from shared.settings import Settings
+from shared.models.data.datasets import RAVDESS_EMOTIONS
+from shared.models.serving import registry
 from tests.servers import running_postgres
 
 VERSION = "rows"

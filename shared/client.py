@@ -12,12 +12,12 @@ from urllib.parse import quote
 
 import httpx
 
-from shared.errors.access import MalformedKey
-from shared.errors.stack import NotRunning
-from shared.errors.surroundings import RequestRefused, ServerUnreachable
-from shared.keys import is_key
+from shared.core.api_keys import is_key
+from shared.core.errors.access import MalformedKey
+from shared.core.errors.stack import NotRunning
+from shared.core.errors.surroundings import RequestRefused, ServerUnreachable
+from shared.core.settings import default_state_dir
 from shared.packing import Sendable
-from shared.settings import default_state_dir
 
 # How long an export waits for its turn, and how long between two looks: what the server's Retry-After says.
 BUSY_S, AGAIN_S = 600.0, 5.0

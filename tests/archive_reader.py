@@ -16,9 +16,9 @@ from typing import Any
 
 from shared.archives import Limits, kind_in, members
 from shared.archives import limits as archive_limits
-from shared.errors.recordings import ClipError
-from shared.errors.uploads import UploadError
-from shared.settings import MEBIBYTE, Settings
+from shared.core.errors.recordings import ClipError
+from shared.core.errors.uploads import UploadError
+from shared.core.settings import MEBIBYTE, Settings
 
 # On top of what the process has when all is loaded; the largest window takes 128 MiB.
 MEMORY_BYTES = 200 * MEBIBYTE

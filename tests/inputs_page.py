@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shared.settings import REPOSITORY, Settings
+from shared.core.settings import REPOSITORY, Settings
 from tests.inputs.recordings import LINKS, MEMBERS, RECORDINGS
 from tests.inputs.uploads import UPLOADS
 

@@ -28,10 +28,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import NullPool, Row, create_engine, text
 
-from infra.stack import parts
-from infra.stack.ports import LOOPBACK, Ports, remove_store_sockets
-from infra.stack.state import Record, StateFolder
-from shared.processes import die_with_parent
+from shared.core.processes import die_with_parent
+from shared.stack import parts
+from shared.stack.ports import LOOPBACK, Ports, remove_store_sockets
+from shared.stack.state import Record, StateFolder
 
 VOXMOOD = Path(sys.executable).with_name("voxmood")
 NOBODY = 65534  # PostgreSQL refuses to run as root

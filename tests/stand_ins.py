@@ -9,12 +9,12 @@ import logging
 import sys
 from pathlib import Path
 
-from infra.stack import parts
-from infra.stack.parts import Part
-from infra.stack.ports import LOOPBACK, Ports, candidates
-from infra.stack.state import Record, StateFolder
-from infra.stack.supervisor import Supervisor
-from infra.stack.wiring import Wiring
+from shared.stack import parts
+from shared.stack.parts import Part
+from shared.stack.ports import LOOPBACK, Ports, candidates
+from shared.stack.state import Record, StateFolder
+from shared.stack.supervisor import Supervisor
+from shared.stack.wiring import Wiring
 
 PROGRAMS = {
     # It starts another process and, asked to end, ends without it.

@@ -18,10 +18,13 @@ from celery import Task, signals
 from celery.exceptions import WorkerLostError
 from celery.worker.request import Request
 
-from shared import leases, logs, retraining
+from shared.core import logs
+from shared.core.processes import bound_memory, die_with_parent
+from shared.core.settings import Settings
 from shared.database.sessions import Database
 from shared.database.tables import unit, upload
-from shared.doorbell import (
+from shared.jobs import leases, retraining
+from shared.jobs.doorbell import (
     CLASSIFY,
     MAINTENANCE,
     NOTIFY,
@@ -35,8 +38,6 @@ from shared.doorbell import (
     UNPACK,
     celery_app,
 )
-from shared.processes import bound_memory, die_with_parent
-from shared.settings import Settings
 from workers import ending, watchdog
 from workers.parts import parts, wait_for_parts
 

@@ -12,15 +12,16 @@ from typing import Any, BinaryIO, cast
 
 from sqlalchemy import Connection, exists, func, select, update
 
-from shared import leases, logs
+from shared.core import logs
+from shared.core.errors.recordings import ClipError, CrashesDecoder, LostInStore, TakesTooMuchMemory
+from shared.core.errors.surroundings import ObjectMissing, SurroundingsError
 from shared.database import queries
 from shared.database.tables import OUTCOMES, clip, clip_try, job, prediction, segment, shard, unit
-from shared.emotion import recognition, registry
-from shared.emotion.classifier import Classifier
-from shared.emotion.verdicts import Verdict
-from shared.errors.recordings import ClipError, CrashesDecoder, LostInStore, TakesTooMuchMemory
-from shared.errors.surroundings import ObjectMissing, SurroundingsError
-from shared.leases import Lease, LeaseLost
+from shared.jobs import leases
+from shared.jobs.leases import Lease, LeaseLost
+from shared.models.serving import recognition, registry
+from shared.models.serving.classifier import Classifier
+from shared.models.serving.verdicts import Verdict
 from workers import ending
 from workers.ending import Ending
 from workers.parts import Parts

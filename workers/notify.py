@@ -18,17 +18,17 @@ import time
 
 import httpx
 
-from shared import status, webhooks
-from shared.database import queries
-from shared.errors.base import VoxmoodError
-from shared.errors.webhooks import (
+from shared.core.errors.base import VoxmoodError
+from shared.core.errors.webhooks import (
     WebhookGone,
     WebhookPrivate,
     WebhookRefused,
     WebhookSlow,
     WebhookUnreachable,
 )
-from shared.webhooks import Debt
+from shared.database import queries
+from shared.jobs import status, webhooks
+from shared.jobs.webhooks import Debt
 from workers.parts import Parts
 
 log = logging.getLogger(__name__)

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
+from shared.core.errors.base import VoxmoodError
+from shared.core.errors.models import NoGpu
+from shared.core.settings import Settings
 from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.database.tables import consumption
-from shared.doorbell import Doorbell, celery_app
-from shared.emotion import devices, registry
-from shared.errors.base import VoxmoodError
-from shared.errors.models import NoGpu
-from shared.settings import Settings
-from shared.storage import Storage
+from shared.jobs.doorbell import Doorbell, celery_app
+from shared.models.serving import devices, registry
+from shared.store.objects import Storage
 
 log = logging.getLogger(__name__)
 SIGN_EVERY_S = 5.0  # workers.sweep asks for one after 15 s without

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select, update
 
-from shared import leases, lifecycle
+from shared.core.errors.uploads import UploadAbandoned
 from shared.database.tables import job, shard, tombstone, upload
-from shared.errors.uploads import UploadAbandoned
-from shared.storage import job_prefix
+from shared.jobs import leases, lifecycle
+from shared.store.objects import job_prefix
 from workers.parts import Parts
 
 log = logging.getLogger(__name__)

@@ -15,21 +15,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from shared import retraining
 from shared.audio.decode import DecodeLimits
+from shared.core.errors.base import VoxmoodError
+from shared.core.errors.models import NotEnoughLabels
+from shared.core.errors.surroundings import SurroundingsError
 from shared.database import labels
-from shared.emotion import registry
-from shared.emotion.datasets import NOT_STATED, Example
-from shared.emotion.methods import successor
-from shared.emotion.publication import train_version
-from shared.emotion.registry import Manifest
-from shared.emotion.training import Recipe
-from shared.errors.base import VoxmoodError
-from shared.errors.models import NotEnoughLabels
-from shared.errors.surroundings import SurroundingsError
-from shared.leases import LeaseLost
-from shared.retraining import Turn
-from shared.storage import Storage
+from shared.jobs import retraining
+from shared.jobs.leases import LeaseLost
+from shared.jobs.retraining import Turn
+from shared.models.data.datasets import NOT_STATED, Example
+from shared.models.serving import registry
+from shared.models.serving.registry import Manifest
+from shared.models.training.methods import successor
+from shared.models.training.publication import train_version
+from shared.models.training.training import Recipe
+from shared.store.objects import Storage
 from workers.ending import Ending
 from workers.parts import Parts
 from workers.renewal import Renewal

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from shared import leases
 from shared.database.tables import consumption
-from shared.doorbell import QUEUES, WORK_QUEUES
+from shared.jobs import leases
+from shared.jobs.doorbell import QUEUES, WORK_QUEUES
 from workers.parts import Parts
 
 # A queue that gave no sign for this long is probed; /health/ready believes a sign for four times as long.

@@ -10,16 +10,19 @@ from typing import Any, BinaryIO, cast
 
 from sqlalchemy import Connection, func, insert, select
 
-from shared import archives, leases, logs, shards
+from shared import archives
 from shared.archives import Member
+from shared.core import logs
+from shared.core.errors.recordings import ClipError
+from shared.core.errors.surroundings import ObjectMissing, SurroundingsError
+from shared.core.errors.uploads import EmptyArchive, UnpackFailed, UploadError
 from shared.database.tables import clip, job, shard, unit, upload
-from shared.doorbell import CLASSIFY
-from shared.errors.recordings import ClipError
-from shared.errors.surroundings import ObjectMissing, SurroundingsError
-from shared.errors.uploads import EmptyArchive, UnpackFailed, UploadError
-from shared.leases import Lease, LeaseLost
-from shared.shards import Placed, Shard
-from shared.storage import StoredObject, shard_key
+from shared.jobs import leases
+from shared.jobs.doorbell import CLASSIFY
+from shared.jobs.leases import Lease, LeaseLost
+from shared.store import shards
+from shared.store.objects import StoredObject, shard_key
+from shared.store.shards import Placed, Shard
 from workers.deadman import alive, deadman
 from workers.ending import Ending
 from workers.parts import Parts

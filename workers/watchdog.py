@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 
 from celery.worker import state
 
-from shared.doorbell import Doorbell
+from shared.jobs.doorbell import Doorbell
 
 log = logging.getLogger(__name__)
 # A worker that has accepted nothing yet may still be loading TensorFlow in all its children.

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from shared.archives.limits import Meter
 from shared.archives.names import extra_fields
-from shared.errors.uploads import DirectoryTooLarge, SplitArchive, TooManyMembers
+from shared.core.errors.uploads import DirectoryTooLarge, SplitArchive, TooManyMembers
 
 LOCAL_HEADER_BYTES = 30
 IS_ENCRYPTED = 0x1

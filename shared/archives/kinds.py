@@ -7,7 +7,7 @@ import tarfile
 from enum import Enum
 from pathlib import PurePosixPath
 
-from shared.errors.uploads import UnknownArchive
+from shared.core.errors.uploads import UnknownArchive
 
 HEAD_BYTES = 512
 _LITTER_FOLDERS = {"__macosx", ".spotlight-v100", ".trashes", ".fseventsd", "$recycle.bin", "@eadir",

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from shared.errors.uploads import TooManyMembers, UnlikelyRatio, UnpackedTooLarge, UnpackTooLong
-from shared.settings import MEBIBYTE, Settings
+from shared.core.errors.uploads import TooManyMembers, UnlikelyRatio, UnpackedTooLarge, UnpackTooLong
+from shared.core.settings import MEBIBYTE, Settings
 
 # Up to here an archive may unpack to any multiple of its size: silence packs by over 1,000.
 RATIO_FREE_BYTES = 100 * 10**6

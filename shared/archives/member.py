@@ -12,8 +12,8 @@ from typing import BinaryIO
 import zstandard
 
 from shared.archives.kinds import HEAD_BYTES, PACKED, Kind, is_tar, kind_of
-from shared.errors.recordings import ClipError, NestedArchive
-from shared.errors.uploads import UnknownArchive
+from shared.core.errors.recordings import ClipError, NestedArchive
+from shared.core.errors.uploads import UnknownArchive
 
 BLOCK_BYTES = 2**20
 

@@ -20,7 +20,7 @@ from shared.archives.limits import Limits, Meter
 from shared.archives.member import Member, blocks
 from shared.archives.tars import tar_members
 from shared.archives.zips import zip_members
-from shared.errors.uploads import SplitArchive
+from shared.core.errors.uploads import SplitArchive
 
 
 def kind_in(source: BinaryIO, name: str) -> Kind:

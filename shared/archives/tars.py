@@ -18,8 +18,8 @@ from shared.archives.kinds import PACKED, Kind, printable
 from shared.archives.limits import Meter
 from shared.archives.member import BLOCK_BYTES, Member, reason, without_archives
 from shared.archives.names import in_tar
-from shared.errors.recordings import DamagedMember, NotAFile
-from shared.errors.uploads import DamagedArchive, UnknownArchive, WindowTooLarge
+from shared.core.errors.recordings import DamagedMember, NotAFile
+from shared.core.errors.uploads import DamagedArchive, UnknownArchive, WindowTooLarge
 
 # Of all that may come before a member's own header. Linux takes paths of 4,096 bytes, zip 65,535.
 HEADER_BYTES = 128 * 1024

@@ -39,8 +39,14 @@ from shared.archives.kinds import is_split_name, printable
 from shared.archives.limits import Meter
 from shared.archives.member import Member, reason, without_archives
 from shared.archives.names import in_zip
-from shared.errors.recordings import ClipError, DamagedMember, Encrypted, NotAFile, UnsupportedCompression
-from shared.errors.uploads import DamagedArchive, NamesGuessed, OverlappingMembers, SplitArchive
+from shared.core.errors.recordings import (
+    ClipError,
+    DamagedMember,
+    Encrypted,
+    NotAFile,
+    UnsupportedCompression,
+)
+from shared.core.errors.uploads import DamagedArchive, NamesGuessed, OverlappingMembers, SplitArchive
 
 _NO_DIRECTORY = "its directory is missing or unreadable, as when a download was cut off"
 _HAS_DESCRIPTOR = 0x8

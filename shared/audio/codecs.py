@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from shared.audio.bands import fitted
 from shared.audio.decode import DecodeLimits, decode
-from shared.errors.recordings import NeedsAv
+from shared.core.errors.recordings import NeedsAv
 
 if TYPE_CHECKING:
     from av import AudioStream

@@ -19,7 +19,7 @@ from shared.audio.codecs import AMR_NB, MP3, OPUS, Codec, is_there, through_code
 from shared.audio.noises import BROWN, PINK, WHITE, babble, coloured, with_noise
 from shared.audio.recorder import at_peak, in_16_bits, overdriven, surrounded, with_offset
 from shared.audio.rooms import in_a_room
-from shared.errors.models import UnknownCondition
+from shared.core.errors.models import UnknownCondition
 
 Floats = NDArray[np.float32]
 Pool = Sequence[Floats]

@@ -21,7 +21,7 @@ from shared.audio.flaws import DAMAGE
 from shared.audio.opening import LOWEST_RATE, AudioFile, opened
 from shared.audio.sources import WatchedSource
 from shared.audio.windows import MINIMUM_S
-from shared.errors.recordings import (
+from shared.core.errors.recordings import (
     ClipError,
     Empty,
     NotAudio,
@@ -30,7 +30,7 @@ from shared.errors.recordings import (
     UnlikelyHeader,
     Unreadable,
 )
-from shared.settings import Settings
+from shared.core.settings import Settings
 
 SILENT_PEAK = 1e-4  # real quiet speakers peak at 0.006
 LOUDEST_PEAK = 2.0**31  # integers of 32 bits written as floats; far above, float32 features overflow

@@ -25,7 +25,7 @@ from shared.audio.oggs import MAGIC as OGG_MAGIC
 from shared.audio.oggs import ogg_links
 from shared.audio.sources import Source, WatchedSource
 from shared.audio.waves import is_wave, wave_links
-from shared.errors.recordings import ClipError, NeedsAv, NotARecording, NotAudio, UnreadCodec
+from shared.core.errors.recordings import ClipError, NeedsAv, NotARecording, NotAudio, UnreadCodec
 
 Floats = NDArray[np.float32]
 # MIDI's sample dumps hold no speech; of a damaged one of 173 bytes libsndfile printed 11,000 lines.

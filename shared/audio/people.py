@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shared.settings import REPOSITORY
+from shared.core.settings import REPOSITORY
 
 # Its README.md has their credit and licence, and who they are: nobody who taught a version that ships.
 RECORDINGS = REPOSITORY / "saved_models" / "demonstration"

@@ -22,7 +22,7 @@ from scipy import signal
 from scipy.io import wavfile
 
 from shared.audio.people import recordings_of_people
-from shared.errors.models import UnknownEmotion
+from shared.core.errors.models import UnknownEmotion
 
 Samples = NDArray[np.float32]
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from shared.cli.console import progress, say
-from shared.errors.recordings import Unreadable
-from shared.errors.surroundings import EmptyFolder, FileMissing
+from shared.core.errors.recordings import Unreadable
+from shared.core.errors.surroundings import EmptyFolder, FileMissing
 
 if TYPE_CHECKING:
-    from shared.emotion.classifier import Classifier
-    from shared.emotion.verdicts import Verdict
+    from shared.models.serving.classifier import Classifier
+    from shared.models.serving.verdicts import Verdict
 
 BAR_WIDTH = 30
 
@@ -36,8 +36,8 @@ def classify_files(
 
     The exit code is 1 if every recording failed.
     """
-    from shared.emotion.classifier import Classifier
-    from shared.settings import Settings
+    from shared.core.settings import Settings
+    from shared.models.serving.classifier import Classifier
 
     files = [file for path in paths for file in _files(path)]
     settings = Settings()
@@ -82,7 +82,7 @@ def _classify(
     classifier: Classifier, files: Sequence[Path], threshold: float | None, batch_clips: int
 ) -> list[Verdict]:
     from shared.archives import printable
-    from shared.emotion.verdicts import Verdict
+    from shared.models.serving.verdicts import Verdict
 
     clips: list[tuple[str, BinaryIO]] = []
     closed: dict[int, Verdict] = {}

@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from shared.errors.wording import fault_in_words
+from shared.core.errors.wording import fault_in_words
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -17,8 +17,8 @@ from rich.progress import Progress, TaskID
 
 from shared.cli.commands import App
 from shared.cli.console import say, transfer_progress
-from shared.errors.models import DatasetUnreachable, WrongChecksum
-from shared.errors.surroundings import CannotWrite
+from shared.core.errors.models import DatasetUnreachable, WrongChecksum
+from shared.core.errors.surroundings import CannotWrite
 
 if TYPE_CHECKING:
     import httpx
@@ -70,7 +70,7 @@ def download(
     """
     import httpx
 
-    from shared.emotion.datasets import RAVDESS_CREDIT, RAVDESS_LICENCE
+    from shared.models.data.datasets import RAVDESS_CREDIT, RAVDESS_LICENCE
 
     missing = [name for name in RAVDESS_ARCHIVES if not _is_whole(folder, name)]
     try:

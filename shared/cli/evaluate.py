@@ -11,7 +11,7 @@ import typer
 from shared.cli import trials
 from shared.cli.console import print_json, say, stages
 from shared.cli.training import BASELINE, words
-from shared.emotion.questions import Protocol, Question
+from shared.models.evaluation.questions import Protocol, Question
 
 TRAINS = {Protocol.SEED, Protocol.SPEAKER, Protocol.OPEN_SET}
 JUDGES = {Protocol.CONDITIONS, Protocol.CORPUS}
@@ -141,10 +141,10 @@ def _train(
     question: Question, data: Path, labels: Path | None, output: Path | None, *, as_json: bool
 ) -> None:
     from shared.audio.decode import DecodeLimits
-    from shared.emotion.datasets import read_dataset
-    from shared.emotion.protocols import evaluate as ask
-    from shared.emotion.reports import MARKDOWN, markdown, write_report
-    from shared.settings import Settings
+    from shared.core.settings import Settings
+    from shared.models.data.datasets import read_dataset
+    from shared.models.evaluation.protocols import evaluate as ask
+    from shared.models.evaluation.reports import MARKDOWN, markdown, write_report
 
     settings = Settings()
     dataset = read_dataset(data, labels)

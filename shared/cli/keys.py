@@ -12,11 +12,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from shared import keys
 from shared.cli.commands import App
 from shared.cli.console import State, hinted, out, print_json, say
-from shared.errors.access import KeysNeedSchema, NoSuchKey, WrongScope
-from shared.settings import Settings, default_state_dir
+from shared.core import api_keys as keys
+from shared.core.errors.access import KeysNeedSchema, NoSuchKey, WrongScope
+from shared.core.settings import Settings, default_state_dir
 
 if TYPE_CHECKING:
     from shared.database.sessions import Database

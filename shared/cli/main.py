@@ -31,9 +31,9 @@ from shared.cli import (
 )
 from shared.cli.commands import App
 from shared.cli.console import say
-from shared.errors.base import VoxmoodError
-from shared.errors.wording import fault_in_words
-from shared.settings import Settings
+from shared.core.errors.base import VoxmoodError
+from shared.core.errors.wording import fault_in_words
+from shared.core.settings import Settings
 
 app = App(
     name="voxmood",

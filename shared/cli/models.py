@@ -12,7 +12,7 @@ from rich.table import Table
 from shared.cli.commands import App
 from shared.cli.console import err, hinted, is_narrow, out, print_json, say
 from shared.cli.submit import Server
-from shared.errors.requests import UnknownModel
+from shared.core.errors.requests import UnknownModel
 
 if TYPE_CHECKING:
     from shared.client import Client

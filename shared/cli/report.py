@@ -15,7 +15,7 @@ import typer
 from shared.cli.console import progress, say
 from shared.cli.files import check_folder, written
 from shared.cli.submit import Server, sentence
-from shared.emotion.rejection import below
+from shared.models.serving.rejection import below
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -20,7 +20,7 @@ from shared.audio.quality_words import Word
 from shared.cli.console import out, say
 from shared.cli.files import check_folder, written
 from shared.cli.submit import Server, sentence
-from shared.errors.surroundings import RequestRefused, TooManyRows
+from shared.core.errors.surroundings import RequestRefused, TooManyRows
 
 if TYPE_CHECKING:
     from shared.client import Client, Filters
@@ -246,7 +246,7 @@ def _print_table(client: Client, job: int, model: str | None, filters: Filters, 
 
 
 def _cells(row: dict[str, Any]) -> dict[str, str | Text]:
-    from shared.emotion.rejection import below
+    from shared.models.serving.rejection import below
 
     confidence = "" if row["confidence"] is None else f"{row['confidence']:.2f}"
     if row["outcome"] == "rejected":

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import Progress, TaskID
 
 from shared.cli.console import say, transfer_progress
-from shared.errors.base import VoxmoodError
-from shared.errors.surroundings import RequestRefused, ServerUnreachable
-from shared.settings import default_state_dir
+from shared.core.errors.base import VoxmoodError
+from shared.core.errors.surroundings import RequestRefused, ServerUnreachable
+from shared.core.settings import default_state_dir
 
 if TYPE_CHECKING:
     from shared.client import Client

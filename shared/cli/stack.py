@@ -13,14 +13,14 @@ import typer
 from rich.live import Live
 from rich.text import Text
 
-from shared import logs
 from shared.cli.console import State, err, print_json, program, say
-from shared.errors.stack import AlreadyRunning, PartFailed
-from shared.processes import start_time
-from shared.settings import Settings, default_state_dir
+from shared.core import logs
+from shared.core.errors.stack import AlreadyRunning, PartFailed
+from shared.core.processes import start_time
+from shared.core.settings import Settings, default_state_dir
 
 if TYPE_CHECKING:
-    from infra.stack.state import Record, StateFolder
+    from shared.stack.state import Record, StateFolder
 
 READY_LIMIT_S = 180.0
 LOOK_EVERY_S = 0.5
@@ -44,10 +44,10 @@ def up(
     json: Annotated[bool, typer.Option("--json", help="Print the addresses as JSON.")] = False,
 ) -> None:
     """Start the stack: queue, object store, database, API, workers, Flower, page."""
-    from infra.stack import control
-    from infra.stack.state import StateFolder
-    from infra.stack.supervisor import Supervisor
-    from infra.stack.wiring import wire
+    from shared.stack import control
+    from shared.stack.state import StateFolder
+    from shared.stack.supervisor import Supervisor
+    from shared.stack.wiring import wire
 
     folder = StateFolder(state or default_state_dir())
     _log_to(folder, to_person=not detach)
@@ -78,8 +78,8 @@ def up(
 
 def down(state: State = None) -> None:
     """End the stack that runs on this state folder."""
-    from infra.stack import control
-    from infra.stack.state import StateFolder
+    from shared.stack import control
+    from shared.stack.state import StateFolder
 
     folder = StateFolder(state or default_state_dir())
     with err.status("Ending all parts (workers finish what they are at, up to 10 s)"):
@@ -104,7 +104,7 @@ class Readiness:
     """
 
     def __init__(self, record: Record, folder: StateFolder, *, json: bool) -> None:
-        from infra.stack import control
+        from shared.stack import control
 
         self._reached = False
         self._record = record
@@ -130,7 +130,7 @@ class Readiness:
         Raises:
             PartFailed: once, when the time limit has passed.
         """
-        from infra.stack import control
+        from shared.stack import control
 
         if self._reached:
             return True

@@ -15,10 +15,10 @@ from shared import packing
 from shared.audio.windows import MINIMUM_S
 from shared.cli.console import print_json, progress, say
 from shared.cli.sending import Notes, abandon, add_sources, may_help_later, send, unfinished_job
-from shared.errors.base import VoxmoodError
-from shared.errors.requests import UnknownEncoding
+from shared.core.errors.base import VoxmoodError
+from shared.core.errors.requests import UnknownEncoding
+from shared.core.words import clips, pace
 from shared.packing import to_send, upload_names
-from shared.words import clips, pace
 
 if TYPE_CHECKING:
     from shared.client import Client

@@ -45,12 +45,12 @@ def train(
 ) -> None:
     """Train a model version; ends with the summary of its figures. Versions never change."""
     from shared.audio.decode import DecodeLimits
-    from shared.emotion.corpora import read_corpora, teaching
-    from shared.emotion.datasets import Recordings, read_dataset
-    from shared.emotion.evaluation import summary
-    from shared.emotion.publication import train_version
-    from shared.emotion.training import Recipe
-    from shared.settings import Settings
+    from shared.core.settings import Settings
+    from shared.models.data.corpora import read_corpora, teaching
+    from shared.models.data.datasets import Recordings, read_dataset
+    from shared.models.metrics.evaluation import summary
+    from shared.models.training.publication import train_version
+    from shared.models.training.training import Recipe
 
     if network is None:
         network = BASELINE

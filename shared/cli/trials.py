@@ -12,7 +12,7 @@ import typer
 from shared.cli.console import print_json, say, stages
 
 if TYPE_CHECKING:
-    from shared.emotion.classifier import Classifier
+    from shared.models.serving.classifier import Classifier
 
 SEED = 42
 
@@ -35,10 +35,10 @@ def judge_conditions(
     """A version under each condition, and of sounds without a voice."""
     from shared.audio.conditions import conditions
     from shared.audio.decode import DecodeLimits
-    from shared.emotion.datasets import read_dataset
-    from shared.emotion.hearing import audience, hear, sounds
-    from shared.emotion.trial_reports import conditions_report
-    from shared.settings import Settings
+    from shared.core.settings import Settings
+    from shared.models.data.datasets import read_dataset
+    from shared.models.evaluation.hearing import audience, hear, sounds
+    from shared.models.evaluation.trial_reports import conditions_report
 
     settings = Settings()
     wanted = conditions(names)
@@ -78,10 +78,10 @@ def judge_corpora(
     """A version judged by each corpus, none of which it ever saw."""
     from shared.audio.conditions import CLEAN, CONDITIONS
     from shared.audio.decode import DecodeLimits
-    from shared.emotion.corpora import read_corpora
-    from shared.emotion.hearing import audience, hear, is_foreign
-    from shared.emotion.trial_reports import corpora_report
-    from shared.settings import Settings
+    from shared.core.settings import Settings
+    from shared.models.data.corpora import read_corpora
+    from shared.models.evaluation.hearing import audience, hear, is_foreign
+    from shared.models.evaluation.trial_reports import corpora_report
 
     settings = Settings()
     corpora = read_corpora(named)
@@ -107,10 +107,10 @@ def cross_corpora(
 ) -> None:
     """A network trained on all corpora but one, and judged by that one, each in turn."""
     from shared.audio.decode import DecodeLimits
-    from shared.emotion.corpora import read_corpora
-    from shared.emotion.crossing import LINEAR, crossings
-    from shared.emotion.trial_reports import crossings_report
-    from shared.settings import Settings
+    from shared.core.settings import Settings
+    from shared.models.data.corpora import read_corpora
+    from shared.models.evaluation.crossing import LINEAR, crossings
+    from shared.models.evaluation.trial_reports import crossings_report
 
     settings = Settings()
     corpora = read_corpora(named)
@@ -126,16 +126,16 @@ def cross_corpora(
 
 
 def _classifier(model: str | None) -> Classifier:
-    from shared.emotion.classifier import Classifier
-    from shared.settings import Settings
+    from shared.core.settings import Settings
+    from shared.models.serving.classifier import Classifier
 
     settings = Settings()
     return Classifier.load(settings.model_folders, model or settings.champion)
 
 
 def _write(document: dict[str, Any], folder: Path, as_json: bool) -> None:
-    from shared.emotion.reports import MARKDOWN
-    from shared.emotion.trial_reports import markdown, write
+    from shared.models.evaluation.reports import MARKDOWN
+    from shared.models.evaluation.trial_reports import markdown, write
 
     write(document, folder)
     if as_json:

@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, case, func, insert, or_, select, update
 
-from shared import keys
+from shared.core import api_keys as keys
+from shared.core.api_keys import SCOPES
+from shared.core.errors.access import KeyExpired, TooManyBytes, TooManyJobs, UnknownKey
 from shared.database.sessions import Database
 from shared.database.tables import api_key, job, shard, upload
-from shared.errors.access import KeyExpired, TooManyBytes, TooManyJobs, UnknownKey
-from shared.keys import SCOPES
 
 LAST_USED_EVERY_S = 60.0
 PAGE_NAME = "the page of voxmood up"

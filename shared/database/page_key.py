@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 
+from shared.core.errors.access import KeysNeedSchema
+from shared.core.settings import Settings
 from shared.database import keys, upgrade
 from shared.database.keys import PAGE_NAME
 from shared.database.sessions import Database
-from shared.errors.access import KeysNeedSchema
-from shared.settings import Settings
 
 SCHEMA_LIMIT_S = 60.0
 SCOPES = ("submit", "read", "label")

@@ -13,8 +13,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from shared.errors.surroundings import DatabaseFull, DatabaseUnavailable, SurroundingsError
-from shared.retries import again
+from shared.core.errors.surroundings import DatabaseFull, DatabaseUnavailable, SurroundingsError
+from shared.core.retries import again
 
 _BUSY_TIMEOUT_MS = 30_000
 _TICK_S = 0.001  # of SQLite's clock

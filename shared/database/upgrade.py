@@ -16,11 +16,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from shared.core.errors.base import VoxmoodError
+from shared.core.errors.stack import DatabaseNewer
+from shared.core.errors.surroundings import CannotWrite
+from shared.core.settings import Settings
 from shared.database.sessions import Database
-from shared.errors.base import VoxmoodError
-from shared.errors.stack import DatabaseNewer
-from shared.errors.surroundings import CannotWrite
-from shared.settings import Settings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

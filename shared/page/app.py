@@ -16,11 +16,11 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from shared.client import Client
-from shared.errors.base import VoxmoodError
+from shared.core.errors.base import VoxmoodError
+from shared.core.settings import MEBIBYTE
 from shared.page import job
 from shared.page.password import is_admitted
 from shared.page.words import plain
-from shared.settings import MEBIBYTE
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile

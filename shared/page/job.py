@@ -10,11 +10,11 @@ from typing import Any
 import streamlit as st
 
 from shared.client import Client
-from shared.emotion.rejection import digits_below
-from shared.errors.base import VoxmoodError
+from shared.core.errors.base import VoxmoodError
+from shared.core.words import clips, pace
+from shared.models.serving.rejection import digits_below
 from shared.page import recording
 from shared.page.words import plain
-from shared.words import clips, pace
 
 LOOK_EVERY_S = 0.5
 SHOWN_ROWS = 1000

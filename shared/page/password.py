@@ -8,7 +8,7 @@ import time
 
 import streamlit as st
 
-from shared.settings import Settings, is_loopback
+from shared.core.settings import Settings, is_loopback
 
 MOST_TRIES = 10
 PER_S = 60.0

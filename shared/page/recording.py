@@ -11,7 +11,7 @@ import streamlit as st
 from soundfile import LibsndfileError, SoundFile
 
 from shared.client import Client
-from shared.emotion.rejection import below
+from shared.models.serving.rejection import below
 from shared.page.words import plain
 
 HEARD_BYTES = 50_000_000  # of a larger file the beginning is heard: it is held in memory

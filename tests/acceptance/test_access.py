@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shared import keys
+from shared.core import api_keys as keys
 from shared.database import upgrade
 from shared.database.sessions import Database
 from tests.acceptance.jobs import Api

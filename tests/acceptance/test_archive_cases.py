@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.settings import REPOSITORY
+from shared.core.settings import REPOSITORY
 from tests.acceptance.jobs import Api
 
 CASES = REPOSITORY.parent / "shared" / "cases" / "archives"

@@ -8,7 +8,7 @@ import signal
 import time
 from typing import Any
 
-from shared.doorbell import QUEUES
+from shared.jobs.doorbell import QUEUES
 
 
 def findings(stack) -> list[dict[str, Any]]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.emotion.classifier import Classifier
-from shared.emotion.verdicts import Verdict
-from shared.settings import REPOSITORY
+from shared.core.settings import REPOSITORY
+from shared.models.serving.classifier import Classifier
+from shared.models.serving.verdicts import Verdict
 from tests.recordings import ORIGINAL, RAVDESS
 
 CLEAR = 0.05  # by which the two most likely emotions differ

@@ -24,9 +24,9 @@ import pyarrow.parquet
 import pytest
 import zstandard
 
-from infra.stack.state import StateFolder
 from shared.audio.synthesis import speech_like, unique_clip, wav_bytes
-from shared.settings import REPOSITORY
+from shared.core.settings import REPOSITORY
+from shared.stack.state import StateFolder
 from tests.readme import Block, WrongReadme, blocks, terminal
 from tests.servers import Stack, prefer_unusual_ports, processes_of
 

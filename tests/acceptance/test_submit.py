@@ -13,10 +13,10 @@ import httpx
 import pytest
 import redis
 
-from infra.stack.state import StateFolder
 from shared.audio.synthesis import unique_clip
-from shared.settings import Settings
-from shared.storage import Storage, job_prefix
+from shared.core.settings import Settings
+from shared.stack.state import StateFolder
+from shared.store.objects import Storage, job_prefix
 from tests.acceptance.jobs import Api
 from tests.archive_builders import tar_stream, zip_of
 from tests.receivers import running_receiver

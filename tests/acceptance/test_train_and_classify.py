@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from shared.audio.synthesis import speech_like, wav_bytes
-from shared.emotion.registry import verify
+from shared.models.serving.registry import verify
 
 VOXMOOD = Path(sys.executable).with_name("voxmood")
 

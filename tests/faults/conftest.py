@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.stack.control import local_client, waited_for
-from infra.stack.state import StateFolder
+from shared.stack.control import local_client, waited_for
+from shared.stack.state import StateFolder
 from tests.faults.planting import Planted
 from tests.servers import Stack
 from tests.waiting import wait_for

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from infra.stack.ports import LOOPBACK
+from shared.stack.ports import LOOPBACK
 
 # refuse: nobody listens. reset: a connection ends at its first byte. unavailable: each request is answered
 # 503. cut: a connection ends inside the body. drip: what comes is passed on, but slowly.

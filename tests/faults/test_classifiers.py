@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from infra.stack.state import StateFolder
+from shared.stack.state import StateFolder
 from tests.faults.planting import Planted
 from tests.faults.work import SHARD_CLIPS, Work, clips, sent
 from tests.servers import Stack

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from infra.stack.state import StateFolder
+from shared.stack.state import StateFolder
 from tests.faults.conftest import is_ready
 from tests.servers import Stack, processes_of
 

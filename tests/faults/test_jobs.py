@@ -6,8 +6,8 @@ import random
 import time
 
 from shared.database.tables import metadata
-from shared.doorbell import WORK_QUEUES, Doorbell, celery_app
-from shared.storage import Storage, job_prefix
+from shared.jobs.doorbell import WORK_QUEUES, Doorbell, celery_app
+from shared.store.objects import Storage, job_prefix
 from tests.faults.work import SHARD_CLIPS, Work, clips, sent, settings_of
 from tests.servers import Stack
 from tests.waiting import wait_for

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import redis
 
-from infra.stack.state import StateFolder
-from shared.processes import die_with_parent
+from shared.core.processes import die_with_parent
+from shared.stack.state import StateFolder
 from tests.faults.planting import Planted
 from tests.faults.work import SHARD_CLIPS, clips, sent, settings_of
 from tests.servers import Stack

@@ -20,12 +20,12 @@ import psutil
 import pytest
 
 from benchmarks import rows
-from infra.stack.ports import LOOPBACK
+from shared.core.settings import MEBIBYTE, Settings
 from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.database.tables import clip, shard
-from shared.settings import MEBIBYTE, Settings
-from shared.storage import Storage
+from shared.stack.ports import LOOPBACK
+from shared.store.objects import Storage
 from tests.archive_builders import zip_of
 from tests.integration.builders import set_row
 from tests.servers import Store, _ports, _running, _wait

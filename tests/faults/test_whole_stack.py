@@ -8,8 +8,8 @@ import signal
 import time
 from pathlib import Path
 
-from infra.stack.parts import STORE_PORTS
-from infra.stack.state import StateFolder
+from shared.stack.parts import STORE_PORTS
+from shared.stack.state import StateFolder
 from tests.faults.conftest import is_ready
 from tests.faults.work import SHARD_CLIPS, clips, sent
 from tests.servers import Stack, processes_of

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from infra.stack.state import StateFolder
 from shared.audio.synthesis import unique_clip
-from shared.settings import Settings
+from shared.core.settings import Settings
+from shared.stack.state import StateFolder
 from tests.acceptance.jobs import Api
 from tests.archive_builders import zip_of
 from tests.faults.invariant import Manifest, every_clip_has_one_outcome

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from shared.settings import MEBIBYTE, REPOSITORY
+from shared.core.settings import MEBIBYTE, REPOSITORY
 from tests.fuzz.campaign import Campaign, Child, Report, found, reader_command
 from tests.fuzz.corpus import corpus
 

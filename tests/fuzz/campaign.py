@@ -18,7 +18,7 @@ from random import Random
 from select import select
 from typing import IO, Any, cast
 
-from shared.settings import MEBIBYTE, REPOSITORY
+from shared.core.settings import MEBIBYTE, REPOSITORY
 from tests.fuzz.mutations import mutated
 
 HANG_S = 60.0  # by the clock, beside others on the machine

@@ -22,19 +22,20 @@ from typing import Any
 
 import numpy as np
 
-from shared import archives, shards
+from shared import archives
 from shared.audio.cutting import windows_of
 from shared.audio.decode import DecodeLimits, Stream, decode
 from shared.audio.features import features, fixed_length
 from shared.audio.spec import SEED_V6
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.audio.windows import Windows
-from shared.errors.base import VoxmoodError
-from shared.errors.recordings import ClipError
-from shared.errors.uploads import UploadError
-from shared.settings import MEBIBYTE, Settings
-from shared.shards import Shard
-from shared.storage import Storage
+from shared.core.errors.base import VoxmoodError
+from shared.core.errors.recordings import ClipError
+from shared.core.errors.uploads import UploadError
+from shared.core.settings import MEBIBYTE, Settings
+from shared.store import shards
+from shared.store.objects import Storage
+from shared.store.shards import Shard
 from tests.fuzz.mutations import mutated
 
 # FFmpeg reserves by what headers claim, up to 2 GiB at once, and gives it back untouched.

@@ -17,13 +17,13 @@ from sqlalchemy import select
 from api import clips, health, jobs, labels, lifecycle, models, results, uploads
 from api.access import FREE, Needs
 from api.app import create_app
-from shared import keys
+from shared.core import api_keys as keys
+from shared.core.settings import Settings
 from shared.database import keys as stored_keys
 from shared.database import labels as labels_of_people
 from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.database.tables import api_key, job
-from shared.settings import Settings
 from tests.integration.builders import add_prediction, make_job, row_of, set_row
 
 HERE = "http://localhost"

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import insert, select
 
 from shared.audio.synthesis import speech_like, wav_bytes
+from shared.core.settings import Settings
 from shared.database.tables import clip_try, job, prediction, unit, upload
-from shared.settings import Settings
 from tests.archive_builders import zip_of
 from tests.integration.builders import add_prediction, row_of, set_row
 from tests.integration.test_unpack import clips_of, parts, send

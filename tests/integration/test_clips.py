@@ -7,10 +7,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from api.app import create_app
-from shared import lifecycle
 from shared.audio.synthesis import unique_clip
+from shared.core.errors.requests import WrongJobState
 from shared.database.tables import job, unit
-from shared.errors.requests import WrongJobState
+from shared.jobs import lifecycle
 from tests.archive_builders import encrypted_zip
 from tests.integration.builders import make_job, row_of, set_row
 from tests.integration.test_unpack import clips_of, parts, send

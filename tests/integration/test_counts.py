@@ -23,12 +23,12 @@ from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 from api.app import create_app
-from shared import leases, lifecycle
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.cli import worksheet
 from shared.cli.main import app
+from shared.core.settings import REPOSITORY, Settings
 from shared.database.tables import OUTCOMES, job, unit
-from shared.settings import REPOSITORY, Settings
+from shared.jobs import leases, lifecycle
 from tests.archive_builders import encrypted_zip, zip_of
 from tests.integration.builders import row_of, set_row
 from tests.integration.test_unpack import parts, send

@@ -9,10 +9,10 @@ import soundfile
 
 from shared.audio.people import RECORDINGS, recordings_of_people
 from shared.audio.synthesis import LITTER, demonstration_archive
-from shared.emotion.classifier import Classifier
-from shared.emotion.datasets import RAVDESS_CREDIT, RAVDESS_LICENCE
-from shared.emotion.registry import read_manifest
-from shared.settings import REPOSITORY
+from shared.core.settings import REPOSITORY
+from shared.models.data.datasets import RAVDESS_CREDIT, RAVDESS_LICENCE
+from shared.models.serving.classifier import Classifier
+from shared.models.serving.registry import read_manifest
 
 MODELS = REPOSITORY / "saved_models"
 

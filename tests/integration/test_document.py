@@ -14,9 +14,9 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from api.app import create_app
-from infra.stack.ports import LOOPBACK
+from shared.core.settings import Settings
 from shared.database.sessions import Database
-from shared.settings import Settings
+from shared.stack.ports import LOOPBACK
 from tests.servers import Store, _ports, _running, _wait
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"

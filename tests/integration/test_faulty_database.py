@@ -15,12 +15,12 @@ import psycopg
 import pytest
 from sqlalchemy import event
 
+from shared.core.settings import Settings
 from shared.database import sessions, upgrade
 from shared.database.sessions import Database
 from shared.database.tables import job, shard
-from shared.doorbell import Doorbell, celery_app
-from shared.settings import Settings
-from shared.storage import Storage
+from shared.jobs.doorbell import Doorbell, celery_app
+from shared.store.objects import Storage
 from tests.archive_builders import zip_of
 from tests.faults.work import clips
 from tests.integration.builders import set_row

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from shared.core.settings import Settings
 from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.database.tables import job, shard
-from shared.doorbell import Doorbell, celery_app
-from shared.settings import Settings
-from shared.storage import Storage
+from shared.jobs.doorbell import Doorbell, celery_app
+from shared.store.objects import Storage
 from tests.archive_builders import zip_of
 from tests.faults.proxy import FAULTS, Fault, Proxy, running_proxy
 from tests.faults.work import clips

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData, Table, event, func, insert, select, text, update
 
+from shared.core.errors.stack import DatabaseNewer
 from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.database.tables import (
@@ -33,7 +34,6 @@ from shared.database.tables import (
     upload_part,
     webhook,
 )
-from shared.errors.stack import DatabaseNewer
 from tests.integration.builders import Made, add_prediction, make_job
 from tests.servers import VOXMOOD, processes_of
 

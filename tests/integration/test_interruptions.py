@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from shared import leases, lifecycle
+from shared.core.errors.requests import WrongJobState
+from shared.core.settings import Settings
 from shared.database.tables import job, prediction, unit, upload
-from shared.doorbell import UNPACK
-from shared.errors.requests import WrongJobState
-from shared.leases import LeaseLost
-from shared.settings import Settings
+from shared.jobs import leases, lifecycle
+from shared.jobs.doorbell import UNPACK
+from shared.jobs.leases import LeaseLost
 from tests.archive_builders import zip_of
 from tests.integration.builders import make_job, row_of
 from tests.integration.test_classify import sent

@@ -11,11 +11,11 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from api.app import create_app
+from shared.core.settings import Settings
 from shared.database.sessions import Database
 from shared.database.tables import job as job_table
 from shared.database.tables import shard, upload
-from shared.settings import Settings
-from shared.storage import Storage, job_prefix
+from shared.store.objects import Storage, job_prefix
 from tests.integration.builders import make_job, row_of, set_row
 from tests.integration.test_access import bearer, made_key
 from tests.integration.test_uploads import BODY, MEBIBYTE, settings

@@ -9,10 +9,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from api.app import create_app
+from shared.core.settings import Settings
 from shared.database import labels
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, label
-from shared.settings import Settings
 from tests.integration.builders import Made, make_job, row_of, set_row
 
 

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shared import leases
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, unit, upload
-from shared.leases import LeaseLost
+from shared.jobs import leases
+from shared.jobs.leases import LeaseLost
 from tests.integration.builders import make_job, row_of, set_row
 
 NOTHING_EMPTY: frozenset[str] = frozenset()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import insert, select
 
-from shared import leases, lifecycle
+from shared.core.errors.requests import UnknownJob, WrongJobState
 from shared.database.tables import clip_try, job, metadata, prediction, tombstone, unit, upload
-from shared.errors.requests import UnknownJob, WrongJobState
-from shared.leases import LeaseLost
-from shared.storage import job_prefix
+from shared.jobs import leases, lifecycle
+from shared.jobs.leases import LeaseLost
+from shared.store.objects import job_prefix
 from tests.archive_builders import zip_of
 from tests.integration.builders import add_prediction, make_job, row_of, set_row
 from tests.integration.test_unpack import clips_of, parts, send

@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from api.limits import BODY_BYTES, LABELS_BYTES, LEAST_BYTES
-from infra.stack.ports import LOOPBACK
 from shared.database import upgrade
 from shared.database.sessions import Database
+from shared.stack.ports import LOOPBACK
 from tests.servers import _ports, _running, _wait
 
 TIMEOUT_S = 3

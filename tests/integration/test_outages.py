@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, insert, select, text
 
-from shared import leases
-from shared.database import sessions, upgrade
-from shared.database.sessions import Database
-from shared.database.tables import clip_try, shard, tombstone, unit, upload
-from shared.errors.surroundings import (
+from shared.core.errors.surroundings import (
     DatabaseFull,
     DatabaseUnavailable,
     ObjectMissing,
     StoreBrokeOff,
     StoreUnavailable,
 )
-from shared.settings import Settings
-from shared.storage import Storage
+from shared.core.settings import Settings
+from shared.database import sessions, upgrade
+from shared.database.sessions import Database
+from shared.database.tables import clip_try, shard, tombstone, unit, upload
+from shared.jobs import leases
+from shared.store.objects import Storage
 from tests.archive_builders import zip_of
 from tests.integration.builders import make_job, row_of, set_row, wait_out_the_pause
 from tests.integration.test_classify import outcomes, sent

@@ -13,14 +13,14 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.places import Places
 from api.spool import Spool
-from infra.stack.ports import LOOPBACK
 from shared import client as client_module
 from shared.cli import sending
 from shared.client import Client
+from shared.core.errors.requests import TooManyExports
+from shared.core.errors.surroundings import SpoolFull
+from shared.core.settings import Settings
 from shared.database.sessions import Database
-from shared.errors.requests import TooManyExports
-from shared.errors.surroundings import SpoolFull
-from shared.settings import Settings
+from shared.stack.ports import LOOPBACK
 from tests.integration.builders import make_job
 from tests.integration.test_access import bearer, made_key
 from tests.integration.test_uploads import BODY, settings

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from shared import leases
 from shared.database.tables import OUTCOMES, job, prediction, shard, unit, upload
+from shared.jobs import leases
 from tests.archive_builders import zip_of
 from tests.integration.builders import row_of, set_row
 from tests.integration.test_classify import outcomes, sent

@@ -11,11 +11,11 @@ from fastapi.testclient import TestClient
 from sqlalchemy import update
 
 from shared.audio.synthesis import speech_like, wav_bytes
+from shared.core.logs import formatter
+from shared.core.settings import Settings
 from shared.database.sessions import Database
 from shared.database.tables import clip, job
-from shared.logs import formatter
-from shared.settings import Settings
-from shared.storage import Storage
+from shared.store.objects import Storage
 from tests.archive_builders import tar_of
 from tests.integration.builders import Made, make_job, set_row
 from tests.integration.test_uploads import client, settings

@@ -18,14 +18,14 @@ import pytest
 from sqlalchemy import JSON, event, insert, text
 
 from api.exports import FORMATS, ROW_GROUP_ROWS
+from shared.core.settings import Settings
 from shared.database import results
 from shared.database.filters import Filters
 from shared.database.results import RESULT_COLUMNS, all_results, cursor_of, results_page
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, prediction, shard, unit, upload
 from shared.database.walks import Cursor
-from shared.emotion import registry
-from shared.settings import Settings
+from shared.models.serving import registry
 from tests.integration.builders import add_prediction, make_job, set_row
 
 VERSION = "seed-v6"

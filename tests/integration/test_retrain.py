@@ -17,19 +17,19 @@ from fastapi.testclient import TestClient
 from sqlalchemy import literal, select
 
 from api.app import create_app
-from shared import retraining
 from shared.audio.synthesis import speech_like, wav_bytes
+from shared.core.errors.surroundings import StoreUnavailable
+from shared.core.settings import Settings
 from shared.database import labels
 from shared.database.sessions import Database
 from shared.database.tables import alias, model, unit
 from shared.database.tables import retraining as turns
-from shared.doorbell import Doorbell, celery_app
-from shared.emotion import registry
-from shared.emotion.classifier import Classifier
-from shared.emotion.datasets import Example
-from shared.errors.surroundings import StoreUnavailable
-from shared.leases import LeaseLost
-from shared.settings import Settings
+from shared.jobs import retraining
+from shared.jobs.doorbell import Doorbell, celery_app
+from shared.jobs.leases import LeaseLost
+from shared.models.data.datasets import Example
+from shared.models.serving import registry
+from shared.models.serving.classifier import Classifier
 from tests.archive_builders import zip_of
 from tests.integration.builders import make_job, row_of, set_row
 from tests.integration.test_unpack import clips_of, parts, send

@@ -18,16 +18,16 @@ from fastapi.testclient import TestClient
 from sqlalchemy import event, insert, select, text
 
 from api.app import create_app
-from shared import leases, lifecycle
 from shared.audio.levels import levels, voice_weights
 from shared.audio.rumble import without_rumble
 from shared.audio.synthesis import speech_like, wav_bytes
+from shared.core.settings import REPOSITORY, Settings
 from shared.database.filters import Filters
 from shared.database.segments import all_segments, cursor_of, segments_page
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, prediction, segment, tombstone, unit
 from shared.database.walks import Cursor
-from shared.settings import REPOSITORY, Settings
+from shared.jobs import leases, lifecycle
 from tests.archive_builders import zip_of
 from tests.integration.builders import Made, add_prediction, make_job, row_of, set_row
 from tests.integration.test_classify import sent

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from infra.stack.ports import LOOPBACK
-from infra.stack.state import Record, StateFolder
-from shared.processes import start_time
+from shared.core.processes import start_time
+from shared.stack.ports import LOOPBACK
+from shared.stack.state import Record, StateFolder
 from tests.servers import processes_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]

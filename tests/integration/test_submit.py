@@ -12,14 +12,14 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from api.app import create_app
-from infra.stack.ports import LOOPBACK
 from shared.cli import sending, submit
 from shared.client import Client
+from shared.core.errors.surroundings import RequestRefused, ServerUnreachable, StoreUnavailable
+from shared.core.settings import Settings
 from shared.database.sessions import Database
 from shared.database.tables import job, upload
-from shared.errors.surroundings import RequestRefused, ServerUnreachable, StoreUnavailable
-from shared.settings import Settings
-from shared.storage import Storage
+from shared.stack.ports import LOOPBACK
+from shared.store.objects import Storage
 from tests.archive_builders import zip_of
 from tests.integration.test_uploads import settings
 from tests.servers import Store

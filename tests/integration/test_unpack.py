@@ -12,13 +12,13 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import insert, select
 
-from shared import leases
+from shared.core.errors.surroundings import StoreUnavailable
+from shared.core.settings import Settings
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, shard, unit, upload
-from shared.doorbell import Doorbell, celery_app
-from shared.errors.surroundings import StoreUnavailable
-from shared.settings import Settings
-from shared.storage import Storage
+from shared.jobs import leases
+from shared.jobs.doorbell import Doorbell, celery_app
+from shared.store.objects import Storage
 from tests.archive_builders import encrypted_zip, packed_tar, tar_of, zip_of
 from tests.integration.builders import row_of, set_row, wait_out_the_pause
 from tests.servers import Store

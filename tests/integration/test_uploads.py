@@ -16,11 +16,11 @@ from sqlalchemy import update
 
 from api.app import create_app
 from api.receiving import Receiver
+from shared.core.errors.surroundings import StoreUnavailable
+from shared.core.settings import Settings
 from shared.database import tables, upgrade
 from shared.database.sessions import Database
-from shared.errors.surroundings import StoreUnavailable
-from shared.settings import Settings
-from shared.storage import Storage
+from shared.store.objects import Storage
 from tests.archive_builders import zip_of
 from tests.servers import Store
 

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from shared import leases, lifecycle, webhooks
+from shared.core.settings import Settings
 from shared.database.sessions import Database
 from shared.database.tables import job, unit, webhook
-from shared.doorbell import Doorbell, celery_app
-from shared.settings import Settings
-from shared.storage import Storage
+from shared.jobs import leases, lifecycle, webhooks
+from shared.jobs.doorbell import Doorbell, celery_app
+from shared.store.objects import Storage
 from tests.integration.builders import make_job, set_row
 from tests.receivers import Receiver, running_receiver
 from workers import notify

@@ -15,12 +15,12 @@ import pytest
 import redis
 from sqlalchemy import select
 
+from shared.core.settings import Settings
 from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.database.tables import consumption, upload
-from shared.doorbell import UNPACK, Bell, Doorbell, celery_app
-from shared.settings import Settings
-from shared.storage import Storage
+from shared.jobs.doorbell import UNPACK, Bell, Doorbell, celery_app
+from shared.store.objects import Storage
 from tests.archive_builders import zip_of
 from tests.integration.builders import row_of
 from tests.integration.test_unpack import send

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from shared import leases
+from shared.core.errors.surroundings import SurroundingsError
 from shared.database.tables import job
-from shared.doorbell import UNPACK
-from shared.errors.surroundings import SurroundingsError
+from shared.jobs import leases
+from shared.jobs.doorbell import UNPACK
 from tests.acceptance.jobs import Api
 from tests.faults.invariant import every_clip_has_one_outcome
 from tests.integration.builders import row_of

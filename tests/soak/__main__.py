@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from shared.settings import REPOSITORY
+from shared.core.settings import REPOSITORY
 from tests.servers import Postgres, Stack, own_postgres, running_stack
 from tests.soak.killing import Killer
 from tests.soak.load import Load

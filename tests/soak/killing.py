@@ -12,7 +12,7 @@ from contextlib import suppress
 import psutil
 import redis
 
-from infra.stack.state import StateFolder
+from shared.stack.state import StateFolder
 from tests.servers import Postgres, Stack, processes_of
 
 MAINS = ("classify", "unpack", "unpack-small", "maintenance", "train")

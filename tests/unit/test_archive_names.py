@@ -16,10 +16,10 @@ from shared.archives import Kind, Limits, checked_encoding, kind_in, members
 from shared.archives import limits as archive_limits
 from shared.archives.deflate64 import Deflate64
 from shared.archives.directory import SPLIT_MARKER
-from shared.errors.recordings import ClipError, DamagedMember
-from shared.errors.requests import UnknownEncoding
-from shared.errors.uploads import DamagedArchive, NamesGuessed, SplitArchive, UnlikelyRatio
-from shared.settings import Settings
+from shared.core.errors.recordings import ClipError, DamagedMember
+from shared.core.errors.requests import UnknownEncoding
+from shared.core.errors.uploads import DamagedArchive, NamesGuessed, SplitArchive, UnlikelyRatio
+from shared.core.settings import Settings
 from tests.archive_builders import (
     LINK,
     ZIP_PACKERS,

@@ -12,9 +12,9 @@ from contextlib import suppress
 import pytest
 
 from shared.archives import Kind, Limits, is_litter, kind_in, kind_of, members, printable
-from shared.errors.recordings import ClipError, DamagedMember, Encrypted
-from shared.errors.surroundings import StoreUnavailable
-from shared.errors.uploads import (
+from shared.core.errors.recordings import ClipError, DamagedMember, Encrypted
+from shared.core.errors.surroundings import StoreUnavailable
+from shared.core.errors.uploads import (
     DamagedArchive,
     OverlappingMembers,
     UnknownArchive,
@@ -22,7 +22,7 @@ from shared.errors.uploads import (
     UploadError,
     WindowTooLarge,
 )
-from shared.settings import Settings
+from shared.core.settings import Settings
 from tests.archive_builders import (
     PACKERS,
     encrypted_zip,

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.settings import REPOSITORY
+from shared.core.settings import REPOSITORY
 from tests.archive_builders import (
     PACKERS,
     ZIP_PACKERS,

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import pytest
 
-from shared.settings import REPOSITORY
+from shared.core.settings import REPOSITORY
 
 LOCK = "old==1.0 --hash=sha256:" + "0" * 64 + "\nsound==2.0 --hash=sha256:" + "1" * 64 + "\n"
 

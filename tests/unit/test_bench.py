@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.figures import FIGURES, FLOW, rows, short
 from benchmarks.report import JSON, MARKDOWN, PICTURE, STAGES, markdown, read, write
-from shared.settings import REPOSITORY
+from shared.core.settings import REPOSITORY
 
 RATIO = next(figure for figure in FLOW if figure.key == "end_to_end_against_floor")
 SECONDS = next(figure for figure in FLOW if figure.key == "one_clip_beside_large_s")

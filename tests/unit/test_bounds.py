@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 
-from shared.settings import MEBIBYTE
+from shared.core.settings import MEBIBYTE
 
 
 def run(program: str) -> subprocess.CompletedProcess[str]:
@@ -33,7 +33,7 @@ time.sleep(1.5)
 
 def test_a_process_gets_its_allowance_and_not_more_and_lives_on() -> None:
     program = f"""
-from shared.processes import bound_memory
+from shared.core.processes import bound_memory
 bound_memory({64 * MEBIBYTE})
 assert len(bytearray({32 * MEBIBYTE}))
 try:

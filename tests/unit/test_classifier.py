@@ -14,12 +14,12 @@ import soxr
 
 from shared.audio.synthesis import COLOURS, speech_like, wav_bytes
 from shared.audio.windows import Windows
-from shared.emotion.classifier import Classifier
-from shared.emotion.verdicts import Verdict
-from shared.errors.models import DamagedModel, UnsafeModel
-from shared.errors.recordings import ClipError, NotAudio
-from shared.errors.requests import UnknownModel
-from shared.settings import REPOSITORY
+from shared.core.errors.models import DamagedModel, UnsafeModel
+from shared.core.errors.recordings import ClipError, NotAudio
+from shared.core.errors.requests import UnknownModel
+from shared.core.settings import REPOSITORY
+from shared.models.serving.classifier import Classifier
+from shared.models.serving.verdicts import Verdict
 
 SHIPPED = REPOSITORY / "saved_models"
 EMOTIONS = tuple(COLOURS)
@@ -149,8 +149,8 @@ def test_a_version_is_verified_before_it_is_loaded(tmp_path: Path) -> None:
 
 def test_a_network_with_code_inside_is_not_loaded(tmp_path: Path) -> None:
     """A Lambda layer would run what the file holds."""
-    from shared.emotion.backend import load_keras
-    from shared.emotion.registry import sha256
+    from shared.models.serving.backend import load_keras
+    from shared.models.serving.registry import sha256
 
     keras = load_keras()
     folder = tmp_path / "seed-v6"

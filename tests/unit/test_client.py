@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shared.client import Client
-from shared.errors.access import MalformedKey
-from shared.keys import new_key
+from shared.core.api_keys import new_key
+from shared.core.errors.access import MalformedKey
 
 
 def test_a_mistyped_key_is_not_even_sent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from shared.cli import console
 from shared.cli.main import app
-from shared.errors.wording import fault_in_words
+from shared.core.errors.wording import fault_in_words
 from tests.servers import VOXMOOD
 
 VALIDATOR = re.compile(r"Input should|Value error|unable to parse|valid (integer|number)|<bool>|Traceback")

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from shared.audio.spec import ENCODED_V8, VOICE_V7, VoiceSpec
-from shared.emotion import committee, distance, tcn, towers
-from shared.emotion.backend import load_keras
-from shared.emotion.distance import Directions, Trust
-from shared.emotion.folds import Clips, learning_fold
-from shared.emotion.hints import hints_of
-from shared.emotion.learning import Chosen, Fits, Lesson, Told
-from shared.emotion.losses import WEIGHT_OF_HINTS, hinted_crossentropy, masked_crossentropy
-from shared.emotion.material import Material, Order
-from shared.emotion.training import Recipe
+from shared.models.data.folds import Clips, learning_fold
+from shared.models.serving.backend import load_keras
+from shared.models.training import committee, distance, tcn, towers
+from shared.models.training.distance import Directions, Trust
+from shared.models.training.hints import hints_of
+from shared.models.training.learning import Chosen, Fits, Lesson, Told
+from shared.models.training.losses import WEIGHT_OF_HINTS, hinted_crossentropy, masked_crossentropy
+from shared.models.training.material import Material, Order
+from shared.models.training.training import Recipe
 
 SPEC = replace(VOICE_V7, statistics=6, frames=40, descriptors=60)
 ENCODED = replace(ENCODED_V8, statistics=6, frames=40, descriptors=60, layers=(1,), pooled=4)

@@ -16,8 +16,8 @@ from shared.audio.noises import BROWN, PINK, WHITE, babble, coloured, voice_leve
 from shared.audio.recorder import at_peak, in_16_bits, overdriven, surrounded
 from shared.audio.rooms import impulse_response, in_a_room
 from shared.audio.synthesis import speech_like
-from shared.errors.models import UnknownCondition
-from shared.errors.recordings import NeedsAv
+from shared.core.errors.models import UnknownCondition
+from shared.core.errors.recordings import NeedsAv
 
 Floats = NDArray[np.float32]
 HZ = 16000

@@ -9,9 +9,9 @@ from pathlib import Path
 import yaml
 from packaging.requirements import Requirement
 
-from infra.stack import parts
-from shared.doorbell import QUEUES, TRAIN
-from shared.settings import Settings
+from shared.core.settings import Settings
+from shared.jobs.doorbell import QUEUES, TRAIN
+from shared.stack import parts
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCKERFILE = REPOSITORY / "infra" / "docker" / "Dockerfile"

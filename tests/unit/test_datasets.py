@@ -11,10 +11,10 @@ from shared.audio.decode import DecodeLimits
 from shared.audio.features import features, fixed_length
 from shared.audio.spec import SEED_V6
 from shared.audio.synthesis import speech_like, wav_bytes
-from shared.emotion.audio_data import load_audio_data
-from shared.emotion.datasets import Dataset, Example, fingerprint, read_dataset
-from shared.errors.models import ForeignNames, NoRecordings, UnknownEmotion, UnknownSpeaker, WrongLabels
-from shared.settings import Settings
+from shared.core.errors.models import ForeignNames, NoRecordings, UnknownEmotion, UnknownSpeaker, WrongLabels
+from shared.core.settings import Settings
+from shared.models.data.audio_data import load_audio_data
+from shared.models.data.datasets import Dataset, Example, fingerprint, read_dataset
 
 LIMITS = DecodeLimits.of(Settings())
 

@@ -13,7 +13,7 @@ import pytest
 
 from shared.audio.decode import DecodeLimits, Recording, decode
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
-from shared.errors.recordings import (
+from shared.core.errors.recordings import (
     ClipError,
     Empty,
     NotARecording,
@@ -23,7 +23,7 @@ from shared.errors.recordings import (
     UnlikelyHeader,
     Unreadable,
 )
-from shared.settings import Settings
+from shared.core.settings import Settings
 from tests.audio_builders import chunk, encoded, format_chunk, pcm16, rf64, riff, written
 
 LIMITS = DecodeLimits.of(Settings())

@@ -30,13 +30,13 @@ from shared.audio.sounds import SOUNDS, sound
 from shared.audio.synthesis import non_speech, wav_bytes
 from shared.audio.voice_activity import CHUNK
 from shared.audio.windows import Windows
-from shared.emotion import registry
-from shared.emotion.classifier import Classifier
-from shared.emotion.corpora import read_corpora
-from shared.emotion.detectors import SILERO, Detector, detector, verify_detector
-from shared.emotion.registry import DETECTOR_WEIGHTS, DETECTORS, MANIFEST, SHIPPED
-from shared.errors.models import DamagedArtefact, DamagedModel
-from shared.settings import REPOSITORY, Settings
+from shared.core.errors.models import DamagedArtefact, DamagedModel
+from shared.core.settings import REPOSITORY, Settings
+from shared.models.data.corpora import read_corpora
+from shared.models.serving import registry
+from shared.models.serving.classifier import Classifier
+from shared.models.serving.detectors import SILERO, Detector, detector, verify_detector
+from shared.models.serving.registry import DETECTOR_WEIGHTS, DETECTORS, MANIFEST, SHIPPED
 from tests.recordings import DATA
 
 FOLDER = SHIPPED / DETECTORS / SILERO.name
@@ -168,7 +168,7 @@ def test_a_process_loads_a_detector_once_and_only_for_a_version_that_names_one(
     program = f"""if True:
         import sys
         from pathlib import Path
-        from shared.emotion import detectors
+        from shared.models import detectors
         from workers.classify import classifier
         opened = []
         sys.addaudithook(lambda event, given: event == "open" and opened.append(str(given[0])))

@@ -18,15 +18,15 @@ import onnxruntime
 import pytest
 
 from shared.cli.main import main
-from shared.emotion import registry, runtimes
-from shared.emotion.backend import load_keras
-from shared.emotion.classifier import Classifier
-from shared.emotion.devices import BATCH_CLIPS, CUDA
-from shared.emotion.registry import MODEL, ONNX, PROBE
-from shared.emotion.runtimes import Network, load_network
-from shared.errors.models import DamagedModel, GpuDiffers, NoGpu
-from shared.errors.surroundings import SurroundingsError
-from shared.settings import REPOSITORY, Device, Runtime, Settings
+from shared.core.errors.models import DamagedModel, GpuDiffers, NoGpu
+from shared.core.errors.surroundings import SurroundingsError
+from shared.core.settings import REPOSITORY, Device, Runtime, Settings
+from shared.models.serving import registry, runtimes
+from shared.models.serving.backend import load_keras
+from shared.models.serving.classifier import Classifier
+from shared.models.serving.devices import BATCH_CLIPS, CUDA
+from shared.models.serving.registry import MODEL, ONNX, PROBE
+from shared.models.serving.runtimes import Network, load_network
 from tests.unit.test_classifier import voices
 from tests.unit.test_provenance import accept
 from workers.parts import _has_provider
@@ -219,7 +219,7 @@ def test_keras_is_handed_few_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_tensorflow_shares_a_gpu_and_with_cpu_sees_none() -> None:
     program = """if True:
         import os
-        from shared.emotion.backend import load_keras
+        from shared.models.serving.backend import load_keras
         load_keras()
         import tensorflow as tf
         print(os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ["TF_FORCE_GPU_ALLOW_GROWTH"])

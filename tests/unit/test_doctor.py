@@ -15,9 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 from shared.cli.main import app
+from shared.core.settings import REPOSITORY
 from shared.database import upgrade
 from shared.database.sessions import Database
-from shared.settings import REPOSITORY
 
 
 @pytest.fixture(autouse=True)

@@ -19,17 +19,17 @@ from shared.audio.features import features, fixed_length
 from shared.audio.log_mel import encoder_input, filled_up
 from shared.audio.spec import ENCODED_V8, VOICE_V7
 from shared.audio.synthesis import COLOURS, speech_like
-from shared.emotion import registry
-from shared.emotion.backend import load_keras
-from shared.emotion.classifier import Classifier
-from shared.emotion.encoder_graph import POOLED, encoder_graph, frames_of
-from shared.emotion.encoder_keras import encoder_network
-from shared.emotion.encoders import Encoder, encoder_weights, feature_maker, verify_encoder
-from shared.emotion.export import export
-from shared.emotion.provenance import read_graph
-from shared.emotion.registry import ENCODER_ONNX, ENCODERS, MANIFEST, MODEL, SHIPPED, Manifest
-from shared.errors.models import DamagedArtefact
-from shared.settings import REPOSITORY
+from shared.core.errors.models import DamagedArtefact
+from shared.core.settings import REPOSITORY
+from shared.models.serving import registry
+from shared.models.serving.backend import load_keras
+from shared.models.serving.classifier import Classifier
+from shared.models.serving.encoder_graph import POOLED, encoder_graph, frames_of
+from shared.models.serving.encoders import Encoder, encoder_weights, feature_maker, verify_encoder
+from shared.models.serving.provenance import read_graph
+from shared.models.serving.registry import ENCODER_ONNX, ENCODERS, MANIFEST, MODEL, SHIPPED, Manifest
+from shared.models.training.encoder_keras import encoder_network
+from shared.models.training.export import export
 from tests.unit.test_classifier import table, voices
 
 FOLDER = SHIPPED / ENCODERS / ENCODED_V8.encoder
@@ -260,7 +260,7 @@ def test_a_process_loads_an_encoder_once_and_only_for_a_version_that_names_one(
         import sys
         from pathlib import Path
         from shared.audio.synthesis import speech_like, wav_bytes
-        from shared.emotion import encoders
+        from shared.models import encoders
         from workers.classify import classifier
         opened = []
         sys.addaudithook(lambda event, given: event == "open" and opened.append(str(given[0])))

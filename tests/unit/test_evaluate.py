@@ -13,18 +13,18 @@ from typer.testing import CliRunner
 from shared.audio.decode import DecodeLimits
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.cli.main import app
-from shared.emotion.audio_data import AudioData, load_audio_data
-from shared.emotion.datasets import Dataset, read_dataset
-from shared.emotion.folds import Clips, Fold, check
-from shared.emotion.learning import Lesson
-from shared.emotion.methods import METHODS
-from shared.emotion.outcomes import Outcome
-from shared.emotion.protocols import evaluate, folds_of
-from shared.emotion.questions import Protocol, Question
-from shared.emotion.reports import write_report
-from shared.emotion.training import Recipe
-from shared.errors.models import Leak, TooFewUnknowns, UnknownNetwork
-from shared.settings import Settings
+from shared.core.errors.models import Leak, TooFewUnknowns, UnknownNetwork
+from shared.core.settings import Settings
+from shared.models.data.audio_data import AudioData, load_audio_data
+from shared.models.data.datasets import Dataset, read_dataset
+from shared.models.data.folds import Clips, Fold, check
+from shared.models.evaluation.outcomes import Outcome
+from shared.models.evaluation.protocols import evaluate, folds_of
+from shared.models.evaluation.questions import Protocol, Question
+from shared.models.evaluation.reports import write_report
+from shared.models.training.learning import Lesson
+from shared.models.training.methods import METHODS
+from shared.models.training.training import Recipe
 
 LIMITS = DecodeLimits.of(Settings())
 CODES = {"02": "calm", "04": "sad", "05": "angry", "08": "surprised"}
@@ -267,7 +267,7 @@ def test_no_fold_is_trained_when_one_of_them_leaks(
         folds = folds_of(question, clips)
         return [folds[0], replace(folds[1], train=np.append(folds[1].train, folds[1].test[0]))]
 
-    monkeypatch.setattr("shared.emotion.protocols.folds_of", leaky)
+    monkeypatch.setattr("shared.models.evaluation.protocols.folds_of", leaky)
     with pytest.raises(Leak, match="fold seed 42, speakers 03 04"):
         run(dataset, speaker, tmp_path)
     assert not list(tmp_path.iterdir())

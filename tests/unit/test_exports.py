@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from api.exports import FORMATS, result
+from shared.core.settings import Settings
 from shared.database.results import RESULT_COLUMNS
-from shared.emotion import registry
-from shared.settings import Settings
+from shared.models.serving import registry
 
 MANIFEST = registry.read_manifest(Settings().model_folders, "seed-v6")
 PATHS = [

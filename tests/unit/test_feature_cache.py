@@ -11,11 +11,11 @@ import pytest
 from shared.audio.decode import DecodeLimits
 from shared.audio.spec import ENCODED_V8, SEED_V6, VOICE_V7
 from shared.audio.synthesis import speech_like, wav_bytes
-from shared.emotion import feature_cache
-from shared.emotion.audio_data import AudioData
-from shared.emotion.datasets import Dataset, read_dataset
-from shared.errors.models import DamagedArtefact
-from shared.settings import Settings
+from shared.core.errors.models import DamagedArtefact
+from shared.core.settings import Settings
+from shared.models.data import feature_cache
+from shared.models.data.audio_data import AudioData
+from shared.models.data.datasets import Dataset, read_dataset
 
 LIMITS = DecodeLimits.of(Settings())
 DRAWS = 1

@@ -14,7 +14,7 @@ from shared.audio.seed_features import PowerSpectrogram, get_audio_features, nor
 from shared.audio.spec import SEED_V6, VOICE_V7, FeatureSpec
 from shared.audio.synthesis import COLOURS, speech_like
 from shared.audio.tuning import estimate_tuning
-from shared.settings import Settings
+from shared.core.settings import Settings
 from tests.recordings import RAVDESS
 
 TOLERANCE = 1e-3

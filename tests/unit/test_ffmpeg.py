@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from shared.audio.synthesis import speech_like, wav_bytes
-from shared.errors.recordings import (
+from shared.core.errors.recordings import (
     NeedsAv,
     NotAudio,
     UnlikelyHeader,
@@ -67,8 +67,8 @@ def test_an_m4a_with_names_that_are_no_utf_8_is_read_and_one_without_channels_or
 OPENS = """
 import resource, sys
 from shared.audio.decode import DecodeLimits, decode
-from shared.errors.recordings import ClipError
-from shared.settings import Settings
+from shared.core.errors.recordings import ClipError
+from shared.core.settings import Settings
 
 limits = resource.getrlimit(resource.RLIMIT_AS)
 def tried(content):

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.emotion.figures import closed_set, open_set, spread
-from shared.emotion.outcomes import Finding, Heard, Outcome, Threshold
+from shared.models.evaluation.figures import closed_set, open_set, spread
+from shared.models.evaluation.outcomes import Finding, Heard, Outcome
+from shared.models.metrics.thresholds import Threshold
 
 
 def heard(emotions: str, confidences: list[float], answers: str, channels: str = "") -> Heard:

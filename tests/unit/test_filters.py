@@ -35,7 +35,8 @@ def test_a_bank_that_is_not_kept_is_librosas_too() -> None:
 
 def test_who_classifies_by_the_champion_imports_neither_numba_nor_tensorflow() -> None:
     program = (
-        "import sys; from shared.emotion.classifier import Classifier; from shared.settings import Settings;"
+        "import sys; from shared.models.serving.classifier import Classifier;"
+        "from shared.core.settings import Settings;"
         "from shared.audio.synthesis import speech_like, wav_bytes; wav = wav_bytes(speech_like(), 16000);"
         "settings = Settings(); heard = Classifier.load(settings.model_folders, settings.champion);"
         "assert heard.classify([('a.wav', wav)])[0].outcome in ('rejected', 'classified');"

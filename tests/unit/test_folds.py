@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.emotion.datasets import Example, channel
-from shared.emotion.folds import Choosers, Clips, Fold, check, read_folds, seed_fold, speaker_folds
-from shared.emotion.training import known_classes, stratified
-from shared.errors.models import Leak, TooFewRecordings, TooFewSpeakers, WrongFolds
+from shared.core.errors.models import Leak, TooFewRecordings, TooFewSpeakers, WrongFolds
+from shared.models.data.classes import known_classes, stratified
+from shared.models.data.datasets import Example, channel
+from shared.models.data.folds import Choosers, Clips, Fold, check, read_folds, seed_fold, speaker_folds
 
 EMOTIONS = ["angry", "calm", "happy", "sad", "surprised"]
 DROP = ["sad", "surprised"]

@@ -10,8 +10,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from shared.emotion.graphs import with_batch_normalizations
-from shared.settings import REPOSITORY
+from shared.core.settings import REPOSITORY
+from shared.models.serving.graphs import with_batch_normalizations
 
 SCALE = np.array([2.0, -0.5, 3.0], np.float32)
 SHIFT = np.array([0.0, 1.0, -1.0], np.float32)

@@ -6,8 +6,8 @@ import string
 
 import pytest
 
-from shared import keys
-from shared.errors.access import WrongExpiry
+from shared.core import api_keys as keys
+from shared.core.errors.access import WrongExpiry
 
 
 def test_a_key_has_256_random_bits_and_one_form() -> None:

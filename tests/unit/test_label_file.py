@@ -9,8 +9,8 @@ import pytest
 
 from shared.cli.label_file import Line, clips_meant, faults, read_lines
 from shared.cli.worksheet import write_rows
-from shared.errors.base import VoxmoodError
-from shared.errors.models import NoLabelInFile, UnjudgedExport, WrongLabels
+from shared.core.errors.base import VoxmoodError
+from shared.core.errors.models import NoLabelInFile, UnjudgedExport, WrongLabels
 
 EXPORT = "path,outcome,emotion,confidence,threshold,model_version,upload,clip_id,p_calm\n"
 

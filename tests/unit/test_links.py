@@ -11,8 +11,8 @@ from shared.audio.decode import DecodeLimits, Recording, decode
 from shared.audio.links import MOST_LINKS
 from shared.audio.sources import Spliced
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
-from shared.errors.recordings import Empty, NotAudio
-from shared.settings import Settings
+from shared.core.errors.recordings import Empty, NotAudio
+from shared.core.settings import Settings
 from tests.audio_builders import (
     chain_of_empty_links,
     chunk,

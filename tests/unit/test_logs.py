@@ -10,7 +10,8 @@ from contextvars import copy_context
 
 import pytest
 
-from shared import keys, logs
+from shared.core import api_keys as keys
+from shared.core import logs
 
 FORGED = "a.wav\n2026-01-01T00:00:00.000Z CRITICAL workers.app all is lost\r\u2028\x1b[2J\u202e"
 

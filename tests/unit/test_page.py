@@ -11,9 +11,9 @@ import soundfile
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from shared.core.settings import REPOSITORY
 from shared.page.recording import playable
 from shared.page.words import plain
-from shared.settings import REPOSITORY
 
 PASSWORD = "correct horse battery"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.stack.ports import GRPC_OFFSET, LOOPBACK, Ports, candidates, is_free, remove_store_sockets
+from shared.stack.ports import GRPC_OFFSET, LOOPBACK, Ports, candidates, is_free, remove_store_sockets
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_released_port_can_be_chosen_again(ports: Ports) -> None:
 def test_the_ports_of_a_process_that_was_killed_are_free_at_once(ports: Ports) -> None:
     free = free_port()
     program = (
-        "import sys, time; from infra.stack.ports import Ports; ports = Ports();"
+        "import sys, time; from shared.stack.ports import Ports; ports = Ports();"
         f"print(ports.choose([{free}]), flush=True); time.sleep(100)"
     )
     holder = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)

@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.stack import processes
-from infra.stack.parts import Part
-from infra.stack.processes import Child, end_leftovers, rotate
-from infra.stack.state import ChildRecord
-from shared.processes import start_time
+from shared.core.processes import start_time
+from shared.stack import processes
+from shared.stack.parts import Part
+from shared.stack.processes import Child, end_leftovers, rotate
+from shared.stack.state import ChildRecord
 
 MakeChild = Callable[..., Child]
 
@@ -79,7 +79,7 @@ def test_a_name_with_brackets_does_not_hide_the_start_time(tmp_path: Path) -> No
 
 def test_a_process_dies_with_its_parent() -> None:
     child = (
-        "import os, time; from shared.processes import die_with_parent;"
+        "import os, time; from shared.core.processes import die_with_parent;"
         "die_with_parent(os.getppid()); print(os.getpid(), flush=True); time.sleep(100)"
     )
     parent = subprocess.Popen(
@@ -98,7 +98,7 @@ def test_a_process_dies_with_its_parent() -> None:
 
 
 def test_a_process_whose_parent_was_gone_before_it_asked_ends_at_once() -> None:
-    program = "from shared.processes import die_with_parent; die_with_parent(1 << 22); print('lives on')"
+    program = "from shared.core.processes import die_with_parent; die_with_parent(1 << 22); print('lives on')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, "")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.protocols import REPORTS, Reports, read_reports, tables
-from shared.settings import REPOSITORY
+from shared.core.settings import REPOSITORY
 
 
 @pytest.fixture(scope="module")

@@ -15,14 +15,14 @@ from fastapi.testclient import TestClient
 from packaging.version import Version
 
 from api.app import create_app
+from shared.core.errors.models import DamagedModel, ModelReplaced, UnsafeModel
+from shared.core.settings import REPOSITORY, Settings
 from shared.database import upgrade
 from shared.database.sessions import Database
-from shared.emotion import provenance, recognition, registry
-from shared.emotion.backend import load_keras
-from shared.emotion.classifier import Classifier
-from shared.emotion.registry import MANIFEST, MODEL, ONNX, PROBE, sha256
-from shared.errors.models import DamagedModel, ModelReplaced, UnsafeModel
-from shared.settings import REPOSITORY, Settings
+from shared.models.serving import provenance, recognition, registry
+from shared.models.serving.backend import load_keras
+from shared.models.serving.classifier import Classifier
+from shared.models.serving.registry import MANIFEST, MODEL, ONNX, PROBE, sha256
 
 SHIPPED = REPOSITORY / "saved_models"
 VERSION = "seed-v6"

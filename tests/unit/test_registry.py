@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.emotion import registry
-from shared.emotion.methods import METHODS, successor
-from shared.errors.models import DamagedModel, ModelExists, WrongVersionName
-from shared.errors.requests import UnknownModel
-from shared.settings import REPOSITORY, Settings
+from shared.core.errors.models import DamagedModel, ModelExists, WrongVersionName
+from shared.core.errors.requests import UnknownModel
+from shared.core.settings import REPOSITORY, Settings
+from shared.models.serving import registry
+from shared.models.training.methods import METHODS, successor
 
 SHIPPED = REPOSITORY / "saved_models"
 VERSION = "seed-v6"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shared.emotion.rejection import (
+from shared.models.serving.rejection import (
     RiskCoverage,
     below,
     digits_below,

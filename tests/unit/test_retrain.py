@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from shared.emotion.registry import Manifest, read_manifest
-from shared.errors.models import NotEnoughLabels
-from shared.settings import REPOSITORY
+from shared.core.errors.models import NotEnoughLabels
+from shared.core.settings import REPOSITORY
+from shared.models.serving.registry import Manifest, read_manifest
 from workers.retrain import Choice, choose
 
 CHAMPION: Manifest = read_manifest(REPOSITORY / "saved_models", "seed-v6")

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from shared.errors.surroundings import DatabaseUnavailable, StoreFull
-from shared.retries import again, jittered
+from shared.core.errors.surroundings import DatabaseUnavailable, StoreFull
+from shared.core.retries import again, jittered
 
 
 def test_the_pauses_spread_over_all_of_a_doubling_range() -> None:

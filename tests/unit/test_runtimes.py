@@ -16,15 +16,15 @@ import pytest
 
 from shared.audio.spec import SEED_V6
 from shared.cli.main import main
-from shared.emotion import registry
-from shared.emotion.backend import load_keras
-from shared.emotion.classifier import Classifier
-from shared.emotion.export import complete, export, probe_inputs
-from shared.emotion.provenance import read_graph
-from shared.emotion.registry import MODEL, ONNX, PROBE
-from shared.emotion.runtimes import TOLERANCE, distance, onnx_network
-from shared.errors.models import DamagedModel, NotExported, UnsafeModel
-from shared.settings import REPOSITORY, Runtime
+from shared.core.errors.models import DamagedModel, NotExported, UnsafeModel
+from shared.core.settings import REPOSITORY, Runtime
+from shared.models.serving import registry
+from shared.models.serving.backend import load_keras
+from shared.models.serving.classifier import Classifier
+from shared.models.serving.provenance import read_graph
+from shared.models.serving.registry import MODEL, ONNX, PROBE
+from shared.models.serving.runtimes import TOLERANCE, distance, onnx_network
+from shared.models.training.export import complete, export, probe_inputs
 from tests.recordings import RAVDESS
 from tests.unit.test_classifier import table, voices
 from tests.unit.test_provenance import accept

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.stack import state
-from infra.stack.state import Record, StateFolder
-from shared.errors.stack import AlreadyRunning, DiskFull, StateUnusable
+from shared.core.errors.stack import AlreadyRunning, DiskFull, StateUnusable
+from shared.stack import state
+from shared.stack.state import Record, StateFolder
 
 
 def record(folder: StateFolder, **facts: object) -> Record:
@@ -71,7 +71,7 @@ def test_a_second_supervisor_is_refused_with_the_address_of_the_first(
 
 def test_the_lock_ends_with_its_process(folder: StateFolder) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from infra.stack.state import StateFolder;"
+        "import sys, time; from pathlib import Path; from shared.stack.state import StateFolder;"
         "folder = StateFolder(Path(sys.argv[1])); folder.lock(); print('held', flush=True); time.sleep(100)"
     )
     holder = subprocess.Popen(

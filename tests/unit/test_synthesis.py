@@ -19,7 +19,7 @@ from shared.audio.synthesis import (
     unique_clip,
     wav_bytes,
 )
-from shared.errors.models import UnknownEmotion
+from shared.core.errors.models import UnknownEmotion
 
 
 def fundamental_hz(samples: np.ndarray, sampling_rate: int) -> float:

@@ -16,25 +16,25 @@ from shared.audio.augmentation import augment_dataset
 from shared.audio.decode import DecodeLimits
 from shared.audio.spec import SEED_V6
 from shared.audio.synthesis import non_speech, speech_like, wav_bytes
-from shared.emotion.audio_data import AudioData
-from shared.emotion.backend import load_keras
-from shared.emotion.classifier import Classifier
-from shared.emotion.datasets import Example, read_dataset
-from shared.emotion.detectors import SILERO
-from shared.emotion.evaluation import summary
-from shared.emotion.methods import METHODS
-from shared.emotion.networks import build_classifier
-from shared.emotion.publication import train_version
-from shared.emotion.registry import Manifest, verify, versions
-from shared.emotion.training import Recipe, compute_class_weights, split
-from shared.errors.models import (
+from shared.core.errors.models import (
     ModelExists,
     NotExported,
     TooFewRecordings,
     UnknownNetwork,
     WrongVersionName,
 )
-from shared.settings import Settings
+from shared.core.settings import Settings
+from shared.models.data.audio_data import AudioData
+from shared.models.data.datasets import Example, read_dataset
+from shared.models.metrics.evaluation import summary
+from shared.models.serving.backend import load_keras
+from shared.models.serving.classifier import Classifier
+from shared.models.serving.detectors import SILERO
+from shared.models.serving.registry import Manifest, verify, versions
+from shared.models.training.methods import METHODS
+from shared.models.training.networks import build_classifier
+from shared.models.training.publication import train_version
+from shared.models.training.training import Recipe, compute_class_weights, split
 
 LIMITS = DecodeLimits.of(Settings())
 CLIPS = {"angry": 12, "calm": 6, "happy": 10, "sad": 4}
@@ -280,8 +280,8 @@ def test_a_network_that_has_no_onnx_form_leaves_no_version(
             ]
         )
 
-    monkeypatch.setattr("shared.emotion.judgement.build_classifier", build)
-    monkeypatch.setattr("shared.emotion.training.build_classifier", build)
+    monkeypatch.setattr("shared.models.training.judgement.build_classifier", build)
+    monkeypatch.setattr("shared.models.training.training.build_classifier", build)
     recipe = Recipe("smooth", drop=["sad"], epochs=1)
     with pytest.raises(NotExported, match="Model version smooth is not made"):
         train_version(read_dataset(recordings), recipe, tmp_path / "models", LIMITS, ignore)

@@ -18,14 +18,7 @@ from typer.testing import CliRunner
 from shared.audio.people import RECORDINGS
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.cli.main import app
-from shared.emotion.corpora import Joined, read_corpora
-from shared.emotion.datasets import BANGLASER, NOT_STATED, RAVDESS_EMOTIONS, Example, read_dataset
-from shared.emotion.hearing import audience, is_foreign
-from shared.emotion.losses import masked_crossentropy, masked_targets
-from shared.emotion.masked import RIDGE, Linear, probabilities
-from shared.emotion.registry import Speakers, read_manifest
-from shared.emotion.replies import Replies
-from shared.errors.models import (
+from shared.core.errors.models import (
     ForeignNames,
     HeardSpeakers,
     NobodyJudges,
@@ -33,7 +26,14 @@ from shared.errors.models import (
     UnknownCondition,
     WrongCorpus,
 )
-from shared.settings import Settings
+from shared.core.settings import Settings
+from shared.models.data.corpora import Joined, read_corpora
+from shared.models.data.datasets import BANGLASER, NOT_STATED, RAVDESS_EMOTIONS, Example, read_dataset
+from shared.models.evaluation.hearing import audience, is_foreign
+from shared.models.evaluation.replies import Replies
+from shared.models.serving.registry import Speakers, read_manifest
+from shared.models.training.losses import masked_crossentropy, masked_targets
+from shared.models.training.masked import RIDGE, Linear, probabilities
 
 EMOTIONS = "angry", "happy", "neutral", "sad"
 SHORT = "clean,telephone,white-10db,babble-10db,dc-0.1,peak-40db,silence-behind"

@@ -11,7 +11,7 @@ import soundfile
 from shared.audio import voice_activity
 from shared.audio.people import recordings_of_people
 from shared.audio.voice_activity import CHUNK, CHUNK_S, VoiceActivity
-from shared.settings import REPOSITORY
+from shared.core.settings import REPOSITORY
 
 RATE = voice_activity.SAMPLING_RATE
 DETECTOR = REPOSITORY / "saved_models" / "detectors" / "silero-vad-6.2"

@@ -7,9 +7,9 @@ import base64
 import pytest
 from pydantic import ValidationError
 
-from shared import webhooks
-from shared.errors.webhooks import WebhookPrivate, WebhookUnreachable, WrongWebhook
-from shared.settings import Settings
+from shared.core.errors.webhooks import WebhookPrivate, WebhookUnreachable, WrongWebhook
+from shared.core.settings import Settings
+from shared.jobs import webhooks
 
 
 @pytest.mark.parametrize(

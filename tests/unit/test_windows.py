@@ -20,10 +20,10 @@ from shared.audio.decode import DecodeLimits, Stream, decode
 from shared.audio.spec import SEED_V6, VOICE_V7, FeatureSpec
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
 from shared.audio.windows import Windows, sliding, spread
-from shared.errors.base import VoxmoodError
-from shared.errors.recordings import NotARecording, NotAudio, NotFinite, UnlikelyHeader
-from shared.errors.requests import HopTooLong, WindowTooLong, WindowUnasked
-from shared.settings import Settings
+from shared.core.errors.base import VoxmoodError
+from shared.core.errors.recordings import NotARecording, NotAudio, NotFinite, UnlikelyHeader
+from shared.core.errors.requests import HopTooLong, WindowTooLong, WindowUnasked
+from shared.core.settings import Settings
 from tests.audio_builders import chunk, encoded, format_chunk, riff, written
 
 LIMITS = DecodeLimits.of(Settings())

@@ -10,13 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from infra.stack.parts import volume_megabytes
-from infra.stack.ports import LOOPBACK, Ports
-from infra.stack.state import StateFolder
-from infra.stack.wiring import Wiring, wire
-from shared.errors.stack import PortTaken
-from shared.keys import is_key
-from shared.settings import Settings
+from shared.core.api_keys import is_key
+from shared.core.errors.stack import PortTaken
+from shared.core.settings import Settings
+from shared.stack.parts import volume_megabytes
+from shared.stack.ports import LOOPBACK, Ports
+from shared.stack.state import StateFolder
+from shared.stack.wiring import Wiring, wire
 
 
 @pytest.fixture(autouse=True)
@@ -192,6 +192,6 @@ def test_the_files_of_the_store_grow_with_the_room_on_its_disk(free_gigabytes: i
 def test_the_store_is_told_the_size_of_its_files(
     folder: StateFolder, ports: Ports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infra.stack.parts.shutil.disk_usage", lambda _: SimpleNamespace(free=40 * 2**30))
+    monkeypatch.setattr("shared.stack.parts.shutil.disk_usage", lambda _: SimpleNamespace(free=40 * 2**30))
     store = next(part for part in wire(folder, ports, workers=1, api_port=None).parts if part.name == "store")
     assert "-master.volumeSizeLimitMB=640" in store.argv

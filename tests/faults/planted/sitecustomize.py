@@ -130,9 +130,9 @@ PLANTS: dict[str, Callable[[Any], None]] = {
     "workers.unpack": unpacking,
     "workers.classify": classifying,
     "api.receiving": receiving,
-    "shared.storage": storing,
-    "shared.doorbell": ringing,
-    "shared.emotion.classifier": decoding,
+    "shared.store.objects": storing,
+    "shared.jobs.doorbell": ringing,
+    "shared.models.serving.classifier": decoding,
 }
 
 

@@ -1,0 +1,159 @@
+"""What can go wrong with models, their training and their data."""
+
+from __future__ import annotations
+
+from shared.core.errors.base import VoxmoodError
+from shared.core.errors.surroundings import SurroundingsError
+
+
+class NoLabelStored(VoxmoodError):
+    """None of the {count} labels could be stored. The first: {reason}."""
+
+    status = 422
+
+
+class NotEnoughLabels(VoxmoodError):
+    """Too few labels: training takes two emotions with {minimum} labelled recordings each
+    (VOXMOOD_RETRAIN_MIN_EXAMPLES). There are: {there}."""
+
+
+class ModelExists(VoxmoodError):
+    """Model version {version} exists already in {folder}; versions never change. Choose another name."""
+
+
+class DamagedModel(VoxmoodError):
+    """Model version {version} is damaged: {reason}. Restore its folder {folder}."""
+
+
+class DamagedArtefact(DamagedModel):
+    """The {kind} {name} is damaged: {reason}. Restore its folder {folder}, or make it anew with
+    make {kind}."""
+
+
+class UnsafeModel(VoxmoodError):
+    """{file} is not loaded: it names {what}, and a model may name nothing but layers that Keras itself brings
+    and operators of ONNX: no code of the file's own, and no other file. Train the version anew, or take it
+    from where it came."""
+
+
+class DoesNotRun(VoxmoodError):
+    """{file} does not run on ONNX Runtime: {reason}. With VOXMOOD_RUNTIME=tensorflow it is not needed."""
+
+
+class NoGpu(SurroundingsError):
+    """VOXMOOD_DEVICE=gpu demands a GPU, but {lack}. With VOXMOOD_DEVICE=cpu none is needed."""
+
+
+class GpuDiffers(SurroundingsError):
+    """{file} is sound, but this GPU answers its probe {difference} otherwise than the CPU, more than the
+    {tolerance} that results may differ. Set VOXMOOD_DEVICE=cpu."""
+
+
+class NotExported(VoxmoodError):
+    """Model version {version} is not made, since ONNX Runtime does not run its network alike: {reason}.
+    Train a network of other layers, or with a release of tf2onnx that knows these."""
+
+
+class ModelReplaced(VoxmoodError):
+    """Model version {version} has other weights now than when this database met it; a version never changes.
+    Restore its folder, or give the new weights a version name of their own."""
+
+    status = 409
+
+
+class UnknownNetwork(VoxmoodError):
+    """There is no network {network}. There are: {known}."""
+
+
+class UnknownEmotion(VoxmoodError):
+    """{emotion} is no emotion of these recordings. There are: {known}."""
+
+
+class UnknownSpeaker(VoxmoodError):
+    """{speaker} is no speaker of these recordings. There are: {known}."""
+
+
+class WrongVersionName(VoxmoodError):
+    """{version} cannot name a model version: take letters, digits, dots, dashes and underscores, and
+    begin with a letter or digit."""
+
+
+class NoRecordings(VoxmoodError):
+    """{folder} holds no labelled recordings: neither files named as RAVDESS names them nor a
+    labels.csv with the columns path, emotion and speaker."""
+
+
+class ForeignNames(VoxmoodError):
+    """{file} is named as RAVDESS names its recordings, but {corpus} has no {field} {value}. Where the names
+    mean something else, as BanglaSER's do, a labels.csv (path, emotion, speaker) says what."""
+
+
+class TooFewRecordings(VoxmoodError):
+    """{emotion} has {clips} usable recordings; training takes at least {minimum} of each emotion, and two
+    emotions. Add recordings, or leave it out with --drop."""
+
+
+class TooFewSpeakers(VoxmoodError):
+    """{part} has {speakers} speaker(s), and it takes at least {minimum}: some learn, others choose or judge.
+    Add recordings of other people."""
+
+
+class TooFewUnknowns(VoxmoodError):
+    """The open-set protocol takes at least two emotions to leave out: the threshold is set on one and judged
+    by the other. Name them, as in --drop sad,surprised."""
+
+
+class UnknownCondition(VoxmoodError):
+    """There is no condition {condition}. There are: {known}."""
+
+
+class HeardSpeakers(VoxmoodError):
+    """{version} learnt from {speakers}, so their recordings would flatter it. Name others with --speakers, or
+    say --foreign if these are other people whose names are the same."""
+
+
+class NobodyJudges(VoxmoodError):
+    """No recording is left to judge {what}: {reason}."""
+
+
+class TooFewCorpora(VoxmoodError):
+    """To train on all corpora but one it takes two at least; name each, as in --corpus ravdess=DIR."""
+
+
+class WrongCorpus(VoxmoodError):
+    """{corpus} is no corpus: say NAME=DIR, each name once. Those named {known} are read by their own files'
+    names, all others by the labels.csv in their folder."""
+
+
+class WrongFolds(VoxmoodError):
+    """{file}, line {line}: {reason}. A line is a fold: its speakers, separated by commas."""
+
+
+class Leak(VoxmoodError):
+    """The fold {fold} is not run: {what} is both in its part {first} and in its part {second}, so that its
+    figures would flatter. Divide the recordings otherwise."""
+
+
+class WrongLabels(VoxmoodError):
+    """{file}, line {line}: {reason}."""
+
+
+class WrongLabelLines(VoxmoodError):
+    """{file}, {place}: {reason}."""
+
+
+class UnjudgedExport(VoxmoodError):
+    """{file} is an export of results ({columns}): its emotion is what a model guessed, and no label. Add a
+    column named label with what people hear, leave it empty where nobody has listened, and import that."""
+
+
+class NoLabelInFile(VoxmoodError):
+    """{file} has no label in any of its lines. Write what people hear into the column named label."""
+
+
+class DatasetUnreachable(VoxmoodError):
+    """{url} does not give the recordings: {reason}. What has come is kept; the same command goes on."""
+
+
+class WrongChecksum(VoxmoodError):
+    """{name} arrived damaged (MD5 {md5} instead of {expected}) and was removed. Download it again."""

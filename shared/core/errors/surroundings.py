@@ -1,0 +1,85 @@
+"""Store, database, server and files that do not answer as they should."""
+
+from __future__ import annotations
+
+from shared.core.errors.base import VoxmoodError
+
+
+class SurroundingsError(VoxmoodError):
+    """Something that voxmood needs does not work at the moment. Try again later."""
+
+    # No evidence against any recording or archive: a worker gives its work back and tries later.
+    status = 503
+
+
+class StoreFull(SurroundingsError):
+    """The object store has no room left. Free disk space or delete old jobs, then send again."""
+
+    status = 507
+
+
+class SpoolFull(SurroundingsError):
+    """What comes of uploads waits in {folder}, which cannot be written: {reason}. Make room there, or name
+    another folder (VOXMOOD_SPOOL_DIR)."""
+
+    status = 507
+
+
+class StoreUnavailable(SurroundingsError):
+    """The object store does not answer at {endpoint}. Try again in a moment."""
+
+
+class StoreBrokeOff(StoreUnavailable):
+    """The object store at {endpoint} broke off in the middle of an object. Try again in a moment."""
+
+
+class ObjectMissing(StoreUnavailable):
+    """The object store at {endpoint} does not find an object that was written to it. If this lasts, the
+    store has lost data: look at its disks."""
+
+
+class DatabaseUnavailable(SurroundingsError):
+    """The database does not answer. Try again in a moment."""
+
+
+class DatabaseFull(SurroundingsError):
+    """The database's disk has no room left. Free disk space, then try again."""
+
+    status = 507
+
+
+class ServerUnreachable(VoxmoodError):
+    """No voxmood answers at {url}. Start it with `voxmood up`, or name it with --server."""
+
+
+class RequestRefused(VoxmoodError):
+    """{detail}"""
+
+
+class CannotWrite(VoxmoodError):
+    """{path} cannot be written: {reason}."""
+
+
+class FolderChanged(VoxmoodError):
+    """{path} changed while its folder was being sent. Submit the folder again."""
+
+
+class NotSendable(VoxmoodError):
+    """{path} cannot be sent: {reason}."""
+
+
+class EmptyFolder(VoxmoodError):
+    """{path} holds no files."""
+
+
+class FileMissing(VoxmoodError):
+    """{path} does not exist."""
+
+
+class NoSuchFolder(VoxmoodError):
+    """There is no folder {folder} to write {name} into. Make it first, or name another."""
+
+
+class TooManyRows(VoxmoodError):
+    """These are more rows than a worksheet of Excel holds ({most:,}). Choose fewer, by --outcome, --emotion,
+    --confidence or --path, or take --format csv or parquet."""

@@ -1,0 +1,34 @@
+"""Why a job's end cannot be told to the address that was given for it."""
+
+from __future__ import annotations
+
+from shared.core.errors.base import VoxmoodError
+
+
+class WrongWebhook(VoxmoodError):
+    """The webhook cannot be {url}: {reason}. Give an address as in https://example.org/voxmood."""
+
+    status = 422
+
+
+class WebhookPrivate(VoxmoodError):
+    """{host} is {addresses}, in a private network or on this machine, where this server calls nobody
+    (VOXMOOD_WEBHOOK_PRIVATE)."""
+
+    status = 422
+
+
+class WebhookUnreachable(VoxmoodError):
+    """{host} could not be reached: {reason}."""
+
+
+class WebhookSlow(VoxmoodError):
+    """{host} did not answer within {seconds:g} s."""
+
+
+class WebhookRefused(VoxmoodError):
+    """{host} answered {answer}; an answer from 200 to 299 was expected."""
+
+
+class WebhookGone(VoxmoodError):
+    """{host} answered 410: it wants to hear nothing more."""

@@ -1,0 +1,205 @@
+"""Labelled recordings: a folder of files named as RAVDESS names them, or with a labels.csv."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Protocol
+
+from shared.core.errors.models import ForeignNames, NoRecordings, UnknownEmotion, UnknownSpeaker, WrongLabels
+from shared.models.serving.registry import sha256
+
+LABELS = "labels.csv"
+COLUMNS = "path", "emotion", "speaker"
+AUDIO_SUFFIXES = {".wav", ".flac", ".aiff", ".aif", ".ogg", ".mp3"}
+
+# modality-channel-emotion-intensity-statement-repetition-actor
+RAVDESS_NAME = re.compile(r"\d\d-(?P<channel>\d\d)-(?P<emotion>\d\d)-\d\d-\d\d-\d\d-(?P<actor>\d\d)")
+RAVDESS_EMOTIONS = {
+    "01": "neutral",
+    "02": "calm",
+    "03": "happy",
+    "04": "sad",
+    "05": "angry",
+    "06": "fearful",
+    "07": "disgust",
+    "08": "surprised",
+}
+RAVDESS_CHANNELS = {"01": "speech", "02": "song"}
+RAVDESS_ACTORS = 24
+RAVDESS_LICENCE = "CC BY-NC-SA 4.0"
+RAVDESS_CREDIT = (
+    "Livingstone SR, Russo FA (2018). The Ryerson Audio-Visual Database of Emotional Speech and Song "
+    "(RAVDESS). PLoS ONE 13(5): e0196391, doi 10.1371/journal.pone.0196391"
+)
+NOT_STATED = "not stated: that of the recordings"
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What the files' names mean, fields as RAVDESS has them: which emotion each code is, and of whom."""
+
+    corpus: str
+    emotions: Mapping[str, str]
+    actors: int
+    licence: str
+    credit: str
+
+
+RAVDESS = Naming("RAVDESS", RAVDESS_EMOTIONS, RAVDESS_ACTORS, RAVDESS_LICENCE, RAVDESS_CREDIT)
+# The names look like those of RAVDESS, but the codes are others.
+BANGLASER = Naming(
+    "BanglaSER",
+    {"01": "happy", "02": "sad", "03": "angry", "04": "surprised", "05": "neutral"},
+    34,
+    "CC BY 4.0",
+    "Das RK, Islam N, Ahmed MR, Islam S, Shatabda S, Islam AKMM (2022). BanglaSER: A speech emotion "
+    "recognition dataset for the Bangla language. Data in Brief 42: 108091, doi 10.1016/j.dib.2022.108091",
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Example:
+    """One labelled recording; path: inside the dataset's folder, with forward slashes; corpus: which of
+    several it is of, whose emotions are all that it could have been labelled with."""
+
+    path: str
+    emotion: str
+    speaker: str
+    corpus: str = ""
+
+
+class Recordings(Protocol):
+    """Labelled recordings, wherever they lie: a folder's are a Dataset, workers.retrain has the store's."""
+
+    @property
+    def examples(self) -> tuple[Example, ...]: ...
+    @property
+    def licence(self) -> str: ...
+    @property
+    def credit(self) -> str: ...
+
+    def open(self, example: Example) -> BinaryIO:
+        """Its content, to be closed by the caller."""
+
+    def sha256(self, example: Example) -> str:
+        """The SHA-256 of its content, in hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Labelled recordings below one folder, sorted by path."""
+
+    folder: Path
+    examples: tuple[Example, ...]
+    licence: str = NOT_STATED
+    credit: str = NOT_STATED
+    name: str = "own"  # among other corpora
+
+    def open(self, example: Example) -> BinaryIO:
+        return (self.folder / example.path).open("rb")
+
+    def sha256(self, example: Example) -> str:
+        return sha256(self.folder / example.path)
+
+    def emotions(self) -> list[str]:
+        return sorted({example.emotion for example in self.examples})
+
+    def check_emotions(self, emotions: Sequence[str]) -> None:
+        """Raise UnknownEmotion for a word that no recording is labelled with."""
+        for emotion in emotions:
+            if emotion not in self.emotions():
+                raise UnknownEmotion(emotion=emotion, known=", ".join(self.emotions()))
+
+    def check_speakers(self, speakers: Sequence[str]) -> None:
+        """Raise UnknownSpeaker for one that no recording is of."""
+        known = sorted({example.speaker for example in self.examples})
+        for speaker in speakers:
+            if speaker not in known:
+                raise UnknownSpeaker(speaker=speaker, known=", ".join(known))
+
+
+def read_dataset(folder: Path, labels: Path | None = None, naming: Naming = RAVDESS) -> Dataset:
+    """The labelled recordings of a folder: by `labels`, else by its labels.csv, else by their names.
+
+    Raises NoRecordings, ForeignNames, or WrongLabels with the line.
+    """
+    if not folder.is_dir():
+        raise NoRecordings(folder=folder)
+    file = labels or folder / LABELS
+    if labels is not None or file.is_file():
+        dataset = Dataset(folder, tuple(sorted(_labelled(folder, file))))
+    else:
+        examples = tuple(sorted(_named(folder, naming)))
+        dataset = Dataset(folder, examples, naming.licence, naming.credit, naming.corpus.lower())
+    if not dataset.examples:
+        raise NoRecordings(folder=folder)
+    return dataset
+
+
+def _named(folder: Path, naming: Naming) -> Iterator[Example]:
+    seen: set[str] = set()
+    for file in sorted(folder.rglob("*")):
+        name = RAVDESS_NAME.fullmatch(file.stem)
+        # Some copies of the corpus hold every file twice, which would put test clips into training.
+        if name is None or file.suffix.lower() not in AUDIO_SUFFIXES or file.stem in seen:
+            continue
+        seen.add(file.stem)
+        emotion, actor = name["emotion"], name["actor"]
+        if emotion not in naming.emotions:
+            raise ForeignNames(file=file, corpus=naming.corpus, field="emotion", value=emotion)
+        if not 1 <= int(actor) <= naming.actors:
+            raise ForeignNames(file=file, corpus=naming.corpus, field="actor", value=actor)
+        yield Example(file.relative_to(folder).as_posix(), naming.emotions[emotion], actor)
+
+
+def _labelled(folder: Path, file: Path) -> Iterator[Example]:
+    seen: set[str] = set()
+    for line, row in _rows(file):
+        path = PurePosixPath(row["path"])
+        empty = next((column for column in COLUMNS if not row[column]), None)
+        if empty:
+            raise WrongLabels(file=file, line=line, reason=f"{empty} is empty")
+        if path.is_absolute() or ".." in path.parts:
+            raise WrongLabels(file=file, line=line, reason=f"{path} leads out of {folder}")
+        if not (folder / path).is_file():
+            raise WrongLabels(file=file, line=line, reason=f"there is no file {path} in {folder}")
+        if str(path) in seen:
+            raise WrongLabels(file=file, line=line, reason=f"{path} has a label already")
+        seen.add(str(path))
+        yield Example(str(path), row["emotion"], row["speaker"])
+
+
+def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and the three columns of each row; utf-8-sig, since Excel writes a mark first."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            reader = csv.DictReader(text)
+            missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+            if missing:
+                raise WrongLabels(file=file, line=1, reason=f"the column {missing[0]} is missing")
+            for row in reader:
+                yield reader.line_num, {column: (row[column] or "").strip() for column in COLUMNS}
+    except FileNotFoundError as error:
+        raise WrongLabels(file=file, line=1, reason="the file does not exist") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise WrongLabels(file=file, line=1, reason=f"not a CSV file in UTF-8 ({error})") from error
+
+
+def channel(example: Example) -> str | None:
+    """Whether a recording is speech or song, where its name says so."""
+    name = RAVDESS_NAME.fullmatch(PurePosixPath(example.path).stem)
+    return RAVDESS_CHANNELS.get(name["channel"]) if name else None
+
+
+def fingerprint(recordings: Recordings, examples: Sequence[Example]) -> str:
+    """SHA-256 over the examples, sorted by path: path, SHA-256 of the content, emotion and speaker."""
+    digest = hashlib.sha256()
+    for example in sorted(examples):
+        content = recordings.sha256(example)
+        digest.update(f"{example.path}\0{content}\0{example.emotion}\0{example.speaker}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,160 @@
+"""Features of a dataset, kept between commands: of 2,036 recordings with eight copies ten minutes."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+import shared.audio
+from shared.audio.decode import DecodeLimits
+from shared.audio.spec import FeatureSpec
+from shared.models.data import audio_data
+from shared.models.data.audio_data import AudioData, joined_data, load_audio_data
+from shared.models.data.corpora import Joined, joined_example
+from shared.models.data.datasets import Example, Recordings, fingerprint
+from shared.models.serving import encoders
+
+KEPT = 8  # entries, the latest used; v8's of 2,036 recordings has 650 MB
+ABOUT = "about.json"
+
+Report = Callable[[str, int, int], None]
+
+
+def load(
+    recordings: Recordings,
+    examples: Sequence[Example],
+    spec: FeatureSpec,
+    limits: DecodeLimits,
+    report: Report,
+    draws: int,
+    cache: Path | None,
+) -> AudioData:
+    """What `load_audio_data` gives; from the folder `cache`, as memory maps, if it was computed before.
+
+    Other bytes, labels, features or code are another entry. Without a folder nothing is kept.
+    """
+    if cache is None:
+        return load_audio_data(recordings, examples, spec, limits, report, draws)
+    entry = cache / _identity(recordings, examples, spec, limits, draws)
+    if not (entry / ABOUT).is_file():
+        computed = load_audio_data(recordings, examples, spec, limits, report, draws)
+        with suppress(OSError):  # a full disk, or a folder that is not ours: the next command computes them
+            _write(entry, computed)
+        if not (entry / ABOUT).is_file():
+            return computed
+    report("features", len(examples), len(examples))
+    with suppress(OSError):
+        (entry / ABOUT).touch()  # used now; another user's entry stays as it is
+    _tidy(cache)
+    return _read(entry, spec)
+
+
+def load_joined(
+    joined: Joined,
+    spec: FeatureSpec,
+    limits: DecodeLimits,
+    report: Report,
+    draws: int,
+    cache: Path | None,
+    width: int | None = None,
+) -> AudioData:
+    """The same of several corpora, one after the other, each by itself: so another choice of corpora, and a
+    question about one of them, take it over, and a recording has the same copies in all of these.
+
+    width: how many numbers of each row are wanted, from the first on; all of them without it.
+    """
+    total, before, parts = len(joined.examples), 0, list[AudioData]()
+    for name, corpus in joined.corpora.items():
+
+        def of_all(stage: str, done: int, _total: int, before: int = before) -> None:
+            report(stage, before + done, total)
+
+        read = load(corpus, corpus.examples, spec, limits, of_all, draws, cache)
+        parts.append(
+            replace(
+                read,
+                features=read.features[..., :width],
+                copies=read.copies[..., :width],
+                examples=tuple(joined_example(name, example) for example in read.examples),
+                left_out=tuple(f"{name}: {sentence}" for sentence in read.left_out),
+            )
+        )
+        before += len(corpus.examples)
+    return joined_data(parts)
+
+
+def _identity(
+    recordings: Recordings,
+    examples: Sequence[Example],
+    spec: FeatureSpec,
+    limits: DecodeLimits,
+    draws: int,
+) -> str:
+    """SHA-256 of all that features follow from, the code that computes them included; an encoder's own
+    SHA-256 is part of the spec."""
+    digest = hashlib.sha256(fingerprint(recordings, examples).encode())
+    digest.update(json.dumps([asdict(spec), asdict(limits), draws]).encode())
+    for file in _code():
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _code() -> tuple[Path, ...]:
+    """Where features are computed: two modules, and what they import of shared.audio, and what that does."""
+    audio = Path(shared.audio.__path__[0])
+    found, left = set[Path](), [Path(audio_data.__file__), Path(encoders.__file__)]
+    while left:
+        file = left.pop()
+        if file not in found:
+            found.add(file)
+            left += [audio / f"{name}.py" for name in _imports(file) if (audio / f"{name}.py").is_file()]
+    return tuple(sorted(found, key=lambda file: file.name))
+
+
+def _imports(file: Path) -> Iterator[str]:
+    """The modules of shared.audio that a module names."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "shared.audio":
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("shared.audio."):
+            yield str(node.module).removeprefix("shared.audio.")
+
+
+def _write(entry: Path, data: AudioData) -> None:
+    """A whole entry or none: it appears by a rename, unless somebody else was first."""
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=entry.parent, prefix=".") as hidden:
+        folder = Path(hidden) / "entry"
+        folder.mkdir()
+        np.save(folder / "features.npy", data.features)
+        np.save(folder / "copies.npy", data.copies)
+        about = {"examples": [asdict(example) for example in data.examples], "left_out": data.left_out}
+        (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+        folder.rename(entry)
+
+
+def _read(entry: Path, spec: FeatureSpec) -> AudioData:
+    about = json.loads((entry / ABOUT).read_bytes())
+    features, copies = (
+        np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("features", "copies")
+    )
+    examples = tuple(Example(**example) for example in about["examples"])
+    return AudioData(spec, features, copies, examples, tuple(about["left_out"]))
+
+
+def _tidy(cache: Path) -> None:
+    """Keep the entries that were used last. Maps of a removed one stay good until they are closed."""
+    entries = sorted(cache.glob(f"*/{ABOUT}"), key=lambda about: about.stat().st_mtime, reverse=True)
+    for about in entries[KEPT:]:
+        shutil.rmtree(about.parent, ignore_errors=True)

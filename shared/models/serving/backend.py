@@ -1,0 +1,78 @@
+"""Keras on TensorFlow, imported only by those who train, or run a network by it, and quiet."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from shared.core.settings import Settings
+
+
+def load_keras(threads: int | None = None) -> Any:
+    """The keras module; with `threads`, TensorFlow gets so many inside an operation and between them.
+
+    Takes about 6 s the first time. A process that has run an operation already keeps its threads. Of a GPU it
+    takes memory as it needs it, since other processes share it; with VOXMOOD_DEVICE=cpu it sees none.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # whatever ~/.keras/keras.json says
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    if "tensorflow" not in sys.modules and Settings().device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    with _quiet():
+        import keras
+        import tensorflow as tf
+
+    # A committee's networks are new ones each time, which TensorFlow takes for a mistake.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    # Its products have 10 bits: answers would be some 1e-3 from the CPU's, those of a probe too.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    if threads is not None:
+        with suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+    return keras
+
+
+def tensorflow_lack() -> str:
+    """What TensorFlow lacks to run on a GPU, and what would mend it; empty if it sees one."""
+    load_keras()
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        return ""
+    return (
+        f"TensorFlow {tf.__version__} sees none; install tensorflow[and-cuda] in place of tensorflow-cpu, "
+        "and see whether nvidia-smi shows driver and card"
+    )
+
+
+def renew(network: Any, drawn: Any) -> None:
+    """Give a compiled network the weights and the random states of a fresh one of the same shape, and an
+    optimizer that remembers nothing: as if it were new, but traced already."""
+    for layer, fresh in zip(network.layers, drawn.layers, strict=True):
+        for variable, value in zip(layer.variables, fresh.variables, strict=True):
+            variable.assign(value)
+    for variable in network.optimizer.variables:
+        variable.assign(variable * 0)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No stderr: TensorFlow 2.21 writes four lines about oneDNN there, past every log level."""
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a descriptor is what dup2 needs
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

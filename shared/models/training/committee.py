@@ -1,0 +1,237 @@
+"""The recipe of v8: small networks over a recording as a whole and convolutions over its frames, joined.
+
+No training chooses its epoch or settings by clips, so all who learn fit; what the settings were compared by
+is said in docs/decisions/013. Temperature and thresholds come from the same recipe run crosswise over the
+learning speakers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from shared.audio.features import Floats
+from shared.audio.spec import EncodedSpec, VoiceSpec
+from shared.models.data.folds import Fold, Indices
+from shared.models.metrics.calibration import Logits, Values
+from shared.models.serving.backend import load_keras
+from shared.models.training import tcn, towers
+from shared.models.training.distance import LEAST_LOG, NEAR, Directions, Trust
+from shared.models.training.learning import Chosen, Fits, Learnt, Lesson, Told, learnt, temperature_of
+from shared.models.training.material import FARTHEST, Material, Scale
+from shared.models.training.training import Recipe, Report
+
+# Of the joined logits, what the towers have: with an encoder they are better than the convolutions, without
+# one they are worse (decisions 006 and 013).
+WITH_ENCODER, WITHOUT = 0.5, 0.3
+DISTANCE, BEYOND = "distance", "beyond"  # layers of the joined network
+# How steeply trust falls where no foreign corpus says it: that of v8.
+UNTAUGHT = 2.0
+BATCH_CLIPS = 256
+
+Distances = Callable[[Floats], Values]
+
+
+def share_of_towers(spec: VoiceSpec) -> float:
+    return WITH_ENCODER if isinstance(spec, EncodedSpec) else WITHOUT
+
+
+def learn_committee(
+    lesson: Lesson, recipe: Recipe, report: Report, fits: Fits | None = None, *, spec: VoiceSpec
+) -> Learnt:
+    """Fit on all who learn; temperature and thresholds from the fold's crossed parts, where it has any.
+
+    fits: what other folds' parts have taught, to be taken over and added to; spec: what the network is fed,
+    the beginning of the lesson's rows.
+    """
+    fits = {} if fits is None else fits
+    done = count(1)
+    epochs = (recipe.epochs or towers.EPOCHS) + (recipe.epochs or tcn.EPOCHS)
+    total = (1 + len(lesson.fold.crossed)) * epochs
+
+    def advance() -> None:
+        report("training", next(done), total)
+
+    def fitted(train: Indices) -> tuple[Any, dict[str, list[float]]]:
+        return fit_committee(Material(lesson, train, spec), recipe, advance)
+
+    def chosen_by(part: Fold) -> Chosen:
+        key = _key(lesson, part.train, recipe)
+        if key in fits:
+            for _ in range(epochs):
+                advance()
+            answers = fits.pop(key)
+        else:
+            answers = fits[key] = _answers(fitted(part.train)[0])
+        return Chosen.of(lesson, part, *answers)
+
+    chosen = [chosen_by(part) for part in lesson.fold.crossed]
+    network, history = fitted(lesson.fold.train)
+    if len(lesson.fold.inner):
+        chosen.append(Chosen.of(lesson, lesson.fold, *_answers(network)))
+    together = trusting(network, Chosen.together(chosen, n_outputs=len(lesson.labels)))
+    return learnt(lesson, network, together, history, best_epoch=len(history["loss"]))
+
+
+def _key(lesson: Lesson, train: Indices, recipe: Recipe) -> bytes:
+    """The same for the same recordings in the same order, in whichever fold. Five folds have ten trainings in
+    common, each of two."""
+    what = (
+        lesson.clips.twins[train].tolist(),
+        lesson.clips.emotions[train].tolist(),
+        recipe.seed,
+        recipe.epochs,
+    )
+    return hashlib.sha256(repr((asdict(lesson.spec), *what)).encode()).digest()
+
+
+def _answers(network: Any) -> tuple[Logits, Distances]:
+    """What a joined network says: logits, and distances from what taught it."""
+    keras = load_keras()
+    measure = keras.Model(network.inputs[0], network.get_layer(DISTANCE).output)
+    width = network.input_shape[-1]  # of a lesson's rows; of the rest it may have had hints
+
+    def distances(rows: Floats) -> Values:
+        batches = (rows[start : start + BATCH_CLIPS, :width] for start in range(0, len(rows), BATCH_CLIPS))
+        found = [np.asarray(measure(batch, training=False), np.float64)[:, 0] for batch in batches]
+        return np.concatenate([np.empty(0), *found])
+
+    return Logits(network), distances
+
+
+def trusting(network: Any, chosen: Chosen) -> Chosen:
+    """Give a joined network the trust that follows from what those who choose were told, and them the logits
+    that they would have been told with it."""
+    own = ~chosen.known.is_foreign
+    if not own.any():
+        return chosen
+    near = float(np.quantile(chosen.known.distances[own], NEAR))
+    trust = Trust(near, UNTAUGHT)
+    if not own.all():
+        foreign = chosen.known.only(~own)
+        trust = Trust.fit(
+            foreign.logits, chosen.classes[~own], foreign.distances, near, temperature_of(chosen)
+        )
+    network.get_layer(BEYOND).set_weights(
+        [np.array([[trust.steepness]]), np.array([-trust.steepness * trust.near])]
+    )
+
+    def shrunk(told: Told) -> Told:
+        return replace(told, logits=told.logits * trust(told.distances)[:, np.newaxis])
+
+    return replace(chosen, known=shrunk(chosen.known), unknown=shrunk(chosen.unknown))
+
+
+def fit_committee(
+    material: Material, recipe: Recipe, advance: Callable[[], None]
+) -> tuple[Any, dict[str, list[float]]]:
+    """The joined network, and the loss of its convolutional member by epoch.
+
+    The same seed gives the same weights on the same machine. `advance` is called after each epoch.
+    """
+    side_by_side, _ = towers.fit_towers(material, recipe.epochs, recipe.seed, advance)
+    convolutional, losses = tcn.fit_tcn(material, recipe.epochs, recipe.seed, advance)
+    # A copy: the next training begins in the same network.
+    own = tcn.build_tcn(material.spec.frames, material.spec.descriptors, material.n_outputs, material.n_hints)
+    own.set_weights(convolutional.get_weights())
+    return joined(side_by_side, own, material), {"loss": losses}
+
+
+def joined(side_by_side: Any, convolutional: Any, material: Material) -> Any:
+    """A trained committee as one network: features (n, *spec.shape) to probabilities (n, n_outputs).
+
+    It standardises by the scales of the material itself; the towers' batch normalisation has become part of
+    their weights. Its logits are `share_of_towers` of their mean, and for the rest those of the convolutions.
+    """
+    keras = load_keras()
+    layers, spec = keras.layers, material.spec
+    inputs = keras.Input(spec.shape)
+    whole, frames = _sides(inputs, spec)
+    hidden, kernels, biases = [], [], []
+    heads, bias = side_by_side.get_layer("head").get_weights()
+    share = share_of_towers(spec)
+    whole = _scaled(whole, material.of_whole)
+    for tower, values in enumerate(_tower_outputs(side_by_side, whole)):
+        hidden.append(values)
+        kernels.append(heads[tower] * share / len(heads))
+        biases.append(bias[tower] * share / len(heads))
+    shown = layers.Multiply()([_scaled(frames, material.of_frames), tcn.flags(frames)])
+    head = convolutional.get_layer(tcn.HEAD)
+    hidden.append(keras.Model(convolutional.inputs[0], head.input)(shown))
+    kernel, constant = head.get_weights()
+    kernels.append(kernel * (1 - share))
+    biases.append(constant * (1 - share))
+    # Logits are shrunk by what they are made of, the bias included, so that the last layer stays what it is.
+    trust = _trust(whole, material.directions)
+    trusted = layers.Multiply()([layers.Concatenate()(hidden), trust])
+    last = layers.Dense(material.n_outputs, activation="softmax")
+    network = keras.Model(inputs, last(layers.Concatenate()([trusted, trust])), name="committee")
+    bias = np.sum(biases, axis=0)
+    last.set_weights([np.concatenate([*kernels, bias[np.newaxis]]), np.zeros_like(bias)])
+    return network
+
+
+def _trust(whole: Any, directions: Directions) -> Any:
+    """What logits are multiplied by, (n, 1), 1 until `trusting`; of scaled rows (n, width)."""
+    layers = load_keras().layers
+    width, n_axes = directions.axes.shape
+    centred = layers.Rescaling(1.0, (-directions.mean).tolist())(whole)
+    project = layers.Dense(n_axes, use_bias=False)
+    inside = project(centred)
+    project.set_weights([directions.axes])
+
+    def mean_square(values: Any, length: int) -> Any:
+        squares = layers.Reshape((length, 1))(layers.Multiply()([values, values]))
+        return layers.Rescaling(length / width)(layers.GlobalAveragePooling1D()(squares))
+
+    squares = [mean_square(centred, width), mean_square(inside, n_axes)]
+    beyond = layers.Dense(1, name=BEYOND)
+    steps = layers.ReLU(max_value=LEAST_LOG)(beyond(layers.Subtract(name=DISTANCE)(squares)))
+    beyond.set_weights([np.zeros((1, 1)), np.zeros(1)])
+    return layers.Activation("exponential")(layers.Rescaling(-1.0)(steps))
+
+
+def _sides(inputs: Any, spec: VoiceSpec) -> tuple[Any, Any]:
+    """The recording as a whole, statistics and embeddings, (n, width), and frames (n, spec.frames,
+    spec.descriptors)."""
+    layers = load_keras().layers
+    (length,) = spec.shape
+    column = layers.Reshape((length, 1))(inputs)
+
+    def cut(part: slice) -> Any:
+        start, stop, _ = part.indices(length)
+        return layers.Reshape((stop - start,))(layers.Cropping1D((start, length - stop))(column))
+
+    whole = cut(slice(spec.statistics))
+    if isinstance(spec, EncodedSpec):
+        whole = layers.Concatenate()([whole, cut(spec.embeddings)])
+    frames = cut(slice(spec.statistics, spec.n_voice))
+    return whole, layers.Reshape((spec.frames, spec.descriptors))(frames)
+
+
+def _scaled(values: Any, scale: Scale) -> Any:
+    """What a Scale does, between 0 and twice FARTHEST by a ReLU, since Keras has no layer that clips on both
+    sides."""
+    layers = load_keras().layers
+    units = layers.Rescaling((1 / scale.std).tolist(), (FARTHEST - scale.mean / scale.std).tolist())(values)
+    return layers.Rescaling(1.0, -FARTHEST)(layers.ReLU(max_value=2 * FARTHEST)(units))
+
+
+def _tower_outputs(side_by_side: Any, values: Any) -> list[Any]:
+    """The last hidden layer of each tower, its normalisation folded into its weights."""
+    layers = load_keras().layers
+    weights = [towers.folded(side_by_side, number) for number in (1, 2)]
+    outputs = []
+    for tower in range(len(weights[0][0])):
+        inner = values
+        for kernels, biases in weights:
+            dense = layers.Dense(towers.HIDDEN, activation="relu")
+            inner = dense(inner)
+            dense.set_weights([kernels[tower], biases[tower]])
+        outputs.append(inner)
+    return outputs

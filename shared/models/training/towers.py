@@ -1,0 +1,109 @@
+"""Small networks over a recording as a whole, trained side by side: their shape, and how they learn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from shared.audio.features import Floats
+from shared.models.serving.backend import load_keras, renew
+from shared.models.training.losses import masked_crossentropy
+from shared.models.training.material import Material, mixed, shares
+
+MEMBERS, HIDDEN = 3, 256
+EPOCHS, BATCH_CLIPS = 50, 64
+LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-3
+
+
+def fit_towers(
+    material: Material, epochs: int | None, seed: int, advance: Callable[[], None]
+) -> tuple[Any, list[float]]:
+    """Towers fitted on recordings as a whole, each on mixtures of its own, and their mean loss by epoch. The
+    same seed gives the same weights on the same machine. `advance` is called after each epoch."""
+    epochs, rng = epochs or EPOCHS, np.random.default_rng(seed)
+    towers = _renewed(material.width, material.n_outputs, seed)
+    losses = []
+    for epoch in range(epochs):
+        towers.optimizer.learning_rate = LEARNING_RATE * (1 + math.cos(math.pi * epoch / epochs)) / 2
+        of_batches = []
+        for shown in material.order(rng, MEMBERS).batches(BATCH_CLIPS):
+            values, targets = material.whole(shown), material.targets(shown)
+            own, others = shares(shown.places.shape, rng), rng.permutation(len(values))
+            of_batches.append(float(towers.train_on_batch(*mixed(values, targets, own, others))))
+        losses.append(float(np.mean(of_batches)))
+        advance()
+    return towers, losses
+
+
+def _renewed(width: int, n_outputs: int, seed: int) -> Any:
+    """Compiled towers as new, their weights drawn by the seed."""
+    towers = _compiled(width, n_outputs)
+    load_keras().utils.set_random_seed(seed)
+    renew(towers, build_towers(width, n_outputs, MEMBERS))
+    return towers
+
+
+@lru_cache(maxsize=2)
+def _compiled(width: int, n_outputs: int) -> Any:
+    """One for all trainings of a process: tracing takes 2.5 s, a hundred of its steps."""
+    keras = load_keras()
+    towers = build_towers(width, n_outputs, MEMBERS)
+    towers.compile(
+        keras.optimizers.AdamW(LEARNING_RATE, weight_decay=WEIGHT_DECAY),
+        masked_crossentropy,
+        jit_compile=False,  # by XLA a step takes 150 ms on two cores instead of 22
+    )
+    towers.optimizer.build(towers.trainable_variables)
+    return towers
+
+
+def build_towers(width: int, n_outputs: int, members: int) -> Any:
+    """A committee in training: standardised features (n, members, width), each member its own, to logits
+    (n, members, n_outputs). Two hidden layers of 256 each; not compiled."""
+    keras = load_keras()
+    layers = keras.layers
+
+    def each(n_out: int, name: str, bias: bool = False) -> Any:
+        # Keras takes the members for a receptive field and would draw weights too small by its root.
+        glorot = keras.initializers.VarianceScaling(members, "fan_avg", "uniform")
+        return layers.EinsumDense(
+            "bmi,mio->bmo",
+            (members, n_out),
+            bias_axes="mo" if bias else None,
+            kernel_initializer=glorot,
+            name=name,
+        )
+
+    def hidden(number: int) -> list[Any]:
+        return [
+            each(HIDDEN, f"hidden_{number}"),
+            layers.Reshape((members * HIDDEN,)),
+            layers.BatchNormalization(name=f"norm_{number}"),
+            layers.ReLU(),
+            layers.Dropout(0.5),
+            layers.Reshape((members, HIDDEN)),
+        ]
+
+    return keras.Sequential(
+        [
+            keras.Input((members, width)),
+            layers.Dropout(0.2),
+            *hidden(1),
+            *hidden(2),
+            each(n_outputs, "head", bias=True),
+        ],
+        name="towers",
+    )
+
+
+def folded(towers: Any, number: int) -> tuple[Floats, Floats]:
+    """Kernels (members, in, out) and biases (members, out) of a hidden layer with its normalisation."""
+    (kernels,) = towers.get_layer(f"hidden_{number}").get_weights()
+    norm = towers.get_layer(f"norm_{number}")
+    gamma, beta, mean, variance = (values.reshape(len(kernels), 1, -1) for values in norm.get_weights())
+    scale = gamma / np.sqrt(variance + norm.epsilon)
+    return kernels * scale, (beta - mean * scale)[:, 0]

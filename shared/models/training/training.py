@@ -1,0 +1,132 @@
+"""The seed's recipe: split, augmentation, class weights and fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shared.audio.augmentation import augment_dataset
+from shared.audio.features import Floats
+from shared.models.data.audio_data import AudioData
+from shared.models.data.classes import Indices, known_classes, stratified
+from shared.models.serving.backend import load_keras
+from shared.models.serving.registry import Speakers
+from shared.models.training.networks import build_classifier
+
+Report = Callable[[str, int, int], None]
+
+EPOCHS = 50
+BATCH_CLIPS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to train. drop: emotions left out, the unknowns of the threshold; reserve: speakers who take
+    part in nothing; seed: of split, weights and augmentation; base: the version that it is to follow."""
+
+    version: str
+    network: str = "seed"
+    drop: Sequence[str] = ()
+    reserve: Sequence[str] = ()
+    seed: int = 42
+    epochs: int | None = None
+    base: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Features (n, rows, frames, channels) of both sides of the split.
+
+    train_classes, test_classes: (n,), indices of labels.
+    """
+
+    labels: list[str]
+    train: Floats
+    train_classes: Indices
+    test: Floats
+    test_classes: Indices
+    speakers: Speakers
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A fitted network with its course; class_weights: by index; best_epoch: its weights', from 1."""
+
+    network: Any
+    class_weights: dict[int, float]
+    history: dict[str, list[float]]
+    best_epoch: int
+
+
+def split(data: AudioData, recipe: Recipe) -> Parts:
+    """Stratified 80/20 over the known emotions; raises TooFewRecordings."""
+    emotions = np.array([example.emotion for example in data.examples])
+    speakers = np.array([example.speaker for example in data.examples])
+    is_known, labels, classes = known_classes(emotions, recipe.drop)
+    known = data.features[is_known]
+    train, test = stratified(classes, recipe.seed)
+    heard = speakers[is_known]
+    return Parts(
+        labels=labels,
+        train=known[train],
+        train_classes=classes[train],
+        test=known[test],
+        test_classes=classes[test],
+        speakers=Speakers(
+            training=sorted(set(heard[train])), test=sorted(set(heard[test])), reserve=sorted(recipe.reserve)
+        ),
+    )
+
+
+def compute_class_weights(classes: Indices) -> dict[int, float]:
+    """Median count / count of each class; to the power of 1.5 for a class below half the median."""
+    counts = np.bincount(classes)
+    ratios = np.median(counts) / counts
+    return dict(enumerate(np.where(ratios > 2, ratios**1.5, ratios).tolist()))
+
+
+def fit(parts: Parts, recipe: Recipe, best: Path, report: Report) -> Fitted:
+    """Augment the training side and fit; the checkpoint of the best epoch goes to `best`.
+
+    The same seed gives the same weights on the same machine.
+    """
+    keras = load_keras()
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(recipe.seed)
+    tf.config.experimental.enable_op_determinism()
+    weights = compute_class_weights(parts.train_classes)
+    inputs, classes = augment_dataset(parts.train, parts.train_classes, np.random.default_rng(recipe.seed))
+    network = build_classifier(inputs.shape[1:], len(parts.labels))
+    network.compile(keras.optimizers.Adam(1e-3), loss="categorical_crossentropy", metrics=["accuracy"])
+    targets = keras.utils.to_categorical
+    callbacks = keras.callbacks
+    done = count(BATCH_CLIPS, BATCH_CLIPS)
+    epochs = recipe.epochs or EPOCHS
+    total = epochs * -(-len(inputs) // BATCH_CLIPS) * BATCH_CLIPS
+    stopping = callbacks.EarlyStopping(
+        monitor="val_accuracy", patience=10, min_delta=0.001, restore_best_weights=True
+    )
+    history = network.fit(
+        inputs,
+        targets(classes, len(parts.labels)),
+        validation_data=(parts.test, targets(parts.test_classes, len(parts.labels))),
+        batch_size=BATCH_CLIPS,
+        epochs=epochs,
+        class_weight=weights,
+        verbose=0,
+        callbacks=[
+            stopping,
+            callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.5, patience=5, cooldown=2, min_lr=1e-6),
+            callbacks.ModelCheckpoint(best, monitor="val_accuracy", save_best_only=True),
+            callbacks.LambdaCallback(
+                on_train_batch_end=lambda _batch, logs: report("training", next(done), total)
+            ),
+        ],
+    )
+    return Fitted(network, weights, history.history, stopping.best_epoch + 1)
