@@ -25,8 +25,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import documentation
-from api.parts import Wired
 from api.problems import problem
+from api.services import Wired
 from shared.core import api_keys as keys
 from shared.core.api_keys import ADMIN
 from shared.core.errors.access import (
@@ -188,8 +188,8 @@ LabelReader = Annotated[Caller, Depends(Needs("read", "label"))]
 Admin = Annotated[Caller, Depends(Needs("admin"))]
 
 
-def _own_job(job_id: JobId, parts: Wired, caller: Asker) -> int:
-    with parts.database.read() as connection:
+def _own_job(job_id: JobId, services: Wired, caller: Asker) -> int:
+    with services.database.read() as connection:
         if queries.job_row(connection, job_id, caller.only) is None:
             raise UnknownJob(job=job_id)
     return job_id

@@ -24,7 +24,7 @@ from api import (
 from api.access import Gate
 from api.heads import Heads
 from api.limits import Limits, protocol
-from api.parts import connect
+from api.services import connect
 from api.strict import known_parameters
 from api.subjects import Subjects
 from shared.core import logs
@@ -51,11 +51,11 @@ def create_app(settings: Settings) -> FastAPI:
         webhooks=told.router,
         dependencies=[Depends(known_parameters)],
     )
-    app.state.parts = connect(settings)
+    app.state.services = connect(settings)
     problems.install(app)
     app.add_middleware(Limits, settings=settings)
     # The last to be added is the first to be asked: whoever has no key costs nothing further.
-    app.add_middleware(Gate, settings=settings, database=app.state.parts.database)
+    app.add_middleware(Gate, settings=settings, database=app.state.services.database)
     app.add_middleware(Heads)
     app.add_middleware(Subjects)
     for module in (documentation, jobs, lifecycle, uploads, results, clips, labels, models, health):
@@ -78,7 +78,7 @@ def main() -> None:
     settings = Settings()
     app = create_app(settings)
     logs.set_up(settings.log_level, settings.log_format)
-    if settings.asks_for_key and not _has_keys(app.state.parts.database):
+    if settings.asks_for_key and not _has_keys(app.state.services.database):
         log.warning("nobody has an API key yet: `voxmood keys create` makes one")
     uvicorn.run(
         app,

@@ -12,7 +12,7 @@ from sqlalchemy import RowMapping, select
 
 from api.access import Reader
 from api.paced import PacedResponse
-from api.parts import Parts, Wired
+from api.services import Services, Wired
 from shared.core.errors.requests import NoAudio, UnknownClip, WrongRange
 from shared.database.queries import of_key
 from shared.database.results import Pace
@@ -35,12 +35,14 @@ _MEDIA_TYPES = {b"RIFF": "audio/wav", b"RF64": "audio/wav", b"fLaC": "audio/flac
 )
 async def clip_audio(
     clip_id: Annotated[int, Path(ge=1, le=2**63 - 1)],
-    parts: Wired,
+    services: Wired,
     caller: Reader,
     wanted: Annotated[str | None, Header(alias="Range", max_length=100)] = None,
 ) -> Response:
     """The recording as it was sent; honours Range, so players can seek."""
-    row, head = await to_thread.run_sync(_found, parts, clip_id, caller.only, limiter=parts.listening.limiter)
+    row, head = await to_thread.run_sync(
+        _found, services, clip_id, caller.only, limiter=services.listening.limiter
+    )
     size = int(row["size"])
     first, last = (0, size - 1) if wanted is None else _bounds(wanted, size)
     kinds = (kind for magic, kind in _MEDIA_TYPES.items() if head.startswith(magic))
@@ -49,8 +51,8 @@ async def clip_audio(
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
     pace = Pace()
     return PacedResponse(
-        _blocks(parts, row, first, last, pace),
-        parts.listening,
+        _blocks(services, row, first, last, pace),
+        services.listening,
         pace,
         status_code=200 if wanted is None else 206,
         headers=headers,
@@ -58,13 +60,13 @@ async def clip_audio(
     )
 
 
-def _found(parts: Parts, clip_id: int, key_id: int | None) -> tuple[RowMapping, bytes]:
+def _found(services: Services, clip_id: int, key_id: int | None) -> tuple[RowMapping, bytes]:
     """Where a clip's bytes lie, and the first of them, which say what it is."""
-    row = _row(parts, clip_id, key_id)
-    return row, parts.storage.get_range(row["object_key"], row["offset"], min(4, int(row["size"])))
+    row = _row(services, clip_id, key_id)
+    return row, services.storage.get_range(row["object_key"], row["offset"], min(4, int(row["size"])))
 
 
-def _row(parts: Parts, clip_id: int, key_id: int | None) -> RowMapping:
+def _row(services: Services, clip_id: int, key_id: int | None) -> RowMapping:
     """Where a clip's bytes lie; UnknownClip, or NoAudio where unpack could not take it out."""
     statement = (
         select(clip.c.error, clip.c.offset, clip.c.size, shard.c.object_key)
@@ -72,7 +74,7 @@ def _row(parts: Parts, clip_id: int, key_id: int | None) -> RowMapping:
         .outerjoin(shard, shard.c.id == clip.c.shard_id)
         .where(clip.c.id == clip_id, job.c.state != "deleting", of_key(key_id))
     )
-    with parts.database.read() as connection:
+    with services.database.read() as connection:
         row = connection.execute(statement).mappings().one_or_none()
     if row is None:
         raise UnknownClip(clip=clip_id)
@@ -95,12 +97,12 @@ def _bounds(given: str, size: int) -> tuple[int, int]:
     return first, last
 
 
-def _blocks(parts: Parts, row: RowMapping, first: int, last: int, pace: Pace) -> Generator[bytes]:
+def _blocks(services: Services, row: RowMapping, first: int, last: int, pace: Pace) -> Generator[bytes]:
     begun = position = first
     while position <= last:
         if pace.lags:
             begun, pace.lags = position, False
         wished = min(max((position - begun) // 4, LEAST_BLOCK_BYTES), BLOCK_BYTES)
         count = min(wished, last + 1 - position)
-        yield parts.storage.get_range(row["object_key"], row["offset"] + position, count)
+        yield services.storage.get_range(row["object_key"], row["offset"] + position, count)
         position += count

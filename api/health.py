@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from api.parts import Wired
+from api.services import Wired
 from shared.core.errors.surroundings import DatabaseUnavailable
 from shared.core.settings import is_loopback
 from shared.database import upgrade
@@ -33,19 +33,19 @@ def live() -> dict[str, bool]:
 
 
 @router.get("/ready", responses={503: {"model": Readiness}})
-def ready(parts: Wired, request: Request, response: Response) -> Readiness:
+def ready(services: Wired, request: Request, response: Response) -> Readiness:
     """Whether a job sent now would be worked on; 503 if not."""
     try:
-        database = upgrade.current(parts.database) == upgrade.head()
+        database = upgrade.current(services.database) == upgrade.head()
     except DatabaseUnavailable:
         database = False
-    queue = parts.doorbell.answers()
-    consuming = parts.consumption.look() if database and queue else dict.fromkeys(QUEUES, False)
+    queue = services.doorbell.answers()
+    consuming = services.consumption.look() if database and queue else dict.fromkeys(QUEUES, False)
     found = Readiness(
         ready=False,
         database=database,
         queue=queue,
-        store=parts.storage.answers(),
+        store=services.storage.answers(),
         consuming=consuming,
     )
     found.ready = database and queue and bool(found.store) and all(consuming.values())

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from api.access import Caller, Follower, OwnJob, Reader, Submitter
 from api.models import CHAMPION, aliases
-from api.parts import Parts, Wired
+from api.services import Services, Wired
 from api.strict import RequestModel
 from shared import archives
 from shared.audio.windows import MINIMUM_S, Windows
@@ -88,7 +88,7 @@ class JobPage(BaseModel):
 @router.post("", status_code=201)
 def create_job(
     request: JobRequest,
-    parts: Wired,
+    services: Wired,
     caller: Submitter,
     response: Response,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
@@ -97,12 +97,12 @@ def create_job(
 
     The same Idempotency-Key with the same body answers with the job that the first request made.
     """
-    version = aliases(parts).get(request.model, request.model)
-    manifest = registry.read_manifest(parts.settings.model_folders, version)
-    recognition.confirm(parts.database, manifest)
+    version = aliases(services).get(request.model, request.model)
+    manifest = registry.read_manifest(services.settings.model_folders, version)
+    recognition.confirm(services.database, manifest)
     windows = Windows(request.windows, request.win_s, request.hop_s, request.channels)
     windows.check(manifest.feature_spec, version)
-    private = parts.settings.webhooks_reach_private
+    private = services.settings.webhooks_reach_private
     if request.webhook is not None:
         webhooks.check(request.webhook, private)
     encoding = None if request.encoding is None else archives.checked_encoding(request.encoding)
@@ -121,12 +121,12 @@ def create_job(
         "key_id": caller.key_id,
         "idempotency_key": idempotency_key,
         "idempotency_digest": digest if idempotency_key else None,
-        "created_at": parts.database.clock,
+        "created_at": services.database.clock,
     }
-    with parts.database.write() as connection:
+    with services.database.write() as connection:
         if caller.key_id is not None:
             keys.lock(connection, caller.key_id)
-        made = parts.database.insert(job).values(values).on_conflict_do_nothing().returning(job.c.id)
+        made = services.database.insert(job).values(values).on_conflict_do_nothing().returning(job.c.id)
         job_id = connection.execute(made).scalar_one_or_none()
         if job_id is None:
             same = (
@@ -141,68 +141,68 @@ def create_job(
             if request.webhook is not None:
                 wanted = {"job_id": job_id, "url": request.webhook, "private": private}
                 connection.execute(insert(webhook).values(wanted))
-            keys.check_jobs(connection, caller.key_id, parts.settings.key_max_jobs)
+            keys.check_jobs(connection, caller.key_id, services.settings.key_max_jobs)
         response.headers["Location"] = jobs_path(job_id)
-        return documents(connection, parts.database, [find(connection, job_id)])[0]
+        return documents(connection, services.database, [find(connection, job_id)])[0]
 
 
 @router.get("")
 def list_jobs(
-    parts: Wired,
+    services: Wired,
     caller: Reader,
     before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> JobPage:
     """Jobs, the newest first, by pages."""
-    with parts.database.read() as connection:
+    with services.database.read() as connection:
         rows = queries.jobs_page(connection, before, limit, caller.only)
-        found = documents(connection, parts.database, list(rows))
+        found = documents(connection, services.database, list(rows))
     return JobPage(jobs=found, next=rows[-1]["id"] if len(rows) == limit else None)
 
 
 @router.get("/{job_id}")
-def show_job(job_id: OwnJob, parts: Wired, _: Follower) -> JobDocument:
+def show_job(job_id: OwnJob, services: Wired, _: Follower) -> JobDocument:
     """One job: state, counts, rate, time left."""
-    return document(parts, job_id)
+    return document(services, job_id)
 
 
 @router.post("/{job_id}/start")
-def start_job(job_id: OwnJob, parts: Wired, _: Submitter) -> JobDocument:
+def start_job(job_id: OwnJob, services: Wired, _: Submitter) -> JobDocument:
     """Seal the uploads and start the work."""
-    _confirm_arrived(parts, job_id)
-    with parts.database.write() as connection:
+    _confirm_arrived(services, job_id)
+    with services.database.write() as connection:
         lock_open_job(connection, job_id)
-        bells = _seal(connection, parts, job_id)
-        started = documents(connection, parts.database, [find(connection, job_id)])[0]
-    parts.ring(bells)
+        bells = _seal(connection, services, job_id)
+        started = documents(connection, services.database, [find(connection, job_id)])[0]
+    services.ring(bells)
     return started
 
 
-def _confirm_arrived(parts: Parts, job_id: int) -> None:
+def _confirm_arrived(services: Services, job_id: int) -> None:
     """Uploads that are whole in the store without our having seen their end.
 
     They came by a form, straight to the store; or this process died between the store's word and its own.
     """
-    with parts.database.read() as connection:
+    with services.database.read() as connection:
         uploads = queries.uploads_of(connection, [job_id])
     for row in uploads:
-        if row["state"] == "receiving" and (size := parts.storage.size(row["object_key"])):
+        if row["state"] == "receiving" and (size := services.storage.size(row["object_key"])):
             arrived = upload.c.id == row["id"], upload.c.state == "receiving"
             values = {"state": "pending", "bytes": size, "multipart_id": None}
-            with parts.database.write() as connection:
+            with services.database.write() as connection:
                 lock_open_job(connection, job_id)
                 connection.execute(update(upload).where(*arrived).values(values))
-                parts.check_stored_bytes(connection, job_id)
+                services.check_stored_bytes(connection, job_id)
 
 
-def _seal(connection: Connection, parts: Parts, job_id: int) -> list[Bell]:
+def _seal(connection: Connection, services: Services, job_id: int) -> list[Bell]:
     uploads = queries.uploads_of(connection, [job_id])
     if not uploads:
         raise JobWithoutUploads(job=job_id)
     for row in uploads:
         if row["state"] == "receiving":
             raise UploadUnfinished(job=job_id, name=row["name"], received=row["bytes"])
-    now = parts.database.clock
+    now = services.database.clock
     small = sum(row["bytes"] for row in uploads) < SMALL_BYTES
     connection.execute(
         update(job).where(job.c.id == job_id).values(state="running", started_at=now, small=small)
@@ -222,12 +222,12 @@ def lock_open_job(connection: Connection, job_id: int) -> None:
         raise JobNotOpen(job=job_id, state=state)
 
 
-def check_room_for_job(parts: Parts, caller: Caller) -> None:
+def check_room_for_job(services: Services, caller: Caller) -> None:
     """TooManyJobs where the caller's key may have no further running job."""
     if caller.key_id is not None:
-        with parts.database.write() as connection:
+        with services.database.write() as connection:
             keys.lock(connection, caller.key_id)
-            keys.check_jobs(connection, caller.key_id, parts.settings.key_max_jobs, more=1)
+            keys.check_jobs(connection, caller.key_id, services.settings.key_max_jobs, more=1)
 
 
 def jobs_path(job_id: int) -> str:
@@ -235,10 +235,10 @@ def jobs_path(job_id: int) -> str:
     return f"{router.prefix}/{job_id}"
 
 
-def document(parts: Parts, job_id: int) -> JobDocument:
+def document(services: Services, job_id: int) -> JobDocument:
     """The job's document as it stands."""
-    with parts.database.read() as connection:
-        return documents(connection, parts.database, [find(connection, job_id)])[0]
+    with services.database.read() as connection:
+        return documents(connection, services.database, [find(connection, job_id)])[0]
 
 
 def find(connection: Connection, job_id: int) -> RowMapping:

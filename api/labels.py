@@ -10,8 +10,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from api.access import Asker, Labeller, LabelReader
-from api.parts import Wired
 from api.problems import problem
+from api.services import Wired
 from api.strict import RequestModel
 from shared.core.errors.models import NoLabelStored
 from shared.core.errors.requests import LabelsUnnamed, UnknownJob
@@ -27,7 +27,7 @@ Words = Annotated[str | None, Query(max_length=4000, pattern=r"^[^\x00]*$")]
 
 
 def _chosen(
-    parts: Wired,
+    services: Wired,
     caller: Asker,
     job: Id = None,
     clip_id: Id = None,
@@ -35,7 +35,7 @@ def _chosen(
     labeller: Words = None,
 ) -> Chosen:
     if job is not None:
-        with parts.database.read() as connection:
+        with services.database.read() as connection:
             if queries.job_row(connection, job, caller.only) is None:
                 raise UnknownJob(job=job)
     return Chosen(job, clip_id, path, labeller, caller.only)
@@ -99,22 +99,22 @@ class Stored(BaseModel):
 @router.post("", response_model=Stored)
 def store_labels(
     wanted: Annotated[list[Label], Body(min_length=1, max_length=MOST_LABELS)],
-    parts: Wired,
+    services: Wired,
     caller: Labeller,
 ) -> Stored | JSONResponse:
     """Store labels. A labeller's later label for a clip replaces the one before.
 
     Each is checked for itself; if none can be stored it is 422, with the same `refused`.
     """
-    champion = registry.read_manifest(parts.settings.model_folders, parts.settings.champion)
+    champion = registry.read_manifest(services.settings.model_folders, services.settings.champion)
     emotions = [*champion.labels, *champion.unknown_labels]
-    with parts.database.write() as connection:
+    with services.database.write() as connection:
         clip_ids = sorted({one.clip_id for one in wanted})
         clips = labels.labelled_clips(connection, clip_ids, caller.only)
         reasons = [_reason(one, clips, emotions) for one in wanted]
         good = [one.model_dump() for one, reason in zip(wanted, reasons, strict=True) if reason is None]
         if good:
-            labels.store_labels(connection, parts.database, good)
+            labels.store_labels(connection, services.database, good)
     refused = [
         Refusal(place=place, clip_id=one.clip_id, code=reason[0], reason=reason[1])
         for place, (one, reason) in enumerate(zip(wanted, reasons, strict=True))
@@ -129,14 +129,14 @@ def store_labels(
 
 @router.get("")
 def list_labels(
-    parts: Wired,
+    services: Wired,
     chosen: Asked,
     _: LabelReader,
     after: Annotated[int | None, Query(ge=0, le=2**63 - 1)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> LabelPage:
     """Labels by pages; what is asked is joined by *and*."""
-    with parts.database.read() as connection:
+    with services.database.read() as connection:
         rows = labels.labels_page(connection, chosen, after, limit)
     documents = [
         LabelDocument(**dict(row._mapping) | {"created_at": datetime.fromtimestamp(row.created_at, UTC)})
@@ -146,11 +146,11 @@ def list_labels(
 
 
 @router.delete("")
-def delete_labels(parts: Wired, chosen: Asked, _: Labeller) -> Deleted:
+def delete_labels(services: Wired, chosen: Asked, _: Labeller) -> Deleted:
     """Remove the labels of a job or of a clip; what is asked is joined by *and*. Repeated, it finds none."""
     if chosen.job_id is None and chosen.clip_id is None:
         raise LabelsUnnamed
-    with parts.database.write() as connection:
+    with services.database.write() as connection:
         return Deleted(deleted=labels.delete_labels(connection, chosen))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from api.access import OwnJob, Submitter
 from api.jobs import check_room_for_job, document, find
 from api.models import aliases
-from api.parts import Parts, Wired
+from api.services import Services, Wired
 from api.strict import RequestModel
 from shared.database import queries
 from shared.database.tables import upload
@@ -25,19 +25,19 @@ router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
 
 
 @router.post("/cancel")
-def cancel_job(job_id: OwnJob, parts: Wired, _: Submitter) -> JobDocument:
+def cancel_job(job_id: OwnJob, services: Wired, _: Submitter) -> JobDocument:
     """Stop a job; what has an outcome keeps it, and `retry` goes on with the rest."""
-    lifecycle.cancel(parts.database, job_id)
-    return document(parts, job_id)
+    lifecycle.cancel(services.database, job_id)
+    return document(services, job_id)
 
 
 @router.post("/retry")
-def retry_job(job_id: OwnJob, parts: Wired, caller: Submitter) -> JobDocument:
+def retry_job(job_id: OwnJob, services: Wired, caller: Submitter) -> JobDocument:
     """Run the failed and the interrupted clips of an ended job again."""
-    check_room_for_job(parts, caller)
-    bells = lifecycle.retry(parts.database, job_id, _failed_uploads_in_store(parts, job_id))
-    parts.ring(bells)
-    return document(parts, job_id)
+    check_room_for_job(services, caller)
+    bells = lifecycle.retry(services.database, job_id, _failed_uploads_in_store(services, job_id))
+    services.ring(bells)
+    return document(services, job_id)
 
 
 class ReclassifyRequest(RequestModel):
@@ -48,35 +48,35 @@ class ReclassifyRequest(RequestModel):
 
 @router.post("/reclassify")
 def reclassify_job(
-    job_id: OwnJob, request: ReclassifyRequest, parts: Wired, caller: Submitter
+    job_id: OwnJob, request: ReclassifyRequest, services: Wired, caller: Submitter
 ) -> JobDocument:
     """Classify an ended job's clips under another version too; the job's own version never moves."""
-    version = aliases(parts).get(request.model, request.model)
-    manifest = registry.read_manifest(parts.settings.model_folders, version)
-    recognition.confirm(parts.database, manifest)
-    with parts.database.read() as connection:
+    version = aliases(services).get(request.model, request.model)
+    manifest = registry.read_manifest(services.settings.model_folders, version)
+    recognition.confirm(services.database, manifest)
+    with services.database.read() as connection:
         windows = queries.windows_of(find(connection, job_id))
     windows.check(manifest.feature_spec, version)
-    check_room_for_job(parts, caller)
-    parts.ring(lifecycle.reclassify(parts.database, job_id, version))
-    return document(parts, job_id)
+    check_room_for_job(services, caller)
+    services.ring(lifecycle.reclassify(services.database, job_id, version))
+    return document(services, job_id)
 
 
 @router.delete("", status_code=202)
-def delete_job(job_id: OwnJob, parts: Wired, _: Submitter) -> JobDocument:
+def delete_job(job_id: OwnJob, services: Wired, _: Submitter) -> JobDocument:
     """Remove a job with all that carries its id: rows, uploads, shards. It takes a moment: 404 then."""
-    lifecycle.mark_deleted(parts.database, job_id)
-    deleted = document(parts, job_id)
-    parts.ring_purge()
+    lifecycle.mark_deleted(services.database, job_id)
+    deleted = document(services, job_id)
+    services.ring_purge()
     return deleted
 
 
-def _failed_uploads_in_store(parts: Parts, job_id: int) -> list[int]:
-    with parts.database.read() as connection:
+def _failed_uploads_in_store(services: Services, job_id: int) -> list[int]:
+    with services.database.read() as connection:
         failed = select(upload.c.id, upload.c.object_key, upload.c.bucket).where(
             upload.c.job_id == job_id, upload.c.state == "failed"
         )
         rows = connection.execute(failed).all()
     return [
-        row.id for row in rows if parts.storage.size(StoredObject(row.object_key, row.bucket)) is not None
+        row.id for row in rows if services.storage.size(StoredObject(row.object_key, row.bucket)) is not None
     ]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select
 
 from api.access import Admin, Reader
-from api.parts import Parts, Wired
+from api.services import Services, Wired
 from shared.database import labels
 from shared.database.tables import alias
 from shared.jobs import retraining
@@ -56,28 +56,28 @@ class Models(BaseModel):
 
 
 @router.get("/models")
-def list_models(parts: Wired, _: Reader) -> Models:
+def list_models(services: Wired, _: Reader) -> Models:
     """The versions that ship and those trained here, with their aliases."""
-    folders = parts.settings.model_folders
-    names = aliases(parts)
+    folders = services.settings.model_folders
+    names = aliases(services)
     found = [registry.read_manifest(folders, version) for version in registry.versions(folders)]
     documents = [_document(manifest, names) for manifest in found]
-    return Models(models=documents, retraining=_retraining(parts))
+    return Models(models=documents, retraining=_retraining(services))
 
 
 @router.post("/retrain", status_code=202)
-def retrain(parts: Wired, _: Admin) -> RetrainingDocument:
+def retrain(services: Wired, _: Admin) -> RetrainingDocument:
     """Train a candidate from the labels that there are, however few are new; look at it with GET models."""
-    retraining.ask(parts.database)
-    parts.ring([retraining.BELL])
-    return _retraining(parts)
+    retraining.ask(services.database)
+    services.ring([retraining.BELL])
+    return _retraining(services)
 
 
-def aliases(parts: Parts) -> dict[str, str]:
+def aliases(services: Services) -> dict[str, str]:
     """Which version each movable name means now."""
-    with parts.database.read() as connection:
+    with services.database.read() as connection:
         moved = dict(connection.execute(select(alias.c.name, alias.c.version)).all())
-    return moved | {CHAMPION: parts.settings.champion}
+    return moved | {CHAMPION: services.settings.champion}
 
 
 def _document(manifest: Manifest, names: dict[str, str]) -> ModelDocument:
@@ -92,15 +92,15 @@ def _document(manifest: Manifest, names: dict[str, str]) -> ModelDocument:
     )
 
 
-def _retraining(parts: Parts) -> RetrainingDocument:
-    with parts.database.read() as connection:
-        row = retraining.state(connection, parts.database)
+def _retraining(services: Services) -> RetrainingDocument:
+    with services.database.read() as connection:
+        row = retraining.state(connection, services.database)
         new = labels.newly_labelled(connection)
     return RetrainingDocument(
         is_running=row.is_running,
         is_asked=row.asked_at is not None,
         newly_labelled=new,
-        wanted=parts.settings.retrain_min_labels,
+        wanted=services.settings.retrain_min_labels,
         ended_at=None if row.ended_at is None else datetime.fromtimestamp(row.ended_at, UTC),
         text=row.text,
     )

@@ -13,7 +13,7 @@ from sqlalchemy import RowMapping, delete, insert, select, update
 from starlette.concurrency import run_in_threadpool
 
 from api.jobs import find, lock_open_job
-from api.parts import Parts
+from api.services import Services
 from api.spool import Spool
 from shared import archives
 from shared.core.errors.base import VoxmoodError
@@ -33,22 +33,22 @@ PARTS_AT_ONCE = 2  # of an upload on their way into the store, which takes a cor
 HELD_BYTES = 256 * 1024
 
 
-def check_room(parts: Parts, name: str, expected_bytes: int | None) -> None:
+def check_room(services: Services, name: str, expected_bytes: int | None) -> None:
     """UploadTooLarge or StoreFull before anything is sent, where the size is announced."""
     if expected_bytes is None:
         return
-    limit = parts.settings.max_upload_bytes
+    limit = services.settings.max_upload_bytes
     if expected_bytes > limit:
         raise UploadTooLarge(name=name, limit_bytes=limit)
-    if parts.settings.store_dir is not None:
-        free = shutil.disk_usage(parts.settings.store_dir).free
+    if services.settings.store_dir is not None:
+        free = shutil.disk_usage(services.settings.store_dir).free
         if free < ROOM_FACTOR * expected_bytes + ROOM_LEFT_BYTES:
             raise StoreFull
 
 
-def begin(parts: Parts, job_id: int, name: str, expected_bytes: int | None) -> RowMapping:
+def begin(services: Services, job_id: int, name: str, expected_bytes: int | None) -> RowMapping:
     """A new row, `receiving`. One that broke off under the same name gives way."""
-    with parts.database.write() as connection:
+    with services.database.write() as connection:
         lock_open_job(connection, job_id)
         same = upload.c.job_id == job_id, upload.c.name == name
         stands = connection.execute(select(upload).where(*same)).mappings().one_or_none()
@@ -63,18 +63,18 @@ def begin(parts: Parts, job_id: int, name: str, expected_bytes: int | None) -> R
             "object_key": upload_key(find(connection, job_id)["key"]),
             "state": "receiving",
             "expected_bytes": expected_bytes,
-            "touched_at": parts.database.clock,
+            "touched_at": services.database.clock,
         }
         row = connection.execute(insert(upload).values(values).returning(*upload.c)).mappings().one()
-        parts.check_stored_bytes(connection, job_id)
+        services.check_stored_bytes(connection, job_id)
     if stands is not None and stands["multipart_id"] is not None:
-        parts.storage.abort_parts(stands["object_key"], stands["multipart_id"])
+        services.storage.abort_parts(stands["object_key"], stands["multipart_id"])
     return row
 
 
-def go_on(parts: Parts, job_id: int, name: str, start: int) -> RowMapping:
+def go_on(services: Services, job_id: int, name: str, start: int) -> RowMapping:
     """The row of an upload that broke off, if its acknowledged bytes end at `start`; else UploadOffset."""
-    with parts.database.write() as connection:
+    with services.database.write() as connection:
         lock_open_job(connection, job_id)
         same = upload.c.job_id == job_id, upload.c.name == name, upload.c.state == "receiving"
         row = connection.execute(select(upload).where(*same)).mappings().one_or_none()
@@ -91,11 +91,11 @@ class Receiver:
     into the store, from memory, and for as long as the store takes: a client that drips has none.
     """
 
-    def __init__(self, parts: Parts, row: RowMapping) -> None:
-        self._parts = parts
+    def __init__(self, services: Services, row: RowMapping) -> None:
+        self._parts = services
         self._row = row
         self._multipart_id: str | None = row["multipart_id"]
-        self._number = row["bytes"] // parts.settings.part_bytes  # of the last part acknowledged
+        self._number = row["bytes"] // services.settings.part_bytes  # of the last part acknowledged
         self._on_the_way: deque[tuple[asyncio.Future[str], int]] = deque()  # tags to come, and bytes
         self.acknowledged: int = row["bytes"]
 

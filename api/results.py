@@ -15,8 +15,8 @@ from api.access import OwnJob, Reader
 from api.exports import FORMATS, result
 from api.jobs import find
 from api.paced import PacedResponse
-from api.parts import Wired
 from api.rows import Row
+from api.services import Wired
 from shared.audio.quality_words import Word
 from shared.core.errors.requests import NoSegments, WrongCursor, WrongFilter
 from shared.database import queries, results, segments
@@ -63,7 +63,7 @@ class Question:
 
 def _question(
     job_id: OwnJob,
-    parts: Wired,
+    services: Wired,
     _: Reader,
     model: Annotated[str | None, Query(description="a model version; else the job's")] = None,
     outcome: Annotated[list[str], Query(description=f"any of these: {', '.join(OUTCOMES)}")] = [],  # noqa: B006
@@ -79,11 +79,11 @@ def _question(
         bool, Query(description="the rows of windows, of jobs with sliding windows or separate channels")
     ] = False,
 ) -> Question:
-    with parts.database.read() as connection:
+    with services.database.read() as connection:
         row = find(connection, job_id)
     if segments and not queries.windows_of(row).keep_segments:
         raise NoSegments(job=job_id)
-    manifest = registry.read_manifest(parts.settings.model_folders, model or row["model_version"])
+    manifest = registry.read_manifest(services.settings.model_folders, model or row["model_version"])
     _check("outcome", outcome, OUTCOMES)
     _check(f"emotion of {manifest.version}", emotion, manifest.labels)
     _check("quality", quality, tuple(Word))
@@ -121,7 +121,7 @@ def _confidence_range(text: str) -> tuple[float | None, float | None]:
 @router.get("/results")
 def page_results(
     question: Asked,
-    parts: Wired,
+    services: Wired,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> ResultPage:
@@ -133,15 +133,15 @@ def page_results(
     )
     after = None if cursor is None else _decode(cursor, numbers=3 if question.segments else 2)
     manifest, filters = question.manifest, question.filters
-    with parts.database.read() as connection:
+    with services.database.read() as connection:
         rows = page(connection, question.job_id, manifest.version, after, limit, filters)
     more = _encode(cursor_of(rows[-1])) if len(rows) == limit else None
     return ResultPage(results=[result(row, manifest, question.columns) for row in rows], next=more)
 
 
-async def _export_place(parts: Wired, caller: Reader) -> AsyncIterator[None]:
+async def _export_place(services: Wired, caller: Reader) -> AsyncIterator[None]:
     """Held until the last byte is taken."""
-    with parts.exports.one(caller.key_id):
+    with services.exports.one(caller.key_id):
         yield
 
 
@@ -160,7 +160,7 @@ async def _export_place(parts: Wired, caller: Reader) -> AsyncIterator[None]:
     dependencies=[Depends(_export_place)],
 )
 async def export_results(
-    question: Asked, parts: Wired, format: Literal["csv", "jsonl", "parquet"] = "csv"
+    question: Asked, services: Wired, format: Literal["csv", "jsonl", "parquet"] = "csv"
 ) -> PacedResponse:
     """All rows so far, streamed; filters are joined by *and*.
 
@@ -169,8 +169,8 @@ async def export_results(
     write, media_type = FORMATS[format]
     manifest = question.manifest
     every = segments.all_segments if question.segments else results.all_results
-    pace = Pace(parts.pages_ahead)
-    pages = every(parts.database, question.job_id, manifest.version, question.filters, pace=pace)
+    pace = Pace(services.pages_ahead)
+    pages = every(services.database, question.job_id, manifest.version, question.filters, pace=pace)
     name = f"voxmood-job-{question.job_id}{'-segments' if question.segments else ''}.{format}"
     headers = {
         "Content-Disposition": f'attachment; filename="{name}"',
@@ -178,7 +178,7 @@ async def export_results(
         COMPLETE: "true" if question.state in COMPLETE_STATES else "false",
     }
     blocks = write(pages, manifest, question.columns)
-    return PacedResponse(blocks, parts.exporting, pace, headers=headers, media_type=media_type)
+    return PacedResponse(blocks, services.exporting, pace, headers=headers, media_type=media_type)
 
 
 def _encode(cursor: Cursor) -> str:

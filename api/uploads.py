@@ -15,8 +15,8 @@ from starlette.concurrency import run_in_threadpool
 from api import limits, receiving
 from api.access import Follower, OwnJob, Submitter
 from api.jobs import document, find, jobs_path, lock_open_job
-from api.parts import Parts, Wired
 from api.receiving import Receiver
+from api.services import Services, Wired
 from api.strict import RequestModel
 from shared.core.errors.access import FormWithoutSize
 from shared.core.errors.base import VoxmoodError
@@ -75,7 +75,7 @@ async def put_upload(
     job_id: OwnJob,
     name: UploadName,
     request: Request,
-    parts: Wired,
+    services: Wired,
     caller: Submitter,
     response: Response,
     # HTTP itself says it, and its parser refuses a wrong one before us: no part of the document.
@@ -88,15 +88,15 @@ async def put_upload(
     Without that header it begins anew.
     """
     if content_range is None:
-        await run_in_threadpool(receiving.check_room, parts, name, content_length)
+        await run_in_threadpool(receiving.check_room, services, name, content_length)
     body = await limits.begun(request.stream())  # drippers shall take no row, and no place
     response.headers["Location"] = _location(job_id, name)
-    with parts.uploads.one(caller.key_id):
-        return await _receive(parts, job_id, name, content_length, content_range, body)
+    with services.uploads.one(caller.key_id):
+        return await _receive(services, job_id, name, content_length, content_range, body)
 
 
 async def _receive(
-    parts: Parts,
+    services: Services,
     job_id: int,
     name: str,
     content_length: int | None,
@@ -104,12 +104,12 @@ async def _receive(
     body: AsyncIterator[bytes],
 ) -> UploadDocument:
     if content_range is None:
-        row = await run_in_threadpool(receiving.begin, parts, job_id, name, content_length)
+        row = await run_in_threadpool(receiving.begin, services, job_id, name, content_length)
     elif given := _RANGE.fullmatch(content_range):
-        row = await run_in_threadpool(receiving.go_on, parts, job_id, name, int(given[1]))
+        row = await run_in_threadpool(receiving.go_on, services, job_id, name, int(given[1]))
     else:
         raise WrongRange(value=content_range)
-    receiver = Receiver(parts, row)
+    receiver = Receiver(services, row)
     try:
         return await receiver.receive(body)
     except BaseException as error:
@@ -121,9 +121,9 @@ async def _receive(
 
 
 @router.get("/uploads/{name:path}")
-def show_upload(job_id: OwnJob, name: UploadName, parts: Wired, _: Follower) -> UploadDocument:
+def show_upload(job_id: OwnJob, name: UploadName, services: Wired, _: Follower) -> UploadDocument:
     """One upload. While it is `receiving`, `bytes` says where to go on."""
-    with parts.database.read() as connection:
+    with services.database.read() as connection:
         find(connection, job_id)
         same = upload.c.job_id == job_id, upload.c.name == name
         row = connection.execute(select(upload).where(*same)).mappings().one_or_none()
@@ -134,48 +134,48 @@ def show_upload(job_id: OwnJob, name: UploadName, parts: Wired, _: Follower) -> 
 
 @router.post("/uploads", status_code=201)
 def create_form(
-    job_id: OwnJob, request: FormRequest, parts: Wired, caller: Submitter, response: Response
+    job_id: OwnJob, request: FormRequest, services: Wired, caller: Submitter, response: Response
 ) -> UploadForm:
     """A form with which a file goes straight to the store; the job's start looks whether it came."""
-    settings = parts.settings
+    settings = services.settings
     if settings.s3_public_url is None:
         raise NoPublicStore
     if request.bytes is None and caller.key_id is not None:
         raise FormWithoutSize
-    receiving.check_room(parts, request.name, request.bytes)
-    row = receiving.begin(parts, job_id, request.name, request.bytes)
+    receiving.check_room(services, request.name, request.bytes)
+    row = receiving.begin(services, job_id, request.name, request.bytes)
     most = request.bytes or settings.max_upload_bytes
-    form = parts.storage.presigned_post(row["object_key"], most, PRESIGNED_S, settings.s3_public_url)
+    form = services.storage.presigned_post(row["object_key"], most, PRESIGNED_S, settings.s3_public_url)
     response.headers["Location"] = _location(job_id, request.name)
     return UploadForm.model_validate(form | {"expires_s": PRESIGNED_S})
 
 
 @router.post("/sources", status_code=201)
 def add_source(
-    job_id: OwnJob, request: SourceRequest, parts: Wired, _: Submitter, response: Response
+    job_id: OwnJob, request: SourceRequest, services: Wired, _: Submitter, response: Response
 ) -> JobDocument:
     """Take the archives and recordings under a prefix of the store as uploads; they stay where they are."""
-    allowed = parts.settings.source_buckets
+    allowed = services.settings.source_buckets
     given = _SOURCE.fullmatch(request.url)
     if not given or given[1] not in allowed:
         raise SourceRefused(url=request.url, allowed=", ".join(allowed) or "none")
     bucket, prefix = given[1], given[2]
-    objects = parts.storage.objects(bucket, prefix, parts.settings.max_source_objects)
+    objects = services.storage.objects(bucket, prefix, services.settings.max_source_objects)
     if not objects:
         raise SourceEmpty(url=request.url)
-    _insert_sources(parts, job_id, bucket, objects)
+    _insert_sources(services, job_id, bucket, objects)
     response.headers["Location"] = jobs_path(job_id)
-    return document(parts, job_id)
+    return document(services, job_id)
 
 
 def _location(job_id: int, name: str) -> str:
     return f"{jobs_path(job_id)}/uploads/{quote(name)}"
 
 
-def _insert_sources(parts: Parts, job_id: int, bucket: str, objects: list[tuple[str, int]]) -> None:
+def _insert_sources(services: Services, job_id: int, bucket: str, objects: list[tuple[str, int]]) -> None:
     common = {"job_id": job_id, "bucket": bucket, "state": "pending"}
     rows = [common | {"name": key, "object_key": key, "bytes": size} for key, size in objects]
-    with parts.database.write() as connection:
+    with services.database.write() as connection:
         lock_open_job(connection, job_id)
         names = set(connection.execute(select(upload.c.name).where(upload.c.job_id == job_id)).scalars())
         for row in rows:

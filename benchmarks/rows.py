@@ -166,7 +166,7 @@ def asking(url: str, models_dir: Path) -> Iterator[Ask]:
 
     settings = Settings(database_url=url, models_dir=models_dir, api_host="127.0.0.1", require_key=False)
     app = create_app(settings)
-    with closing(app.state.parts.database), TestClient(app, "http://localhost") as client:
+    with closing(app.state.services.database), TestClient(app, "http://localhost") as client:
         yield answer
 
 

@@ -39,7 +39,7 @@ from shared.jobs.doorbell import (
     celery_app,
 )
 from workers import ending, watchdog
-from workers.parts import parts, wait_for_parts
+from workers.services import services, wait_for_services
 
 log = logging.getLogger(__name__)
 # By the environment a child knows its parent's number even if that died before the child could ask.
@@ -105,7 +105,7 @@ def unpack(upload_id: int) -> str:
     """An upload becomes shards and clip rows."""
     from workers.unpack import unpack
 
-    return unpack(parts(), upload_id)
+    return unpack(services(), upload_id)
 
 
 @app.task(name=CLASSIFY, time_limit=settings.classify_time_limit_s, Request=WorkRequest)
@@ -113,7 +113,7 @@ def classify(unit_id: int) -> str:
     """A unit's clips become predictions."""
     from workers.classify import classify
 
-    return classify(parts(), unit_id)
+    return classify(services(), unit_id)
 
 
 @app.task(name=RETRAIN)
@@ -121,13 +121,13 @@ def retrain(_row: int) -> str:
     """Labels become a candidate."""
     from workers.retrain import retrain
 
-    return retrain(parts())
+    return retrain(services())
 
 
 @app.task(name=RING_RETRAINING, send_events=False)
 def ring_retraining() -> None:
     """Rings where a retraining is due, or was asked for and not heard."""
-    retraining.ring_if_due(parts().database, parts().doorbell, settings.retrain_every_s)
+    retraining.ring_if_due(services().database, services().doorbell, settings.retrain_every_s)
 
 
 @app.task(name=SWEEP, send_events=False)
@@ -135,7 +135,7 @@ def sweep() -> str:
     """Lost work is found again."""
     from workers.sweep import sweep
 
-    return sweep(parts())
+    return sweep(services())
 
 
 @app.task(name=NOTIFY, send_events=False)
@@ -143,7 +143,7 @@ def notify() -> str:
     """Job ends are told to those who asked for it."""
     from workers.notify import notify
 
-    return notify(parts())
+    return notify(services())
 
 
 @app.task(name=PURGE, send_events=False)
@@ -151,7 +151,7 @@ def purge() -> str:
     """What deletion and retention say is removed."""
     from workers.purge import purge
 
-    return purge(parts())
+    return purge(services())
 
 
 @app.task(name=REMOVE_UNREFERENCED, send_events=False)
@@ -159,20 +159,20 @@ def remove_unreferenced() -> str:
     """Objects that no row names are removed."""
     from workers.purge import remove_unreferenced
 
-    return remove_unreferenced(parts())
+    return remove_unreferenced(services())
 
 
 @app.task(name=PROBE, send_events=False)
 def probe(queue: str) -> None:
     """Shows that this queue is consumed."""
-    parts().seen(queue)
+    services().seen(queue)
 
 
 @signals.task_prerun.connect
 def _note_consumption(task: Any, **_: object) -> None:
     """Work is a sign too: a queue in which bells wait is not probed, and `/health/ready` asks for signs."""
     if task.name in (UNPACK, CLASSIFY):
-        parts().seen(task.request.delivery_info["routing_key"])
+        services().seen(task.request.delivery_info["routing_key"])
 
 
 @signals.setup_logging.connect
@@ -193,8 +193,8 @@ def _start_main(**_: object) -> None:
     if TRAIN in app.amqp.queues.consume_from:
         os.nice(19)
     _set_up_logs()  # before Celery asks for it, since the parts may be waited for
-    wait_for_parts(classifies=CLASSIFY in app.amqp.queues.consume_from).database.close()
-    parts.cache_clear()
+    wait_for_services(classifies=CLASSIFY in app.amqp.queues.consume_from).database.close()
+    services.cache_clear()
 
 
 @signals.worker_process_init.connect
@@ -202,7 +202,7 @@ def _start_child(**_: object) -> None:
     # A full collection writes to all that the parent made, and so would copy it: 36 MB a child.
     gc.freeze()
     die_with_parent(int(os.environ[MAIN_PROCESS]))
-    parts.cache_clear()
+    services.cache_clear()
     if CLASSIFY in app.amqp.queues.consume_from:
         from workers.classify import classifier
 
@@ -214,8 +214,8 @@ def _start_child(**_: object) -> None:
 @signals.worker_ready.connect
 def _show_consumption(**_: object) -> None:
     queues = list(app.amqp.queues.consume_from)
-    parts().doorbell.probe(queues, expires_s=60.0)
-    watchdog.watch(parts().doorbell, queues, settings.watchdog_s)
+    services().doorbell.probe(queues, expires_s=60.0)
+    watchdog.watch(services().doorbell, queues, settings.watchdog_s)
 
 
 @signals.worker_shutting_down.connect

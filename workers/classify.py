@@ -24,8 +24,8 @@ from shared.models.serving.classifier import Classifier
 from shared.models.serving.verdicts import Verdict
 from workers import ending
 from workers.ending import Ending
-from workers.parts import Parts
 from workers.renewal import Renewal
+from workers.services import Services
 
 # A lease that runs out is no evidence against a clip, but ten of them are.
 ATTEMPTS_IN_BATCHES = 10
@@ -43,12 +43,12 @@ def classifier(models: tuple[Path, ...], version: str) -> Classifier:
     return loaded
 
 
-def classify(parts: Parts, unit_id: int) -> str:
+def classify(services: Services, unit_id: int) -> str:
     """Do what is left of a unit; returns a sentence for Flower."""
-    lease = leases.take(parts.database, unit, unit_id, parts.settings.lease_s)
+    lease = leases.take(services.database, unit, unit_id, services.settings.lease_s)
     if lease is None:
         return "nothing to do"
-    database, classifying = parts.database, Classifying(parts, lease)
+    database, classifying = services.database, Classifying(services, lease)
     try:
         text = classifying.run()
     except LeaseLost:
@@ -77,17 +77,17 @@ def classify(parts: Parts, unit_id: int) -> str:
 class Classifying:
     """One leased unit on its way to predictions."""
 
-    def __init__(self, parts: Parts, lease: Lease) -> None:
-        self.parts = parts
+    def __init__(self, services: Services, lease: Lease) -> None:
+        self.services = services
         self.lease = lease
         self.clips: Sequence[Any] = ()
         self.verdicts: list[tuple[Any, Verdict]] = []
         self.trying: int | None = None  # the clip whose try is counted and has not ended
-        lease_s = parts.settings.lease_s
-        self._renewed = Renewal(lambda: leases.renew(parts.database, lease, lease_s), lease_s)
+        lease_s = services.settings.lease_s
+        self._renewed = Renewal(lambda: leases.renew(services.database, lease, lease_s), lease_s)
 
     def _look(self) -> None:
-        with self.parts.database.read() as connection:
+        with self.services.database.read() as connection:
             statement = (
                 select(unit.c.model_version, unit.c.shard_id, shard.c.object_key, shard.c.bytes,
                        job.c.threshold, job.c.windows, job.c.win_s, job.c.hop_s, job.c.channels)
@@ -102,13 +102,13 @@ class Classifying:
     def run(self) -> str:
         """All clips that have no prediction yet, then the unit's end."""
         self._look()
-        models, version = self.parts.settings.model_folders, self.row.model_version
-        recognition.confirm(self.parts.database, registry.read_manifest(models, version))
+        models, version = self.services.settings.model_folders, self.row.model_version
+        recognition.confirm(self.services.database, registry.read_manifest(models, version))
         self.classifier = classifier(models, version)
         if self.lease.crashes or self.lease.attempts - self.lease.returns > ATTEMPTS_IN_BATCHES:
             self._one_by_one()
             return self._complete()
-        size = self.classifier.batch_size(self.parts.settings.batch_clips)
+        size = self.classifier.batch_size(self.services.settings.batch_clips)
         sources = self._sources()
         for start in range(0, len(self.clips), size):
             batch = self.clips[start : start + size]
@@ -144,8 +144,8 @@ class Classifying:
 
     def _sources(self) -> Any:
         """How a clip's bytes are had: from one GET of the shard, or, of a large one, by ranges."""
-        storage = self.parts.storage
-        if self.row.bytes <= 2 * self.parts.settings.shard_bytes:
+        storage = self.services.storage
+        if self.row.bytes <= 2 * self.services.settings.shard_bytes:
             body = memoryview(storage.get(self.row.object_key)) if self.clips else memoryview(b"")
             return lambda row: io.BytesIO(body[row.offset : row.offset + row.size])
 
@@ -159,7 +159,7 @@ class Classifying:
         return self.classifier.classify(
             sources,
             threshold=row.threshold,
-            batch_clips=self.parts.settings.batch_clips,
+            batch_clips=self.services.settings.batch_clips,
             windows=queries.windows_of(row._mapping),
             between=self._renewed,
         )
@@ -175,38 +175,38 @@ class Classifying:
                 verdict = Verdict.failed(PATH, CrashesDecoder(path=PATH, tries=MOST_TRIES))
             else:
                 verdict = self._try(row, sources)
-            self.parts.database.write_again(partial(self._commit_one, row, verdict))
+            self.services.database.write_again(partial(self._commit_one, row, verdict))
             self.trying = None
 
     def _try(self, row: Any, sources: Any) -> Verdict:
         try:
             return self._classify([(row, cast("BinaryIO", sources(row)))])[0]
         except MemoryError:
-            limit_bytes = self.parts.settings.task_memory_bytes
+            limit_bytes = self.services.settings.task_memory_bytes
             return Verdict.failed(PATH, TakesTooMuchMemory(path=PATH, limit_bytes=limit_bytes))
 
     def _commit_one(self, row: Any, verdict: Verdict, connection: Connection) -> None:
-        until = self.parts.database.clock + self.parts.settings.lease_s
+        until = self.services.database.clock + self.services.settings.lease_s
         leases.fence(connection, self.lease, lease_until=until)
         self._insert(connection, [(row, verdict)])
         self._count(connection)
 
     def _count_try(self, clip_id: int) -> int:
         values = {"unit_id": self.lease.id, "clip_id": clip_id, "tries": 1}
-        statement = self.parts.database.insert(clip_try).values(values)
+        statement = self.services.database.insert(clip_try).values(values)
         counted = statement.on_conflict_do_update(
             index_elements=["unit_id", "clip_id"], set_={"tries": clip_try.c.tries + 1}
         ).returning(clip_try.c.tries)
         # Not tried again: a commit whose answer was lost would count twice.
-        with self.parts.database.write() as connection:
-            until = self.parts.database.clock + self.parts.settings.lease_s
+        with self.services.database.write() as connection:
+            until = self.services.database.clock + self.services.settings.lease_s
             leases.fence(connection, self.lease, lease_until=until)
             return int(connection.execute(counted).scalar_one())
 
     def _complete(self) -> str:
-        counts = self.parts.database.write_again(self._commit)
-        parts = (f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome])
-        return f"{counts.total()} clips: " + ", ".join(parts) if counts else "no clips of its own"
+        counts = self.services.database.write_again(self._commit)
+        by_outcome = (f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome])
+        return f"{counts.total()} clips: " + ", ".join(by_outcome) if counts else "no clips of its own"
 
     def _commit(self, connection: Connection) -> Counter[str]:
         """One transaction: the fence, the predictions, and the counts from the prediction table."""
@@ -245,9 +245,9 @@ class Classifying:
             for row, verdict in verdicts
         ]
         if rows:
-            connection.execute(self.parts.database.insert(prediction).on_conflict_do_nothing(), rows)
+            connection.execute(self.services.database.insert(prediction).on_conflict_do_nothing(), rows)
         segments = self._segments(verdicts)
-        statement = self.parts.database.insert(segment).on_conflict_do_nothing()
+        statement = self.services.database.insert(segment).on_conflict_do_nothing()
         while some := list(islice(segments, INSERTED_SEGMENTS)):
             connection.execute(statement, some)
 

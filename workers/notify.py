@@ -29,7 +29,7 @@ from shared.core.errors.webhooks import (
 from shared.database import queries
 from shared.jobs import status, webhooks
 from shared.jobs.webhooks import Debt
-from workers.parts import Parts
+from workers.services import Services
 
 log = logging.getLogger(__name__)
 # For a whole try, from the look-up of the name to the answer's header.
@@ -38,27 +38,27 @@ AT_ONCE = 20
 _busy = threading.Lock()
 
 
-def notify(parts: Parts) -> str:
+def notify(services: Services) -> str:
     """One tick: have what is owed told, by a thread of its own: receivers may be slow, sweeps may not."""
-    if not webhooks.due(parts.database, 1):
+    if not webhooks.due(services.database, 1):
         return "nothing is owed"
     if not _busy.acquire(blocking=False):
         return "still at it"
     # A daemon: what it was telling when this process ends is told again.
-    threading.Thread(target=_tell, args=(parts,), name="notify", daemon=True).start()
+    threading.Thread(target=_tell, args=(services,), name="notify", daemon=True).start()
     return "telling"
 
 
-def _tell(parts: Parts) -> None:
+def _tell(services: Services) -> None:
     try:
-        asyncio.run(tell(parts))
+        asyncio.run(tell(services))
     except Exception:
         log.exception("job ends could not be told; the next tick tries again")
     finally:
         _busy.release()
 
 
-async def tell(parts: Parts) -> None:
+async def tell(services: Services) -> None:
     """Tell all that is due, some at once, until nothing is."""
     # It would log each address, and an address may hold a token.
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -68,35 +68,35 @@ async def tell(parts: Parts) -> None:
     async with httpx.AsyncClient(
         timeout=TRY_S, follow_redirects=False, trust_env=False, limits=once
     ) as client:
-        while debts := await asyncio.to_thread(webhooks.due, parts.database, AT_ONCE):
-            await asyncio.gather(*(_try(parts, client, debt) for debt in debts))
+        while debts := await asyncio.to_thread(webhooks.due, services.database, AT_ONCE):
+            await asyncio.gather(*(_try(services, client, debt) for debt in debts))
 
 
-async def _try(parts: Parts, client: httpx.AsyncClient, owed: Debt) -> None:
-    debt = await asyncio.to_thread(webhooks.take, parts.database, owed)
-    body = await asyncio.to_thread(_document, parts, owed.job_id)
+async def _try(services: Services, client: httpx.AsyncClient, owed: Debt) -> None:
+    debt = await asyncio.to_thread(webhooks.take, services.database, owed)
+    body = await asyncio.to_thread(_document, services, owed.job_id)
     if debt is None or body is None:
         return
     failure: VoxmoodError | None = None
     try:
-        await _post(client, debt, body, _headers(parts, debt, body))
+        await _post(client, debt, body, _headers(services, debt, body))
     except VoxmoodError as error:
         failure = error
         log.info("the end of job %s could not be told: %s", debt.job_id, error)
     final = isinstance(failure, WebhookPrivate | WebhookGone)
-    await asyncio.to_thread(webhooks.settle, parts.database, debt, failure, final)
+    await asyncio.to_thread(webhooks.settle, services.database, debt, failure, final)
 
 
-def _document(parts: Parts, job_id: int) -> bytes | None:
+def _document(services: Services, job_id: int) -> bytes | None:
     """What `GET /v1/jobs/{id}` would answer now; None: the job is gone."""
-    with parts.database.read() as connection:
+    with services.database.read() as connection:
         row = queries.job_row(connection, job_id)
         if row is None:
             return None
-        return status.documents(connection, parts.database, [row])[0].model_dump_json().encode()
+        return status.documents(connection, services.database, [row])[0].model_dump_json().encode()
 
 
-def _headers(parts: Parts, debt: Debt, body: bytes) -> dict[str, str]:
+def _headers(services: Services, debt: Debt, body: bytes) -> dict[str, str]:
     moment = str(int(time.time()))
     headers = {
         "Content-Type": "application/json",
@@ -105,7 +105,7 @@ def _headers(parts: Parts, debt: Debt, body: bytes) -> dict[str, str]:
         "webhook-id": debt.event_id,
         "webhook-timestamp": moment,
     }
-    if (secret := parts.settings.webhook_key) is not None:
+    if (secret := services.settings.webhook_key) is not None:
         signed = hmac.digest(
             secret, b".".join((debt.event_id.encode(), moment.encode(), body)), hashlib.sha256
         )

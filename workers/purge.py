@@ -12,7 +12,7 @@ from shared.core.errors.uploads import UploadAbandoned
 from shared.database.tables import job, shard, tombstone, upload
 from shared.jobs import leases, lifecycle
 from shared.store.objects import job_prefix
-from workers.parts import Parts
+from workers.services import Services
 
 log = logging.getLogger(__name__)
 DAY_S = 86_400.0
@@ -21,41 +21,41 @@ LONGEST_PRESIGNED_S = 7_200.0
 UNREFERENCED_S = DAY_S
 
 
-def purge(parts: Parts) -> str:
+def purge(services: Services) -> str:
     """One tick; whatever is interrupted goes on at the next."""
     counts = {
-        "abandoned": _fail_abandoned_uploads(parts),
-        "outdated": _mark_outdated_jobs(parts),
-        "erased": sum(_erase(parts, row) for row in _deleted_jobs(parts)),
-        "swept": _sweep_tombstones(parts),
+        "abandoned": _fail_abandoned_uploads(services),
+        "outdated": _mark_outdated_jobs(services),
+        "erased": sum(_erase(services, row) for row in _deleted_jobs(services)),
+        "swept": _sweep_tombstones(services),
     }
     return ", ".join(f"{count} {what}" for what, count in counts.items())
 
 
-def remove_unreferenced(parts: Parts) -> str:
+def remove_unreferenced(services: Services) -> str:
     """Objects that nobody needs: of unpackers that lost their lease, or died beside their commit."""
 
     def needed(keys: list[str]) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = [upload.c.object_key.in_(keys)]
         # An unpacker that dies right after its last commit leaves the upload behind.
-        return conditions if parts.settings.keep_uploads else [*conditions, upload.c.state != "done"]
+        return conditions if services.settings.keep_uploads else [*conditions, upload.c.state != "done"]
 
     removed = 0
-    for keys in parts.storage.older_than("jobs/", UNREFERENCED_S):
-        with parts.database.read() as connection:
+    for keys in services.storage.older_than("jobs/", UNREFERENCED_S):
+        with services.database.read() as connection:
             known = set(
                 connection.execute(select(shard.c.object_key).where(shard.c.object_key.in_(keys))).scalars()
             ) | set(connection.execute(select(upload.c.object_key).where(*needed(keys))).scalars())
         for key in set(keys) - known:
-            parts.storage.delete(key)
+            services.storage.delete(key)
             removed += 1
-    aborted = parts.storage.abort_parts_older_than("jobs/", UNREFERENCED_S)
+    aborted = services.storage.abort_parts_older_than("jobs/", UNREFERENCED_S)
     return f"{removed} objects and {aborted} unfinished uploads removed"
 
 
-def _fail_abandoned_uploads(parts: Parts) -> int:
+def _fail_abandoned_uploads(services: Services) -> int:
     """Uploads that received nothing for an hour; the job can then be started without them."""
-    database, limit_s = parts.database, parts.settings.upload_abandoned_s
+    database, limit_s = services.database, services.settings.upload_abandoned_s
     abandoned = upload.c.state == "receiving", upload.c.touched_at < database.clock - limit_s
     with database.write() as connection:
         rows = connection.execute(select(upload.c.id, upload.c.job_id, upload.c.name).where(*abandoned)).all()
@@ -64,53 +64,53 @@ def _fail_abandoned_uploads(parts: Parts) -> int:
             values = {"state": "failed", "error_code": error.code, "error": str(error)}
             connection.execute(update(upload).where(upload.c.id == row.id, *abandoned).values(values))
     for row in rows:
-        _abort(parts, row.id)
+        _abort(services, row.id)
         leases.close_job(database, row.job_id)
     return len(rows)
 
 
-def _abort(parts: Parts, upload_id: int) -> None:
-    with parts.database.read() as connection:
+def _abort(services: Services, upload_id: int) -> None:
+    with services.database.read() as connection:
         row = connection.execute(select(upload).where(upload.c.id == upload_id)).one()
     if row.multipart_id is not None:
-        parts.storage.abort_parts(row.object_key, row.multipart_id)
+        services.storage.abort_parts(row.object_key, row.multipart_id)
 
 
-def _mark_outdated_jobs(parts: Parts) -> int:
-    days = parts.settings.retention_days
+def _mark_outdated_jobs(services: Services) -> int:
+    days = services.settings.retention_days
     if days is None:
         return 0
-    ended = job.c.state.in_(lifecycle.RETRIABLE), job.c.ended_at < parts.database.clock - days * DAY_S
-    with parts.database.write() as connection:
+    ended = job.c.state.in_(lifecycle.RETRIABLE), job.c.ended_at < services.database.clock - days * DAY_S
+    with services.database.write() as connection:
         return connection.execute(update(job).where(*ended).values(state="deleting")).rowcount
 
 
-def _deleted_jobs(parts: Parts) -> Sequence[Any]:
-    with parts.database.read() as connection:
+def _deleted_jobs(services: Services) -> Sequence[Any]:
+    with services.database.read() as connection:
         return connection.execute(select(job.c.id, job.c.key).where(job.c.state == "deleting")).all()
 
 
-def _erase(parts: Parts, row: Any) -> bool:
+def _erase(services: Services, row: Any) -> bool:
     """All of a deleted job, unless somebody still works for it: then a later tick does it."""
-    with parts.database.read() as connection:
-        if lifecycle.holds_leases(connection, parts.database, row.id):
+    with services.database.read() as connection:
+        if lifecycle.holds_leases(connection, services.database, row.id):
             return False
         receiving = select(upload.c.id).where(upload.c.job_id == row.id, upload.c.multipart_id.is_not(None))
         unfinished = list(connection.execute(receiving.where(upload.c.state == "receiving")).scalars())
     for upload_id in unfinished:
-        _abort(parts, upload_id)
-    parts.storage.delete_prefix(job_prefix(row.key))
-    lifecycle.erase(parts.database, row.id, job_prefix(row.key), LONGEST_PRESIGNED_S)
+        _abort(services, upload_id)
+    services.storage.delete_prefix(job_prefix(row.key))
+    lifecycle.erase(services.database, row.id, job_prefix(row.key), LONGEST_PRESIGNED_S)
     return True
 
 
-def _sweep_tombstones(parts: Parts) -> int:
+def _sweep_tombstones(services: Services) -> int:
     """What came into a deleted job's prefix after its removal: by an address that was still valid."""
-    with parts.database.read() as connection:
-        due = tombstone.c.sweep_after < parts.database.clock
+    with services.database.read() as connection:
+        due = tombstone.c.sweep_after < services.database.clock
         rows = connection.execute(select(tombstone.c.id, tombstone.c.prefix).where(due)).all()
     for row in rows:
-        parts.storage.delete_prefix(row.prefix)
-        with parts.database.write() as connection:
+        services.storage.delete_prefix(row.prefix)
+        with services.database.write() as connection:
             connection.execute(delete(tombstone).where(tombstone.c.id == row.id))
     return len(rows)

@@ -31,8 +31,8 @@ from shared.models.training.publication import train_version
 from shared.models.training.training import Recipe
 from shared.store.objects import Storage
 from workers.ending import Ending
-from workers.parts import Parts
 from workers.renewal import Renewal
+from workers.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -107,38 +107,40 @@ def _agreed(votes: Sequence[Any]) -> LabelledClip | None:
     return LabelledClip(example, one.sha256, one.object_key, one.offset, one.size)
 
 
-def retrain(parts: Parts) -> str:
+def retrain(services: Services) -> str:
     """Take the turn if it is due, train, register the candidate; returns a sentence for Flower."""
-    turn = retraining.take(parts.database, parts.settings.retrain_every_s, parts.settings.retrain_lease_s)
+    turn = retraining.take(
+        services.database, services.settings.retrain_every_s, services.settings.retrain_lease_s
+    )
     if turn is None:
         return "nothing to do"
     try:
-        return _train(parts, turn)
+        return _train(services, turn)
     except LeaseLost:
         return "lease lost; another worker has it"
     except Ending:
-        retraining.give_back(parts.database, turn)
+        retraining.give_back(services.database, turn)
         return "given back: this worker ends"
     except SurroundingsError:
-        retraining.give_back(parts.database, turn)
+        retraining.give_back(services.database, turn)
         raise
     except VoxmoodError as error:
-        retraining.end(parts.database, turn, str(error))
+        retraining.end(services.database, turn, str(error))
         return str(error)
     except Exception as error:
-        retraining.end(parts.database, turn, f"Went wrong: {error!r}; the log says more.")
+        retraining.end(services.database, turn, f"Went wrong: {error!r}; the log says more.")
         raise
 
 
-def _train(parts: Parts, turn: Turn) -> str:
-    settings = parts.settings
+def _train(services: Services, turn: Turn) -> str:
+    settings = services.settings
     champion = registry.read_manifest(settings.model_folders, settings.champion)
-    with parts.database.read() as connection:
+    with services.database.read() as connection:
         new = labels.newly_labelled(connection)
         votes = labels.votes(connection, settings.retrain_max_labels)
     if not turn.asked and new < settings.retrain_min_labels:
         text = f"Nothing to do: {new} newly labelled clips of {settings.retrain_min_labels}."
-        retraining.end(parts.database, turn, text)
+        retraining.end(services.database, turn, text)
         return text
     choice = choose(votes, champion, settings.retrain_min_examples)
     _remove_leftovers(settings.trained_dir)
@@ -151,9 +153,9 @@ def _train(parts: Parts, turn: Turn) -> str:
         base=champion.version,
     )
     lease_s = settings.retrain_lease_s
-    renewal = Renewal(lambda: retraining.renew(parts.database, turn, lease_s), lease_s)
+    renewal = Renewal(lambda: retraining.renew(services.database, turn, lease_s), lease_s)
     manifest, left_out = train_version(
-        StoredRecordings(choice.clips, parts.storage),
+        StoredRecordings(choice.clips, services.storage),
         recipe,
         settings.trained_dir,
         DecodeLimits.of(settings),
@@ -161,18 +163,18 @@ def _train(parts: Parts, turn: Turn) -> str:
     )
     for sentence in left_out:
         log.info("left out: %s", sentence)
-    return _register(parts, turn, manifest)
+    return _register(services, turn, manifest)
 
 
-def _register(parts: Parts, turn: Turn, manifest: Manifest) -> str:
+def _register(services: Services, turn: Turn, manifest: Manifest) -> str:
     text = (
         f"{manifest.version} is the candidate: {manifest.data.training_clips} clips to train, accuracy "
         f"{manifest.metrics.accuracy:.3f} on {manifest.data.test_clips}, threshold {manifest.threshold:.2f}."
     )
     try:
-        retraining.register(parts.database, turn, manifest.version, manifest.model_dump(mode="json"), text)
+        retraining.register(services.database, turn, manifest.version, manifest.model_dump(mode="json"), text)
     except LeaseLost:
-        shutil.rmtree(parts.settings.trained_dir / manifest.version)
+        shutil.rmtree(services.settings.trained_dir / manifest.version)
         raise
     return text
 

@@ -7,20 +7,20 @@ from sqlalchemy import select
 from shared.database.tables import consumption
 from shared.jobs import leases
 from shared.jobs.doorbell import QUEUES, WORK_QUEUES
-from workers.parts import Parts
+from workers.services import Services
 
 # A queue that gave no sign for this long is probed; /health/ready believes a sign for four times as long.
 PROBE_AFTER_S = 15.0
 
 
-def sweep(parts: Parts) -> str:
+def sweep(services: Services) -> str:
     """One tick; returns a sentence for the log."""
-    empty = frozenset(queue for queue in WORK_QUEUES if parts.doorbell.waiting(queue) == 0)
-    bells = leases.sweep(parts.database, parts.settings.ring_again_s, empty)
-    parts.doorbell.ring(bells)
-    with parts.database.read() as connection:
-        recent = consumption.c.seen_at > parts.database.clock - PROBE_AFTER_S
+    empty = frozenset(queue for queue in WORK_QUEUES if services.doorbell.waiting(queue) == 0)
+    bells = leases.sweep(services.database, services.settings.ring_again_s, empty)
+    services.doorbell.ring(bells)
+    with services.database.read() as connection:
+        recent = consumption.c.seen_at > services.database.clock - PROBE_AFTER_S
         heard = set(connection.execute(select(consumption.c.queue).where(recent)).scalars())
     silent = [queue for queue in QUEUES if queue not in heard]
-    parts.doorbell.probe(silent, expires_s=PROBE_AFTER_S)
+    services.doorbell.probe(silent, expires_s=PROBE_AFTER_S)
     return f"rang {len(bells)}, probed {len(silent)}"

@@ -25,8 +25,8 @@ from shared.store.objects import StoredObject, shard_key
 from shared.store.shards import Placed, Shard
 from workers.deadman import alive, deadman
 from workers.ending import Ending
-from workers.parts import Parts
 from workers.renewal import Renewal
+from workers.services import Services
 
 log = logging.getLogger(__name__)
 # Tries that the archive itself ended, or that cost a child its life, without one boundary between them.
@@ -55,35 +55,37 @@ class Batch:
         self.next_member = member.number + 1
 
 
-def unpack(parts: Parts, upload_id: int) -> str:
+def unpack(services: Services, upload_id: int) -> str:
     """Do what is left of an upload; returns a sentence for Flower."""
-    lease = leases.take(parts.database, upload, upload_id, parts.settings.lease_s)
+    lease = leases.take(services.database, upload, upload_id, services.settings.lease_s)
     if lease is None:
         return "nothing to do"
-    unpacking = Unpacking(parts, lease)
-    with deadman(parts.settings.unpack_stall_s):
+    unpacking = Unpacking(services, lease)
+    with deadman(services.settings.unpack_stall_s):
         try:
             text = unpacking.run()
         except LeaseLost:
-            leases.give_back(parts.database, lease)  # still ours where the answer to our own commit was lost
+            leases.give_back(
+                services.database, lease
+            )  # still ours where the answer to our own commit was lost
             return "lease lost; another worker has it"
         except Ending:
-            leases.give_back(parts.database, lease)
+            leases.give_back(services.database, lease)
             return "given back: this worker ends"
         except SurroundingsError as error:
             if not isinstance(error, ObjectMissing) or lease.returns < leases.RETURNS_UNTIL_LOST:
-                leases.give_back(parts.database, lease, pause=True)
+                leases.give_back(services.database, lease, pause=True)
                 raise
             text = unpacking.give_up(error)
         except Exception as error:
             log.exception("upload %s: attempt %s failed", upload_id, lease.attempts)
             if unpacking.crashes + 1 < MOST_CRASHES:
-                leases.give_back(parts.database, lease, pause=True, crashed=True)
+                leases.give_back(services.database, lease, pause=True, crashed=True)
                 if isinstance(error, MemoryError):  # Celery would raise it again in the main process
                     return "out of memory"
                 raise
             text = unpacking.give_up(error)
-    leases.close_job(parts.database, lease.job_id)
+    leases.close_job(services.database, lease.job_id)
     unpacking.tidy()
     return text
 
@@ -91,18 +93,18 @@ def unpack(parts: Parts, upload_id: int) -> str:
 class Unpacking:
     """One leased upload on its way into shards."""
 
-    def __init__(self, parts: Parts, lease: Lease) -> None:
-        self.parts = parts
+    def __init__(self, services: Services, lease: Lease) -> None:
+        self.services = services
         self.lease = lease
         logs.note(job=lease.job_id)
         self.position = 0
         self.failed = False
         self.crashes = lease.crashes  # since the last boundary
-        lease_s = parts.settings.lease_s
-        self._renewed = Renewal(lambda: leases.renew(parts.database, lease, lease_s), lease_s)
+        lease_s = services.settings.lease_s
+        self._renewed = Renewal(lambda: leases.renew(services.database, lease, lease_s), lease_s)
 
     def _look(self) -> None:
-        with self.parts.database.read() as connection:
+        with self.services.database.read() as connection:
             statement = select(
                 upload.c.id, upload.c.name, upload.c.object_key, upload.c.bytes, upload.c.bucket,
                 upload.c.next_member, job.c.id.label("job_id"), job.c.key.label("job_key"),
@@ -126,7 +128,7 @@ class Unpacking:
         return self._end(None)
 
     def _members(self) -> Iterator[Member]:
-        row, storage, settings = self.row, self.parts.storage, self.parts.settings
+        row, storage, settings = self.row, self.services.storage, self.services.settings
         stored = StoredObject(row.object_key, row.bucket)
         source = storage.open(stored, 0, row.bytes, self._on_read)
         with source:
@@ -145,7 +147,7 @@ class Unpacking:
         self._renewed()
 
     def _take(self, member: Member) -> None:
-        settings, storage = self.parts.settings, self.parts.storage
+        settings, storage = self.services.settings, self.services.storage
         if len(self.batch.rows) >= settings.shard_clips:
             self._boundary()
         if member.error is not None:
@@ -184,27 +186,27 @@ class Unpacking:
         stored = batch.own_shard
         if batch.shard.clips:
             stored = (shard_key(self.row.job_key), len(batch.shard.body))
-            self.parts.storage.put(stored[0], batch.shard.finished())
-        unit_id = self.parts.database.write_again(lambda connection: self._commit(connection, stored, end))
+            self.services.storage.put(stored[0], batch.shard.finished())
+        unit_id = self.services.database.write_again(lambda connection: self._commit(connection, stored, end))
         alive()
         self.committed, self.crashes = batch.next_member, 0
         self.batch = Batch(self.committed)
         if unit_id is not None:
-            with self.parts.database.read() as connection:
+            with self.services.database.read() as connection:
                 bells = leases.bells_for(connection, CLASSIFY, [unit_id])
-            self.parts.doorbell.ring(bells)
+            self.services.doorbell.ring(bells)
 
     def _commit(
         self, connection: Connection, stored: tuple[str, int] | None, end: dict[str, Any]
     ) -> int | None:
-        database, batch, row = self.parts.database, self.batch, self.row
+        database, batch, row = self.services.database, self.batch, self.row
         leases.fence(
             connection,
             self.lease,
             upload.c.lease_until > database.clock,
             upload.c.next_member == self.committed,  # tried again, it must not insert what it has inserted
             next_member=batch.next_member,
-            lease_until=database.clock + self.parts.settings.lease_s,
+            lease_until=database.clock + self.services.settings.lease_s,
             bytes_read=self.position,
             shards=upload.c.shards + int(stored is not None),
             clips=upload.c.clips + len(batch.rows),
@@ -233,15 +235,20 @@ class Unpacking:
         values = {"job_id": self.row.job_id, "upload_id": self.row.id, "number": number, "object_key": key,
                   "bytes": size, "clips": len(self.batch.rows) - self.batch.failed}  # fmt: skip
         shard_id = connection.execute(insert(shard).values(values).returning(shard.c.id)).scalar_one()
-        values = {"job_id": self.row.job_id, "shard_id": shard_id, "state": "pending",
-                  "model_version": self.row.model_version, "rung_at": self.parts.database.clock}  # fmt: skip
+        values = {
+            "job_id": self.row.job_id,
+            "shard_id": shard_id,
+            "state": "pending",
+            "model_version": self.row.model_version,
+            "rung_at": self.services.database.clock,
+        }
         unit_id = connection.execute(insert(unit).values(values).returning(unit.c.id)).scalar_one()
         return shard_id, unit_id
 
     def tidy(self) -> None:
         """Remove what was sent, now that its shards are committed. A failed upload stays, for `retry`."""
-        if not self.failed and self.row.bucket is None and not self.parts.settings.keep_uploads:
-            self.parts.storage.delete(self.row.object_key)
+        if not self.failed and self.row.bucket is None and not self.services.settings.keep_uploads:
+            self.services.storage.delete(self.row.object_key)
 
     def give_up(self, error: Exception) -> str:
         """End an upload that broke each attempt in a way that no archive should."""
@@ -251,7 +258,7 @@ class Unpacking:
 
     def _end(self, error: UploadError | None) -> str:
         """The last boundary. What was read before an archive broke is kept."""
-        with self.parts.database.read() as connection:
+        with self.services.database.read() as connection:
             before = connection.execute(select(upload.c.clips).where(upload.c.id == self.row.id)).scalar_one()
         found = before + len(self.batch.rows)
         if error is None and not found:

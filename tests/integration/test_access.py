@@ -24,6 +24,7 @@ from shared.database import labels as labels_of_people
 from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.database.tables import api_key, job
+from tests.integration.asking import bearer, made_key
 from tests.integration.builders import add_prediction, make_job, row_of, set_row
 
 HERE = "http://localhost"
@@ -64,16 +65,6 @@ def ask(client: TestClient, route: APIRoute, key: str | None, job_id: int, clip_
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     body = BODIES.get(name_of(route))
     return client.request(next(iter(route.methods)), path, json=body, headers=headers)
-
-
-def bearer(key: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"}
-
-
-def made_key(database: Database, *scopes: str, **options: Any) -> tuple[int, str]:
-    key = keys.new_key()
-    with database.write() as connection:
-        return stored_keys.add(connection, database, key, "test", scopes, **options), key
 
 
 def store_label(database: Database, clip_id: int) -> None:

@@ -7,112 +7,89 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from shared.audio.synthesis import speech_like, wav_bytes
 from shared.core.settings import Settings
 from shared.database.tables import clip_try, job, prediction, unit, upload
-from tests.archive_builders import zip_of
 from tests.integration.builders import add_prediction, row_of, set_row
-from tests.integration.test_unpack import clips_of, parts, send
+from tests.integration.sending import clips_of, outcomes, sent
 from workers.classify import MOST_TRIES, Classifying, classify
-from workers.parts import Parts
-from workers.unpack import unpack
+from workers.services import Services
 
-__all__ = ["parts"]  # the fixture
 RATE = 16_000
 
 
-def sent(parts: Parts, names: list[str], extra: dict[str, bytes] | None = None) -> tuple[int, list[int]]:
-    """A job of these voices, unpacked; its upload and its units."""
-    members = {
-        name: wav_bytes(speech_like("happy", RATE, 0.6, seed=seed), RATE) for seed, name in enumerate(names)
-    }
-    job_id, upload_id = send(parts, zip_of(members | (extra or {})))
-    set_row(parts.database, job, job_id, model_version=Settings().champion)
-    unpack(parts, upload_id)
-    with parts.database.read() as connection:
-        units = connection.execute(select(unit.c.id).where(unit.c.job_id == job_id).order_by(unit.c.id))
-        return upload_id, list(units.scalars())
-
-
-def outcomes(parts: Parts, upload_id: int) -> dict[str, tuple[str, str | None]]:
-    """Outcome and error code of each clip that has one."""
-    paths = {row.id: row.path for row in clips_of(parts, upload_id)}
-    with parts.database.read() as connection:
-        rows = connection.execute(select(prediction)).all()
-    return {paths[row.clip_id]: (row.outcome, row.error_code) for row in rows if row.clip_id in paths}
-
-
-def test_a_unit_s_clips_become_predictions_and_its_counts_agree(parts: Parts) -> None:
-    upload_id, units = sent(parts, ["a.wav", "b.wav"], {"c.txt": b"words"})
-    text = classify(parts, units[0])
+def test_a_unit_s_clips_become_predictions_and_its_counts_agree(services: Services) -> None:
+    upload_id, units = sent(services, ["a.wav", "b.wav"], {"c.txt": b"words"})
+    text = classify(services, units[0])
     assert text.startswith("3 clips: ")
     assert "1 failed" in text
-    found = outcomes(parts, upload_id)
+    found = outcomes(services, upload_id)
     assert found["c.txt"] == ("failed", "not_a_recording")
-    ended = row_of(parts.database, unit, units[0])
+    ended = row_of(services.database, unit, units[0])
     assert (ended.state, ended.failed) == ("done", 1)
     assert ended.classified + ended.rejected == 2
-    assert row_of(parts.database, job, ended.job_id).state == "done"
+    assert row_of(services.database, job, ended.job_id).state == "done"
 
 
-def test_a_bell_that_rings_twice_does_nothing_the_second_time(parts: Parts) -> None:
-    upload_id, units = sent(parts, ["a.wav"])
-    classify(parts, units[0])
-    before = outcomes(parts, upload_id)
-    assert classify(parts, units[0]) == "nothing to do"
-    assert outcomes(parts, upload_id) == before
+def test_a_bell_that_rings_twice_does_nothing_the_second_time(services: Services) -> None:
+    upload_id, units = sent(services, ["a.wav"])
+    classify(services, units[0])
+    before = outcomes(services, upload_id)
+    assert classify(services, units[0]) == "nothing to do"
+    assert outcomes(services, upload_id) == before
 
 
-def test_a_worker_that_was_overtaken_writes_nothing(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    upload_id, units = sent(parts, ["a.wav", "b.wav"])
+def test_a_worker_that_was_overtaken_writes_nothing(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload_id, units = sent(services, ["a.wav", "b.wav"])
     run = Classifying.run
 
     def overtaken(self: Classifying) -> str:
-        set_row(parts.database, unit, units[0], attempts=7)
+        set_row(services.database, unit, units[0], attempts=7)
         return run(self)
 
     with monkeypatch.context() as patch:
         patch.setattr(Classifying, "run", overtaken)
-        assert classify(parts, units[0]) == "lease lost; another worker has it"
-    assert outcomes(parts, upload_id) == {}
+        assert classify(services, units[0]) == "lease lost; another worker has it"
+    assert outcomes(services, upload_id) == {}
 
 
-def test_a_cancelled_job_s_work_is_dropped(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    upload_id, units = sent(parts, ["a.wav"])
+def test_a_cancelled_job_s_work_is_dropped(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload_id, units = sent(services, ["a.wav"])
     run = Classifying.run
 
     def cancelled(self: Classifying) -> str:
-        set_row(parts.database, job, row_of(parts.database, unit, units[0]).job_id, state="cancelled")
+        set_row(services.database, job, row_of(services.database, unit, units[0]).job_id, state="cancelled")
         return run(self)
 
     with monkeypatch.context() as patch:
         patch.setattr(Classifying, "run", cancelled)
-        assert classify(parts, units[0]) == "lease lost; another worker has it"
-    assert outcomes(parts, upload_id) == {}
+        assert classify(services, units[0]) == "lease lost; another worker has it"
+    assert outcomes(services, upload_id) == {}
 
 
-def test_a_clip_that_crashes_its_reader_is_given_up_and_the_others_are_not(parts: Parts) -> None:
+def test_a_clip_that_crashes_its_reader_is_given_up_and_the_others_are_not(services: Services) -> None:
     """The state that three lost children leave: tries counted, no outcome. The fourth does not try."""
-    upload_id, units = sent(parts, ["a.wav", "poison.wav", "b.wav"])
-    ids = {row.path: row.id for row in clips_of(parts, upload_id)}
-    set_row(parts.database, unit, units[0], crashes=MOST_TRIES)
-    with parts.database.write() as connection:
+    upload_id, units = sent(services, ["a.wav", "poison.wav", "b.wav"])
+    ids = {row.path: row.id for row in clips_of(services, upload_id)}
+    set_row(services.database, unit, units[0], crashes=MOST_TRIES)
+    with services.database.write() as connection:
         tried = {"unit_id": units[0], "clip_id": ids["poison.wav"], "tries": MOST_TRIES}
         connection.execute(insert(clip_try).values(tried))
-    classify(parts, units[0])
-    found = outcomes(parts, upload_id)
+    classify(services, units[0])
+    found = outcomes(services, upload_id)
     assert found["poison.wav"] == ("failed", "crashes_decoder")
     assert {found[path][0] for path in ("a.wav", "b.wav")} <= {"classified", "rejected"}
-    assert row_of(parts.database, unit, units[0]).failed == 1
+    assert row_of(services.database, unit, units[0]).failed == 1
 
 
-def test_clip_by_clip_gives_the_same_as_batches(parts: Parts) -> None:
+def test_clip_by_clip_gives_the_same_as_batches(services: Services) -> None:
     def run(**values: Any) -> list[tuple[Any, ...]]:
-        upload_id, units = sent(parts, ["a.wav", "b.wav", "c.wav"])
-        set_row(parts.database, unit, units[0], **values)
-        classify(parts, units[0])
-        rows = {row.id for row in clips_of(parts, upload_id)}
-        with parts.database.read() as connection:
+        upload_id, units = sent(services, ["a.wav", "b.wav", "c.wav"])
+        set_row(services.database, unit, units[0], **values)
+        classify(services, units[0])
+        rows = {row.id for row in clips_of(services, upload_id)}
+        with services.database.read() as connection:
             found = connection.execute(select(prediction).order_by(prediction.c.clip_id)).all()
         return [(row.outcome, row.probabilities) for row in found if row.clip_id in rows]
 
@@ -123,20 +100,20 @@ def test_clip_by_clip_gives_the_same_as_batches(parts: Parts) -> None:
         assert ours[1] == pytest.approx(theirs[1], abs=1e-5)
 
 
-def test_clips_that_have_a_prediction_are_not_computed_again(parts: Parts) -> None:
-    upload_id, units = sent(parts, ["a.wav", "b.wav"])
-    ids = {row.path: row.id for row in clips_of(parts, upload_id)}
-    add_prediction(parts.database, ids["a.wav"], units[0], "no_voice", Settings().champion)
-    classify(parts, units[0])
-    assert outcomes(parts, upload_id)["a.wav"] == ("no_voice", None)
-    assert row_of(parts.database, unit, units[0]).no_voice == 1
+def test_clips_that_have_a_prediction_are_not_computed_again(services: Services) -> None:
+    upload_id, units = sent(services, ["a.wav", "b.wav"])
+    ids = {row.path: row.id for row in clips_of(services, upload_id)}
+    add_prediction(services.database, ids["a.wav"], units[0], "no_voice", Settings().champion)
+    classify(services, units[0])
+    assert outcomes(services, upload_id)["a.wav"] == ("no_voice", None)
+    assert row_of(services.database, unit, units[0]).no_voice == 1
 
 
-def test_an_unexpected_error_counts_as_a_crash_and_gives_the_unit_back(parts: Parts) -> None:
-    _, units = sent(parts, ["a.wav"])
-    set_row(parts.database, unit, units[0], model_version="gone")
+def test_an_unexpected_error_counts_as_a_crash_and_gives_the_unit_back(services: Services) -> None:
+    _, units = sent(services, ["a.wav"])
+    set_row(services.database, unit, units[0], model_version="gone")
     with pytest.raises(Exception, match="no model version gone"):
-        classify(parts, units[0])
-    left = row_of(parts.database, unit, units[0])
+        classify(services, units[0])
+    left = row_of(services.database, unit, units[0])
     assert (left.state, left.crashes) == ("pending", 1)
-    assert row_of(parts.database, upload, 1).state == "done"
+    assert row_of(services.database, upload, 1).state == "done"

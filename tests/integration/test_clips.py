@@ -13,27 +13,25 @@ from shared.database.tables import job, unit
 from shared.jobs import lifecycle
 from tests.archive_builders import encrypted_zip
 from tests.integration.builders import make_job, row_of, set_row
-from tests.integration.test_unpack import clips_of, parts, send
-from workers.parts import Parts
+from tests.integration.sending import clips_of, send
+from workers.services import Services
 from workers.unpack import unpack
-
-__all__ = ["parts"]  # the fixture
 
 
 @pytest.fixture
-def client(parts: Parts) -> TestClient:
+def client(services: Services) -> TestClient:
     """An API on the same database and store."""
-    url = parts.database.url.render_as_string(hide_password=False)
+    url = services.database.url.render_as_string(hide_password=False)
     return TestClient(
-        create_app(parts.settings.model_copy(update={"database_url": url})), base_url="http://localhost"
+        create_app(services.settings.model_copy(update={"database_url": url})), base_url="http://localhost"
     )
 
 
-def test_a_clip_is_read_back_whole_and_by_ranges(parts: Parts, client: TestClient) -> None:
+def test_a_clip_is_read_back_whole_and_by_ranges(services: Services, client: TestClient) -> None:
     bodies = {f"{n}.wav": unique_clip(n) for n in range(3)}
-    _, upload_id = send(parts, encrypted_zip(bodies | {"secret.wav": b"s"}, "secret.wav"))
-    unpack(parts, upload_id)
-    rows = {row.path: row for row in clips_of(parts, upload_id)}
+    _, upload_id = send(services, encrypted_zip(bodies | {"secret.wav": b"s"}, "secret.wav"))
+    unpack(services, upload_id)
+    rows = {row.path: row for row in clips_of(services, upload_id)}
     body = bodies["1.wav"]
     path = f"/v1/clips/{rows['1.wav'].id}/audio"
     whole = client.get(path)
@@ -52,17 +50,17 @@ def test_a_clip_is_read_back_whole_and_by_ranges(parts: Parts, client: TestClien
     assert client.get("/v1/clips/999999/audio").json()["code"] == "unknown_clip"
 
 
-def test_a_second_version_gets_units_of_its_own_and_the_job_keeps_its_version(parts: Parts) -> None:
-    made = make_job(parts.database, unit_state="done")
+def test_a_second_version_gets_units_of_its_own_and_the_job_keeps_its_version(services: Services) -> None:
+    made = make_job(services.database, unit_state="done")
     with pytest.raises(WrongJobState, match="only a job that is done or failed or cancelled"):
-        lifecycle.reclassify(parts.database, made.job, "v2")
-    set_row(parts.database, job, made.job, state="done")
-    bells = lifecycle.reclassify(parts.database, made.job, "v2")
+        lifecycle.reclassify(services.database, made.job, "v2")
+    set_row(services.database, job, made.job, state="done")
+    bells = lifecycle.reclassify(services.database, made.job, "v2")
     assert [bell.task for bell in bells] == ["classify"]
-    with parts.database.read() as connection:
+    with services.database.read() as connection:
         rows = connection.execute(select(unit).where(unit.c.job_id == made.job).order_by(unit.c.id)).all()
     assert [(row.model_version, row.state) for row in rows] == [("seed-v6", "done"), ("v2", "pending")]
-    assert row_of(parts.database, job, made.job).model_version == "seed-v6"
-    set_row(parts.database, unit, rows[1].id, state="done")
-    set_row(parts.database, job, made.job, state="done")
-    assert lifecycle.reclassify(parts.database, made.job, "v2") == []
+    assert row_of(services.database, job, made.job).model_version == "seed-v6"
+    set_row(services.database, unit, rows[1].id, state="done")
+    set_row(services.database, job, made.job, state="done")
+    assert lifecycle.reclassify(services.database, made.job, "v2") == []

@@ -31,23 +31,22 @@ from shared.database.tables import OUTCOMES, job, unit
 from shared.jobs import leases, lifecycle
 from tests.archive_builders import encrypted_zip, zip_of
 from tests.integration.builders import row_of, set_row
-from tests.integration.test_unpack import parts, send
+from tests.integration.sending import send
 from tests.workbooks import cells_of, rows_of_workbook
 from workers import ending, notify
 from workers.classify import classify
-from workers.parts import Parts
+from workers.services import Services
 from workers.unpack import unpack
 
-__all__ = ["parts"]  # the fixture
 RATE = 16_000
 NAME = "/".join(["tapes of the year 1987"] * 7) + "/6.wav"
 
 
 @pytest.fixture
-def server(parts: Parts) -> Iterator[str]:
+def server(services: Services) -> Iterator[str]:
     """The API at an address of this machine: commands and page speak HTTP."""
-    url = parts.database.url.render_as_string(hide_password=False)
-    made = create_app(parts.settings.model_copy(update={"database_url": url}))
+    url = services.database.url.render_as_string(hide_password=False)
+    made = create_app(services.settings.model_copy(update={"database_url": url}))
     running = uvicorn.Server(uvicorn.Config(made, port=0, log_level="warning"))
     thread = threading.Thread(target=running.run)
     thread.start()
@@ -84,11 +83,11 @@ def counted(words: str) -> dict[str, int]:
     return {name: int(found[1]) if found else 0 for name, found in named.items()}
 
 
-def surfaces(parts: Parts, server: str, job_id: int, tmp_path: Path) -> dict[str, dict[str, int]]:
+def surfaces(services: Services, server: str, job_id: int, tmp_path: Path) -> dict[str, dict[str, int]]:
     """What each surface counts of each outcome."""
     document = httpx.get(f"{server}/v1/jobs/{job_id}", trust_env=False).json()
     assert document["counts"]["done"] == sum(document["counts"][name] for name in OUTCOMES)
-    webhook = json.loads(notify._document(parts, job_id) or b"")
+    webhook = json.loads(notify._document(services, job_id) or b"")
     listed = httpx.get(f"{server}/v1/jobs", trust_env=False).json()["jobs"][0]
     rows = [json.loads(line) for line in told(server, "results", str(job_id), "--format", "jsonl").split("\n")
             if line.startswith("{")]  # fmt: skip
@@ -111,7 +110,7 @@ def surfaces(parts: Parts, server: str, job_id: int, tmp_path: Path) -> dict[str
     done, found = document["counts"]["done"], document["counts"]["clips"]
     assert (f"{done} clips" if done == found else f"{done} of {found} clips") in status
     of_report = re.findall(r"<tr><td>(\w+)</td><td>(\d+)</td></tr>", report.read_text())
-    with parts.database.read() as connection:
+    with services.database.read() as connection:
         view = connection.execute(
             text("SELECT outcome, count(*) FROM results"
                  " WHERE job = :job AND model_version = job_model_version GROUP BY outcome"), {"job": job_id}
@@ -154,7 +153,7 @@ def agreed(found: dict[str, dict[str, int]]) -> dict[str, int]:
 
 
 def test_all_surfaces_count_alike_while_a_job_is_cancelled_and_when_it_is_whole(
-    parts: Parts, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    services: Services, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VOXMOOD_URL", server)
     before = st.get_option
@@ -166,33 +165,35 @@ def test_all_surfaces_count_alike_while_a_job_is_cancelled_and_when_it_is_whole(
         "5.wav": voice(5), "6.wav": voice(6), "7.wav": voice(7), "7 again.wav": voice(7),
         "locked.wav": voice(8),
     }  # fmt: skip
-    job_id, upload_id = send(parts, encrypted_zip(members, "locked.wav"))
+    job_id, upload_id = send(services, encrypted_zip(members, "locked.wav"))
     champion = Settings().champion
-    set_row(parts.database, job, job_id, name="tapes", model_version=champion, threshold=0.0, started_at=1.0)
-    unpack(parts, upload_id)
-    with parts.database.read() as connection:
+    set_row(
+        services.database, job, job_id, name="tapes", model_version=champion, threshold=0.0, started_at=1.0
+    )
+    unpack(services, upload_id)
+    with services.database.read() as connection:
         units = connection.execute(select(unit.c.id).where(unit.c.job_id == job_id).order_by(unit.c.id))
         first, second, third, fourth = units.scalars()
-    nothing = agreed(surfaces(parts, server, job_id, tmp_path))
+    nothing = agreed(surfaces(services, server, job_id, tmp_path))
     assert nothing == {"classified": 0, "rejected": 0, "no_voice": 0, "failed": 1}, "no copy is ahead of time"
-    classify(parts, first)
-    assert agreed(surfaces(parts, server, job_id, tmp_path)) == {
+    classify(services, first)
+    assert agreed(surfaces(services, server, job_id, tmp_path)) == {
         "classified": 3, "rejected": 0, "no_voice": 0, "failed": 3
     }  # fmt: skip
-    set_row(parts.database, job, job_id, threshold=1.0)
-    classify(parts, second)
+    set_row(services.database, job, job_id, threshold=1.0)
+    classify(services, second)
     looks = iter(range(10))
 
     def cancelled_meanwhile() -> None:
         if next(looks) == 1:
-            lifecycle.cancel(parts.database, job_id)
+            lifecycle.cancel(services.database, job_id)
 
     # A unit that cost a child its life goes clip by clip: of its clips one has an outcome already.
-    set_row(parts.database, unit, third, crashes=1)
+    set_row(services.database, unit, third, crashes=1)
     with monkeypatch.context() as patch:
         patch.setattr(ending, "check", cancelled_meanwhile)
-        classify(parts, third)
-    cancelled = agreed(surfaces(parts, server, job_id, tmp_path))
+        classify(services, third)
+    cancelled = agreed(surfaces(services, server, job_id, tmp_path))
     assert cancelled == {"classified": 3, "rejected": 2, "no_voice": 0, "failed": 3}
     document = httpx.get(f"{server}/v1/jobs/{job_id}", trust_env=False).json()
     assert document["state"] == "cancelled"
@@ -200,22 +201,22 @@ def test_all_surfaces_count_alike_while_a_job_is_cancelled_and_when_it_is_whole(
     assert document["progress"]["fraction"] < 1
     assert document["progress"]["seconds_left"] is None
 
-    lifecycle.retry(parts.database, job_id, [])
+    lifecycle.retry(services.database, job_id, [])
     document = httpx.get(f"{server}/v1/jobs/{job_id}", trust_env=False).json()
     assert (document["progress"]["done"], document["progress"]["clips_per_s"]) == (0, None), "it begins anew"
     # Seven stand; the failed two, three that were interrupted, and 7.wav with its copy are ahead.
     assert document["counts"]["done"] + document["progress"]["expected"] == document["counts"]["clips"] == 11
     for one in (first, third, fourth):
-        classify(parts, one)
-    assert leases.close_job(parts.database, job_id) == "done"
-    whole = agreed(surfaces(parts, server, job_id, tmp_path))
+        classify(services, one)
+    assert leases.close_job(services.database, job_id) == "done"
+    whole = agreed(surfaces(services, server, job_id, tmp_path))
     assert whole == {"classified": 3, "rejected": 5, "no_voice": 0, "failed": 3}
     document = httpx.get(f"{server}/v1/jobs/{job_id}", trust_env=False).json()
     assert document["progress"]["done"] == document["progress"]["expected"] == 5
-    ended = row_of(parts.database, job, job_id)
+    ended = row_of(services.database, job, job_id)
     assert document["progress"]["clips_per_s"] == pytest.approx(5 / (ended.ended_at - ended.run_started_at))
 
-    lifecycle.reclassify(parts.database, job_id, "v7-six")
+    lifecycle.reclassify(services.database, job_id, "v7-six")
     document = httpx.get(f"{server}/v1/jobs/{job_id}", trust_env=False).json()
     assert document["progress"] | {"clips_per_s": None} == {
         "done": 0, "expected": 10, "fraction": 0.0, "clips_per_s": None, "seconds_left": None
@@ -224,17 +225,17 @@ def test_all_surfaces_count_alike_while_a_job_is_cancelled_and_when_it_is_whole(
 
 
 def test_tables_fit_a_usual_terminal_and_a_workbook_has_room_or_is_refused(
-    parts: Parts, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    services: Services, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     members = {"1.wav": voice(1), "2.txt": b"words", NAME: voice(3), "=1+1.wav": voice(4)}
-    job_id, upload_id = send(parts, zip_of(members), f"{'a long name of an archive ' * 4}.zip")
+    job_id, upload_id = send(services, zip_of(members), f"{'a long name of an archive ' * 4}.zip")
     name = "tapes of the year 1987, second half, from the attic"
-    set_row(parts.database, job, job_id, model_version=Settings().champion, name=name, started_at=1.0)
-    unpack(parts, upload_id)
-    with parts.database.read() as connection:
+    set_row(services.database, job, job_id, model_version=Settings().champion, name=name, started_at=1.0)
+    unpack(services, upload_id)
+    with services.database.read() as connection:
         units = connection.execute(select(unit.c.id).where(unit.c.job_id == job_id)).scalars().all()
     for one in units:
-        classify(parts, one)
+        classify(services, one)
     for command in (["jobs"], ["status", str(job_id)], ["results", str(job_id)]):
         done = CliRunner().invoke(app, [*command, "--server", server], env={"COLUMNS": "80"})
         assert done.exit_code == 0

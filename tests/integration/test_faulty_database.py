@@ -24,21 +24,21 @@ from shared.store.objects import Storage
 from tests.archive_builders import zip_of
 from tests.faults.work import clips
 from tests.integration.builders import set_row
-from tests.integration.test_unpack import count, send
+from tests.integration.sending import count, send
 from tests.integration.working import is_classified, work
 from tests.servers import Postgres, Store, own_postgres
-from workers.parts import Parts
+from workers.services import Services
 
 CLIPS = 40
 TABLES = ("upload", "clip", "prediction")  # written first when shards are committed, and when outcomes are
 
 
-def parts_on(url: str) -> Parts:
-    """Parts of workers with small shards on a new database."""
+def parts_on(url: str) -> Services:
+    """Services of workers with small shards on a new database."""
     settings = Settings(shard_clips=8, lease_s=5.0)  # full, a disk does not even let a lease be given back
     database = Database(url)
     upgrade.upgrade(database)
-    return Parts(settings, database, Storage(settings), Doorbell(celery_app(settings)))
+    return Services(settings, database, Storage(settings), Doorbell(celery_app(settings)))
 
 
 @pytest.fixture(autouse=True)
@@ -50,18 +50,18 @@ def servers(store: Store, valkey: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def sqlite(tmp_path: Path) -> Iterator[Parts]:
-    """Parts on SQLite."""
-    parts = parts_on(f"sqlite:///{tmp_path / 'voxmood.db'}")
-    yield parts
-    parts.database.close()
+def sqlite(tmp_path: Path) -> Iterator[Services]:
+    """Services on SQLite."""
+    services = parts_on(f"sqlite:///{tmp_path / 'voxmood.db'}")
+    yield services
+    services.database.close()
 
 
-def sent(parts: Parts) -> tuple[int, dict[str, list[str]]]:
+def sent(services: Services) -> tuple[int, dict[str, list[str]]]:
     """A running job of one archive; its manifest."""
     members = clips(CLIPS)
-    job_id, _ = send(parts, zip_of(members, 0))
-    set_row(parts.database, job, job_id, model_version=parts.settings.champion)
+    job_id, _ = send(services, zip_of(members, 0))
+    set_row(services.database, job, job_id, model_version=services.settings.champion)
     return job_id, {"in.zip": list(members)}
 
 
@@ -69,7 +69,7 @@ def sent(parts: Parts) -> tuple[int, dict[str, list[str]]]:
     "table",
     [pytest.param(table, marks=pytest.mark.long if table != "prediction" else ()) for table in TABLES],
 )
-def test_what_sqlite_refuses_is_done_again(sqlite: Parts, table: str) -> None:
+def test_what_sqlite_refuses_is_done_again(sqlite: Services, table: str) -> None:
     """The first three inserts of a row fail, as a fault in the file would make them fail."""
     job_id, manifest = sent(sqlite)
     refusals = iter([1, 1, 1])
@@ -90,11 +90,11 @@ def test_what_sqlite_refuses_is_done_again(sqlite: Parts, table: str) -> None:
     is_classified(sqlite, job_id, manifest)
 
 
-def work_through(parts: Parts, job_id: int) -> None:
+def work_through(services: Services, job_id: int) -> None:
     """As `work`; an error that is no fault of the surroundings ends the task, as it does in Celery."""
     for _ in range(10):
         try:
-            work(parts, job_id)
+            work(services, job_id)
         except sessions.DBAPIError:
             continue
         return
@@ -106,8 +106,8 @@ def work_through(parts: Parts, job_id: int) -> None:
 )
 def test_a_commit_that_postgresql_refuses_is_done_again(postgres_database: str, state: str) -> None:
     """Out of memory, a serialization failure and an error of a trigger's own, at COMMIT itself."""
-    parts = parts_on(postgres_database)
-    job_id, manifest = sent(parts)
+    services = parts_on(postgres_database)
+    job_id, manifest = sent(services)
     with psycopg.connect(postgres_database.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("CREATE SEQUENCE refusals")  # a sequence does not roll back
         connection.execute(
@@ -120,14 +120,14 @@ def test_a_commit_that_postgresql_refuses_is_done_again(postgres_database: str, 
                 f"CREATE CONSTRAINT TRIGGER refusing AFTER INSERT ON {table} "
                 "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()".encode()
             )
-        work_through(parts, job_id)
+        work_through(services, job_id)
         assert connection.execute("SELECT last_value FROM refusals").fetchone()[0] > 3
-    is_classified(parts, job_id, manifest)
-    parts.database.close()
+    is_classified(services, job_id, manifest)
+    services.database.close()
 
 
 def test_a_database_that_another_process_keeps_locked_is_waited_for(
-    sqlite: Parts, monkeypatch: pytest.MonkeyPatch
+    sqlite: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Locked for longer than busy_timeout and the tries together: the work goes back, and on."""
     job_id, manifest = sent(sqlite)
@@ -153,7 +153,7 @@ def test_a_database_that_another_process_keeps_locked_is_waited_for(
     is_classified(sqlite, job_id, manifest)
 
 
-def test_a_full_disk_stops_a_job_with_a_clear_error_until_there_is_room(sqlite: Parts) -> None:
+def test_a_full_disk_stops_a_job_with_a_clear_error_until_there_is_room(sqlite: Services) -> None:
     job_id, manifest = sent(sqlite)
     limits = {"pages": 0}
 
@@ -180,24 +180,24 @@ def test_a_full_disk_stops_a_job_with_a_clear_error_until_there_is_room(sqlite: 
 def test_a_job_outlives_a_postgresql_that_ends_and_comes_back(how: signal.Signals) -> None:
     """Once while its clips are committed, once while its outcomes are."""
     with own_postgres() as server:
-        parts = parts_on(server.url)
-        job_id, manifest = sent(parts)
+        services = parts_on(server.url)
+        job_id, manifest = sent(services)
         over = threading.Event()
-        harming = threading.Thread(target=end_twice, args=(server, parts, how, over))
+        harming = threading.Thread(target=end_twice, args=(server, services, how, over))
         harming.start()
         try:
-            work(parts, job_id)
-            is_classified(parts, job_id, manifest)
+            work(services, job_id)
+            is_classified(services, job_id, manifest)
         finally:
             over.set()
             harming.join()
-            parts.database.close()
+            services.database.close()
 
 
-def end_twice(server: Postgres, parts: Parts, how: signal.Signals, over: threading.Event) -> None:
+def end_twice(server: Postgres, services: Services, how: signal.Signals, over: threading.Event) -> None:
     """At once, and again when all shards are there."""
     for shards in (0, CLIPS // 8):
-        while count(parts, shard) < shards and not over.wait(0.01):
+        while count(services, shard) < shards and not over.wait(0.01):
             pass
         server.end(how)
         time.sleep(1.0)

@@ -19,10 +19,10 @@ from tests.archive_builders import zip_of
 from tests.faults.proxy import FAULTS, Fault, Proxy, running_proxy
 from tests.faults.work import clips
 from tests.integration.builders import set_row
-from tests.integration.test_unpack import count, send
+from tests.integration.sending import count, send
 from tests.integration.working import is_classified, work
 from tests.servers import Store
-from workers.parts import Parts
+from workers.services import Services
 
 FAULT_S = 1.5
 
@@ -35,17 +35,17 @@ def proxy(store: Store) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def parts(
+def services(
     proxy: Proxy, store: Store, valkey: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Parts]:
-    """Parts of workers on SQLite with small shards, whose store is behind the proxy."""
+) -> Iterator[Services]:
+    """Services of workers on SQLite with small shards, whose store is behind the proxy."""
     for name, value in store.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("VOXMOOD_BROKER_URL", valkey)
     database = Database(f"sqlite:///{tmp_path / 'voxmood.db'}")
     upgrade.upgrade(database)
     settings = Settings(s3_endpoint=proxy.url, shard_clips=8)
-    yield Parts(settings, database, Storage(settings), Doorbell(celery_app(settings)))
+    yield Services(settings, database, Storage(settings), Doorbell(celery_app(settings)))
     database.close()
 
 
@@ -55,15 +55,15 @@ LONG: tuple[Fault, ...] = ("refuse", "reset", "drip")
 @pytest.mark.parametrize(
     "fault", [pytest.param(fault, marks=pytest.mark.long if fault in LONG else ()) for fault in FAULTS]
 )
-def test_a_job_outlives_a_faulty_store(parts: Parts, proxy: Proxy, fault: Fault) -> None:
+def test_a_job_outlives_a_faulty_store(services: Services, proxy: Proxy, fault: Fault) -> None:
     """Once while its shards are written, once while they are read."""
     members = clips(40)
-    job_id, _ = send(parts, zip_of(members, 0))
-    set_row(parts.database, job, job_id, model_version=parts.settings.champion)
+    job_id, _ = send(services, zip_of(members, 0))
+    set_row(services.database, job, job_id, model_version=services.settings.champion)
 
     def harm() -> None:
         for shards in (0, 5):
-            while count(parts, shard) < shards:
+            while count(services, shard) < shards:
                 time.sleep(0.01)
             proxy.behave(fault)
             time.sleep(FAULT_S)
@@ -71,7 +71,7 @@ def test_a_job_outlives_a_faulty_store(parts: Parts, proxy: Proxy, fault: Fault)
 
     harming = threading.Thread(target=harm)
     harming.start()
-    work(parts, job_id)
+    work(services, job_id)
     harming.join()
     assert proxy.harmed
-    is_classified(parts, job_id, {"in.zip": list(members)})
+    is_classified(services, job_id, {"in.zip": list(members)})

@@ -100,10 +100,10 @@ def rows_of(database: Database) -> Rows:
 def held(rows: Rows, by: Rows) -> Rows:
     """The part of `rows` for which the schema of `by` has tables and columns."""
     columns = {name: set(some[0]) - NOT_KEPT if some else set() for name, some in by.items()}
-    parts = {
+    services = {
         name: [{key: row[key] for key in row if key in columns[name]} for row in rows[name]] for name in by
     }
-    return {name: sorted(part, key=repr) for name, part in parts.items()}
+    return {name: sorted(part, key=repr) for name, part in services.items()}
 
 
 def test_every_revision_is_tried() -> None:

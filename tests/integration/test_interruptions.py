@@ -22,28 +22,26 @@ from shared.jobs.doorbell import UNPACK
 from shared.jobs.leases import LeaseLost
 from tests.archive_builders import zip_of
 from tests.integration.builders import make_job, row_of
-from tests.integration.test_classify import sent
-from tests.integration.test_unpack import clips_of, parts, send
+from tests.integration.sending import clips_of, send, sent
 from tests.integration.working import work
 from workers.classify import Classifying, classify
-from workers.parts import Parts
+from workers.services import Services
 from workers.unpack import unpack
 
-__all__ = ["parts"]  # the fixture
 OTHER = "seed-v6"
 # Far below a lease (60 s): nobody may have waited for one.
 LIMIT_S = 20.0
 
 
-def again(parts: Parts, job_id: int, action: str) -> None:
+def again(services: Services, job_id: int, action: str) -> None:
     if action == "retry":
-        lifecycle.retry(parts.database, job_id, [])
+        lifecycle.retry(services.database, job_id, [])
     else:
-        lifecycle.reclassify(parts.database, job_id, OTHER)
+        lifecycle.reclassify(services.database, job_id, OTHER)
 
 
-def leased(parts: Parts, job_id: int) -> list[Any]:
-    with parts.database.read() as connection:
+def leased(services: Services, job_id: int) -> list[Any]:
+    with services.database.read() as connection:
         return [
             row
             for table in (upload, unit)
@@ -52,9 +50,9 @@ def leased(parts: Parts, job_id: int) -> list[Any]:
         ]
 
 
-def each_clip_has_one_outcome(parts: Parts, upload_id: int, versions: set[str]) -> None:
-    clips = {row.id for row in clips_of(parts, upload_id)}
-    with parts.database.read() as connection:
+def each_clip_has_one_outcome(services: Services, upload_id: int, versions: set[str]) -> None:
+    clips = {row.id for row in clips_of(services, upload_id)}
+    with services.database.read() as connection:
         rows = connection.execute(select(prediction.c.clip_id, prediction.c.model_version)).all()
     found = sorted((row.model_version, row.clip_id) for row in rows)
     assert found == sorted((version, clip_id) for version in versions for clip_id in clips)
@@ -63,84 +61,84 @@ def each_clip_has_one_outcome(parts: Parts, upload_id: int, versions: set[str]) 
 @pytest.mark.parametrize("action", ["retry", "reclassify"])
 @pytest.mark.parametrize("step", ["_look", "_sources", "_complete"])
 def test_a_worker_whose_job_was_cancelled_and_runs_again_leaves_no_lease(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch, step: str, action: str
+    services: Services, monkeypatch: pytest.MonkeyPatch, step: str, action: str
 ) -> None:
-    upload_id, units = sent(parts, ["a.wav", "b.wav"])
-    job_id = row_of(parts.database, unit, units[0]).job_id
+    upload_id, units = sent(services, ["a.wav", "b.wav"])
+    job_id = row_of(services.database, unit, units[0]).job_id
     real = getattr(Classifying, step)
 
     def interrupted(self: Classifying, *arguments: Any) -> Any:
         patch.undo()
-        lifecycle.cancel(parts.database, job_id)
-        again(parts, job_id, action)
+        lifecycle.cancel(services.database, job_id)
+        again(services, job_id, action)
         return real(self, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(Classifying, step, interrupted)
-        assert classify(parts, units[0]) == "lease lost; another worker has it"
-    assert leased(parts, job_id) == []
-    work(parts, job_id, LIMIT_S)
+        assert classify(services, units[0]) == "lease lost; another worker has it"
+    assert leased(services, job_id) == []
+    work(services, job_id, LIMIT_S)
     versions = {Settings().champion} | ({OTHER} if action == "reclassify" else set())
-    each_clip_has_one_outcome(parts, upload_id, versions)
+    each_clip_has_one_outcome(services, upload_id, versions)
 
 
-def test_a_worker_that_drops_a_cancelled_job_s_work_gives_it_back(parts: Parts) -> None:
-    made = make_job(parts.database, upload_state="pending")
-    held = [leases.take(parts.database, *row, 60) for row in ((unit, made.unit), (upload, made.upload))]
-    lifecycle.cancel(parts.database, made.job)
+def test_a_worker_that_drops_a_cancelled_job_s_work_gives_it_back(services: Services) -> None:
+    made = make_job(services.database, upload_state="pending")
+    held = [leases.take(services.database, *row, 60) for row in ((unit, made.unit), (upload, made.upload))]
+    lifecycle.cancel(services.database, made.job)
     for lease in held:
         assert lease is not None
         with pytest.raises(LeaseLost):
-            leases.renew(parts.database, lease, 60)
-        leases.give_back(parts.database, lease, pause=True)
-    assert leased(parts, made.job) == []
-    assert row_of(parts.database, unit, made.unit).returns == 1
+            leases.renew(services.database, lease, 60)
+        leases.give_back(services.database, lease, pause=True)
+    assert leased(services, made.job) == []
+    assert row_of(services.database, unit, made.unit).returns == 1
 
 
 @pytest.mark.parametrize("action", ["retry", "reclassify"])
 def test_the_lease_of_a_worker_that_died_under_a_cancelled_job_is_taken_away(
-    parts: Parts, action: str
+    services: Services, action: str
 ) -> None:
-    made = make_job(parts.database, upload_state="pending")
-    dead = leases.take(parts.database, unit, made.unit, 60)
-    gone = leases.take(parts.database, upload, made.upload, 60)
+    made = make_job(services.database, upload_state="pending")
+    dead = leases.take(services.database, unit, made.unit, 60)
+    gone = leases.take(services.database, upload, made.upload, 60)
     assert dead is not None
     assert gone is not None
-    lifecycle.cancel(parts.database, made.job)
-    again(parts, made.job, action)
-    assert leased(parts, made.job) == []
+    lifecycle.cancel(services.database, made.job)
+    again(services, made.job, action)
+    assert leased(services, made.job) == []
     # Was it only slow? It commits nothing, and leaves the lease of its successor alone.
-    next_one = leases.take(parts.database, unit, made.unit, 60)
+    next_one = leases.take(services.database, unit, made.unit, 60)
     assert next_one is not None
     with pytest.raises(LeaseLost):
-        leases.renew(parts.database, dead, 60)
-    leases.give_back(parts.database, dead)
-    leases.renew(parts.database, next_one, 60)
+        leases.renew(services.database, dead, 60)
+    leases.give_back(services.database, dead)
+    leases.renew(services.database, next_one, 60)
 
 
-def test_reclassify_rings_for_what_a_cancelled_job_has_left(parts: Parts) -> None:
-    made = make_job(parts.database, upload_state="pending")
-    lifecycle.cancel(parts.database, made.job)
-    bells = lifecycle.reclassify(parts.database, made.job, "v7")
+def test_reclassify_rings_for_what_a_cancelled_job_has_left(services: Services) -> None:
+    made = make_job(services.database, upload_state="pending")
+    lifecycle.cancel(services.database, made.job)
+    bells = lifecycle.reclassify(services.database, made.job, "v7")
     assert {(bell.task, bell.id) for bell in bells} >= {("unpack", made.upload), ("classify", made.unit)}
     assert len(bells) == 3
 
 
-def test_thirty_mixed_requests_at_once_leave_nothing_waiting(parts: Parts) -> None:
+def test_thirty_mixed_requests_at_once_leave_nothing_waiting(services: Services) -> None:
     chance = random.Random(17)
-    job_id, upload_id = send(parts, zip_of({f"{n}.txt": b"words %d" % n for n in range(40)}))
-    with parts.database.write() as connection:
+    job_id, upload_id = send(services, zip_of({f"{n}.txt": b"words %d" % n for n in range(40)}))
+    with services.database.write() as connection:
         connection.execute(job.update().where(job.c.id == job_id).values(model_version="v7"))
     asked: list[Callable[[], Any]] = [
-        lambda: lifecycle.cancel(parts.database, job_id),
-        lambda: lifecycle.retry(parts.database, job_id, []),
-        lambda: lifecycle.reclassify(parts.database, job_id, OTHER),
+        lambda: lifecycle.cancel(services.database, job_id),
+        lambda: lifecycle.retry(services.database, job_id, []),
+        lambda: lifecycle.reclassify(services.database, job_id, OTHER),
     ]
     rung: queue.SimpleQueue[int | None] = queue.SimpleQueue()
 
     def classifying() -> None:
         while (unit_id := rung.get()) is not None:
-            classify(parts, unit_id)
+            classify(services, unit_id)
 
     def request(number: int) -> None:
         time.sleep(number * 0.05)
@@ -152,9 +150,9 @@ def test_thirty_mixed_requests_at_once_leave_nothing_waiting(parts: Parts) -> No
         requests = [pool.submit(request, number) for number in range(30)]
         try:
             while not all(one.done() for one in requests):
-                for bell in leases.sweep(parts.database, 0, frozenset()):
+                for bell in leases.sweep(services.database, 0, frozenset()):
                     if bell.task == UNPACK:
-                        unpack(parts, bell.id)  # by signals, which are the main thread's
+                        unpack(services, bell.id)  # by signals, which are the main thread's
                     else:
                         rung.put(bell.id)
         finally:  # else a failure above would wait for the two for ever
@@ -162,17 +160,17 @@ def test_thirty_mixed_requests_at_once_leave_nothing_waiting(parts: Parts) -> No
                 rung.put(None)
         for one in (*workers, *requests):
             one.result()
-    assert leased(parts, job_id) == []
-    if row_of(parts.database, job, job_id).state != "running":
-        lifecycle.reclassify(parts.database, job_id, OTHER)
-    work(parts, job_id, LIMIT_S)
-    assert row_of(parts.database, job, job_id).state == "done"
-    with parts.database.read() as connection:
+    assert leased(services, job_id) == []
+    if row_of(services.database, job, job_id).state != "running":
+        lifecycle.reclassify(services.database, job_id, OTHER)
+    work(services, job_id, LIMIT_S)
+    assert row_of(services.database, job, job_id).state == "done"
+    with services.database.read() as connection:
         versions = set(connection.execute(select(unit.c.model_version)).scalars())
     assert versions <= {"v7", OTHER}
-    with parts.database.read() as connection:
+    with services.database.read() as connection:
         rows = connection.execute(select(prediction.c.clip_id, prediction.c.model_version)).all()
     assert len(rows) == len(set(rows))
-    clips = {row.id for row in clips_of(parts, upload_id)}
+    clips = {row.id for row in clips_of(services, upload_id)}
     assert {row.clip_id for row in rows if row.model_version == "v7"} == clips
     assert len(clips) == 40

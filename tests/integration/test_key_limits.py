@@ -16,11 +16,9 @@ from shared.database.sessions import Database
 from shared.database.tables import job as job_table
 from shared.database.tables import shard, upload
 from shared.store.objects import Storage, job_prefix
+from tests.integration.asking import BODY, MEBIBYTE, bearer, made_key
 from tests.integration.builders import make_job, row_of, set_row
-from tests.integration.test_access import bearer, made_key
-from tests.integration.test_uploads import BODY, MEBIBYTE, settings
 
-__all__ = ["settings"]  # the fixture
 LIMIT = len(BODY) + 6 * MEBIBYTE
 
 

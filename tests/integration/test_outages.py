@@ -27,14 +27,11 @@ from shared.jobs import leases
 from shared.store.objects import Storage
 from tests.archive_builders import zip_of
 from tests.integration.builders import make_job, row_of, set_row, wait_out_the_pause
-from tests.integration.test_classify import outcomes, sent
-from tests.integration.test_unpack import parts, send
+from tests.integration.sending import outcomes, send, sent
 from workers import ending
 from workers.classify import Classifying, classify
-from workers.parts import Parts
+from workers.services import Services
 from workers.unpack import MOST_CRASHES, unpack
-
-__all__ = ["parts"]  # the fixture
 
 
 @pytest.fixture
@@ -129,41 +126,41 @@ def test_a_store_that_breaks_off_each_time_is_said_so_in_bounded_time() -> None:
             storage.get_range("key", 0, 1000)
 
 
-def away(parts: Parts) -> Parts:
+def away(services: Services) -> Services:
     """The same without a store."""
     lost = Storage(Settings(s3_endpoint="http://127.0.0.1:9"), read_timeout_s=1, tries=1)
-    return Parts(parts.settings, parts.database, lost, parts.doorbell)
+    return Services(services.settings, services.database, lost, services.doorbell)
 
 
-def test_a_store_that_is_away_is_no_crash_and_the_pauses_grow(parts: Parts) -> None:
-    upload_id, units = sent(parts, ["a.wav"])
+def test_a_store_that_is_away_is_no_crash_and_the_pauses_grow(services: Services) -> None:
+    upload_id, units = sent(services, ["a.wav"])
     for _ in range(12):
         with pytest.raises(StoreUnavailable):
-            classify(away(parts), units[0])
-        wait_out_the_pause(parts.database, unit, units[0])
-    left = row_of(parts.database, unit, units[0])
+            classify(away(services), units[0])
+        wait_out_the_pause(services.database, unit, units[0])
+    left = row_of(services.database, unit, units[0])
     assert (left.state, left.crashes, left.returns, left.attempts) == ("pending", 0, 12, 12)
-    with parts.database.read() as connection:
+    with services.database.read() as connection:
         assert connection.execute(select(clip_try)).all() == [], "that many attempts are no evidence"
-    classify(parts, units[0])
-    assert outcomes(parts, upload_id)["a.wav"][0] in ("classified", "rejected")
+    classify(services, units[0])
+    assert outcomes(services, upload_id)["a.wav"][0] in ("classified", "rejected")
 
 
-def test_an_upload_bears_a_store_that_is_away_more_often_than_an_archive_may_fail(parts: Parts) -> None:
-    _, upload_id = send(parts, zip_of({"a.wav": b"a"}))
+def test_an_upload_bears_a_store_that_is_away_more_often_than_an_archive_may_fail(services: Services) -> None:
+    _, upload_id = send(services, zip_of({"a.wav": b"a"}))
     for _ in range(MOST_CRASHES + 1):
         with pytest.raises(StoreUnavailable):
-            unpack(away(parts), upload_id)
-        wait_out_the_pause(parts.database, upload, upload_id)
-    assert unpack(parts, upload_id) == "1 recording"
+            unpack(away(services), upload_id)
+        wait_out_the_pause(services.database, upload, upload_id)
+    assert unpack(services, upload_id) == "1 recording"
 
 
-def test_an_upload_that_costs_each_child_its_life_fails_in_the_end(parts: Parts) -> None:
-    _, upload_id = send(parts, zip_of({"a.wav": b"a"}))
+def test_an_upload_that_costs_each_child_its_life_fails_in_the_end(services: Services) -> None:
+    _, upload_id = send(services, zip_of({"a.wav": b"a"}))
     for _ in range(MOST_CRASHES):
-        leases.record_crash(parts.database, upload, upload_id)
-    assert "was lost each time" in unpack(parts, upload_id)
-    ended = row_of(parts.database, upload, upload_id)
+        leases.record_crash(services.database, upload, upload_id)
+    assert "was lost each time" in unpack(services, upload_id)
+    ended = row_of(services.database, upload, upload_id)
     assert (ended.state, ended.error_code) == ("failed", "unpack_failed")
 
 
@@ -182,31 +179,33 @@ def test_while_a_row_rests_nobody_takes_it_and_the_sweep_does_not_ring(database:
 
 
 def test_a_commit_whose_answer_was_lost_is_not_done_twice(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+    services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, upload_id = send(parts, zip_of({f"{n}.wav": b"%d" % n for n in range(7)}))
-    write = parts.database.write
+    _, upload_id = send(services, zip_of({f"{n}.wav": b"%d" % n for n in range(7)}))
+    write = services.database.write
     lost = []
 
     @contextmanager
     def answers_get_lost() -> Iterator[Connection]:
         with write() as connection:
             yield connection
-        if not lost and row_of(parts.database, upload, upload_id).next_member:
+        if not lost and row_of(services.database, upload, upload_id).next_member:
             lost.append(True)
             raise DatabaseUnavailable
 
     with monkeypatch.context() as patch:
-        patch.setattr(parts.database, "write", answers_get_lost)
-        unpack(parts, upload_id)
+        patch.setattr(services.database, "write", answers_get_lost)
+        unpack(services, upload_id)
     assert lost
-    assert row_of(parts.database, upload, upload_id).state == "pending"
-    assert unpack(parts, upload_id) == "7 recordings"
+    assert row_of(services.database, upload, upload_id).state == "pending"
+    assert unpack(services, upload_id) == "7 recordings"
 
 
-def test_what_a_worker_that_ends_has_computed_is_kept(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    upload_id, units = sent(parts, ["a.wav", "b.wav", "c.wav"])
-    parts.settings.batch_clips = 2
+def test_what_a_worker_that_ends_has_computed_is_kept(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload_id, units = sent(services, ["a.wav", "b.wav", "c.wav"])
+    services.settings.batch_clips = 2
     computed = Classifying._classify
 
     def asked_to_end(self: Classifying, clips: list[object]) -> object:
@@ -216,21 +215,21 @@ def test_what_a_worker_that_ends_has_computed_is_kept(parts: Parts, monkeypatch:
     try:
         with monkeypatch.context() as patch:
             patch.setattr(Classifying, "_classify", asked_to_end)
-            assert classify(parts, units[0]) == "given back: this worker ends"
+            assert classify(services, units[0]) == "given back: this worker ends"
     finally:
         ending.prepare()
-    left = row_of(parts.database, unit, units[0])
+    left = row_of(services.database, unit, units[0])
     assert (left.state, left.lease_until, left.not_before, left.crashes) == ("pending", None, None, 0)
-    assert len(outcomes(parts, upload_id)) == 2
-    classify(parts, units[0])
-    assert len(outcomes(parts, upload_id)) == 3
+    assert len(outcomes(services, upload_id)) == 2
+    classify(services, units[0])
+    assert len(outcomes(services, upload_id)) == 3
 
 
 def test_a_try_that_a_store_ended_is_not_held_against_the_clip(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+    services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, units = sent(parts, ["a.wav"])
-    set_row(parts.database, unit, units[0], crashes=1)
+    _, units = sent(services, ["a.wav"])
+    set_row(services.database, unit, units[0], crashes=1)
 
     def gone(*_: object) -> None:
         raise StoreUnavailable(endpoint="x", reason="y")
@@ -238,15 +237,15 @@ def test_a_try_that_a_store_ended_is_not_held_against_the_clip(
     with monkeypatch.context() as patch:
         patch.setattr(Classifying, "_classify", gone)
         with pytest.raises(StoreUnavailable):
-            classify(parts, units[0])
-    with parts.database.read() as connection:
+            classify(services, units[0])
+    with services.database.read() as connection:
         assert connection.execute(select(clip_try.c.tries)).scalars().all() == [0]
 
 
 def test_a_clip_that_needs_too_much_memory_fails_and_the_others_do_not(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+    services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upload_id, units = sent(parts, ["a.wav", "greedy.wav", "b.wav"])
+    upload_id, units = sent(services, ["a.wav", "greedy.wav", "b.wav"])
     computed = Classifying._classify
 
     def greedy(self: Classifying, clips: list[tuple[object, object]]) -> object:
@@ -256,21 +255,21 @@ def test_a_clip_that_needs_too_much_memory_fails_and_the_others_do_not(
 
     with monkeypatch.context() as patch:
         patch.setattr(Classifying, "_classify", greedy)
-        assert "clip by clip" in classify(parts, units[0])
-        classify(parts, units[0])
-    found = outcomes(parts, upload_id)
+        assert "clip by clip" in classify(services, units[0])
+        classify(services, units[0])
+    found = outcomes(services, upload_id)
     assert found["greedy.wav"] == ("failed", "takes_too_much_memory")
     assert {found[path][0] for path in ("a.wav", "b.wav")} <= {"classified", "rejected"}
 
 
-def test_a_shard_that_the_store_has_lost_fails_its_clips_in_the_end_not_at_once(parts: Parts) -> None:
-    upload_id, units = sent(parts, ["a.wav"])
-    with parts.database.read() as connection:
+def test_a_shard_that_the_store_has_lost_fails_its_clips_in_the_end_not_at_once(services: Services) -> None:
+    upload_id, units = sent(services, ["a.wav"])
+    with services.database.read() as connection:
         key = connection.execute(select(shard.c.object_key)).scalars().one()
-    parts.storage.delete(key)
+    services.storage.delete(key)
     with pytest.raises(ObjectMissing):
-        classify(parts, units[0])
-    wait_out_the_pause(parts.database, unit, units[0])
-    set_row(parts.database, unit, units[0], returns=leases.RETURNS_UNTIL_LOST)
-    assert classify(parts, units[0]) == "1 clips: 1 failed"
-    assert outcomes(parts, upload_id)["a.wav"] == ("failed", "lost_in_store")
+        classify(services, units[0])
+    wait_out_the_pause(services.database, unit, units[0])
+    set_row(services.database, unit, units[0], returns=leases.RETURNS_UNTIL_LOST)
+    assert classify(services, units[0]) == "1 clips: 1 failed"
+    assert outcomes(services, upload_id)["a.wav"] == ("failed", "lost_in_store")

@@ -21,11 +21,8 @@ from shared.core.errors.surroundings import SpoolFull
 from shared.core.settings import Settings
 from shared.database.sessions import Database
 from shared.stack.ports import LOOPBACK
+from tests.integration.asking import BODY, bearer, made_key
 from tests.integration.builders import make_job
-from tests.integration.test_access import bearer, made_key
-from tests.integration.test_uploads import BODY, settings
-
-__all__ = ["settings"]  # the fixture
 
 
 @pytest.fixture
@@ -61,7 +58,7 @@ def test_one_export_too_many_waits_for_its_turn(
 ) -> None:
     made = make_job(Database(settings.database_url))
     path = f"/v1/jobs/{made.job}/export"
-    places = client.app.state.parts.exports  # type: ignore[attr-defined]
+    places = client.app.state.services.exports  # type: ignore[attr-defined]
     waits: list[str] = []
     monkeypatch.setattr(client_module, "AGAIN_S", 0.01)
     with places.one(None):
@@ -93,7 +90,7 @@ def test_one_upload_too_many_leaves_nothing_and_is_sent_again(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job = client.post("/v1/jobs", json={}).json()["id"]
-    places = client.app.state.parts.uploads  # type: ignore[attr-defined]
+    places = client.app.state.services.uploads  # type: ignore[attr-defined]
     with places.one(None):
         refused(client.put(f"/v1/jobs/{job}/uploads/a.zip", content=BODY), "too_many_uploads")
         assert client.get(f"/v1/jobs/{job}").json()["uploads"] == []
@@ -124,7 +121,7 @@ def test_a_key_with_many_uploads_does_not_hinder_another(settings: Settings) -> 
             job = client.post("/v1/jobs", json={}, headers=bearer(key)).json()["id"]
             return client.put(f"/v1/jobs/{job}/uploads/{name}", content=content, headers=bearer(key))
 
-        with client.app.state.parts.uploads.one(key_id):  # type: ignore[attr-defined]
+        with client.app.state.services.uploads.one(key_id):  # type: ignore[attr-defined]
             refused(put(mine, BODY, "b.zip"), "too_many_uploads")
             assert put(other, BODY, "c.zip").status_code == 201
         assert put(mine, BODY, "d.zip").status_code == 201

@@ -18,9 +18,7 @@ from shared.database.tables import clip, job
 from shared.store.objects import Storage
 from tests.archive_builders import tar_of
 from tests.integration.builders import Made, make_job, set_row
-from tests.integration.test_uploads import client, settings
 
-__all__ = ["client", "settings"]  # the fixtures
 RECORDING = wav_bytes(speech_like("happy", 16_000, 0.5, seed=1), 16_000)
 
 

@@ -27,6 +27,7 @@ from shared.database.tables import clip, job, prediction, shard, unit, upload
 from shared.database.walks import Cursor
 from shared.models.serving import registry
 from tests.integration.builders import add_prediction, make_job, set_row
+from tests.integration.sending import as_dict
 
 VERSION = "seed-v6"
 LABELS = ("angry", "calm", "disgust", "fearful", "happy", "neutral")
@@ -103,11 +104,6 @@ def filled(database: Database) -> Database:
     """A job of 800 clips."""
     fill(database, 800)
     return database
-
-
-def as_dict(row: Any) -> dict[str, Any]:
-    """A row by its columns, its probabilities as they were written."""
-    return row._asdict() | {"probabilities": row.probabilities and json.loads(row.probabilities)}
 
 
 def pages(database: Database, filters: Filters, limit: int, version: str = VERSION) -> list[Any]:

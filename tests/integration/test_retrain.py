@@ -32,15 +32,14 @@ from shared.models.serving import registry
 from shared.models.serving.classifier import Classifier
 from tests.archive_builders import zip_of
 from tests.integration.builders import make_job, row_of, set_row
-from tests.integration.test_unpack import clips_of, parts, send
+from tests.integration.sending import clips_of, send
 from workers.classify import classify
-from workers.parts import Parts
 from workers.retrain import StoredRecordings, retrain
+from workers.services import Services
 from workers.unpack import unpack
 
-__all__ = ["parts"]  # the fixture
 DAY_S = 86_400.0
-PROGRAM = "from workers.parts import parts; from workers.retrain import retrain; retrain(parts())"
+PROGRAM = "from workers.services import services; from workers.retrain import retrain; retrain(services())"
 
 
 def add_label(database: Database, clip_id: int, emotion: str, labeller: str = "") -> None:
@@ -179,21 +178,21 @@ CLIPS = {"angry": 12, "happy": 12, "sad": 6, "calm": 2}
 
 
 @pytest.fixture
-def trainer(parts: Parts, tmp_path: Path) -> Parts:
-    """Parts of a train worker that trains two epochs from 20 labels on, as the seed does: the quickest."""
+def trainer(services: Services, tmp_path: Path) -> Services:
+    """Services of a train worker that trains two epochs from 20 labels on, as the seed does: the quickest."""
     changed = {
         "champion": "seed-v6",
-        "database_url": parts.database.url.render_as_string(hide_password=False),
+        "database_url": services.database.url.render_as_string(hide_password=False),
         "trained_dir": tmp_path / "trained",
         "retrain_min_labels": 20,
         "retrain_min_examples": 10,
         "retrain_epochs": 2,
     }
-    return replace(parts, settings=parts.settings.model_copy(update=changed))
+    return replace(services, settings=services.settings.model_copy(update=changed))
 
 
 @pytest.fixture
-def voices(trainer: Parts) -> dict[int, str]:
+def voices(trainer: Services) -> dict[int, str]:
     """Clips of a job that was unpacked, and what is heard in each."""
     members = {
         f"{emotion}-{n}.wav": wav_bytes(speech_like(emotion, duration_s=0.6, seed=n), 16_000)
@@ -206,14 +205,14 @@ def voices(trainer: Parts) -> dict[int, str]:
 
 
 @pytest.fixture
-def client(trainer: Parts) -> Iterator[TestClient]:
+def client(trainer: Services) -> Iterator[TestClient]:
     with TestClient(create_app(trainer.settings), "http://localhost") as made:
         yield made
 
 
 @on_sqlite
 def test_labelled_clips_become_a_candidate_that_classifies_and_the_champion_stays(
-    trainer: Parts, voices: dict[int, str], client: TestClient
+    trainer: Services, voices: dict[int, str], client: TestClient
 ) -> None:
     settings, database = trainer.settings, trainer.database
     for clip_id, emotion in list(voices.items())[:19]:
@@ -257,7 +256,7 @@ def test_labelled_clips_become_a_candidate_that_classifies_and_the_champion_stay
 
 @on_sqlite
 def test_too_few_labels_are_told_to_who_asked(
-    trainer: Parts, voices: dict[int, str], client: TestClient
+    trainer: Services, voices: dict[int, str], client: TestClient
 ) -> None:
     add_label(trainer.database, next(iter(voices)), "angry")
     asked = client.post("/v1/retrain")
@@ -269,7 +268,7 @@ def test_too_few_labels_are_told_to_who_asked(
 
 
 @on_sqlite
-def test_a_store_that_does_not_answer_ends_no_turn(trainer: Parts) -> None:
+def test_a_store_that_does_not_answer_ends_no_turn(trainer: Services) -> None:
     gone = make_job(trainer.database, clips=20).clips
     for number, clip_id in enumerate(gone):
         add_label(trainer.database, clip_id, "angry" if number % 2 else "happy")
@@ -281,7 +280,7 @@ def test_a_store_that_does_not_answer_ends_no_turn(trainer: Parts) -> None:
 
 @on_sqlite
 def test_one_that_was_overtaken_while_it_read_stops_and_leaves_nothing(
-    trainer: Parts, voices: dict[int, str], monkeypatch: pytest.MonkeyPatch
+    trainer: Services, voices: dict[int, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for clip_id, emotion in voices.items():
         add_label(trainer.database, clip_id, emotion)
@@ -302,7 +301,7 @@ def test_one_that_was_overtaken_while_it_read_stops_and_leaves_nothing(
 @on_sqlite
 @pytest.mark.long
 def test_a_retraining_that_is_killed_leaves_nothing_and_the_next_begins_anew(
-    trainer: Parts, voices: dict[int, str], client: TestClient
+    trainer: Services, voices: dict[int, str], client: TestClient
 ) -> None:
     for clip_id, emotion in voices.items():
         add_label(trainer.database, clip_id, emotion)

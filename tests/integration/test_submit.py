@@ -21,10 +21,7 @@ from shared.database.tables import job, upload
 from shared.stack.ports import LOOPBACK
 from shared.store.objects import Storage
 from tests.archive_builders import zip_of
-from tests.integration.test_uploads import settings
 from tests.servers import Store
-
-__all__ = ["settings"]  # the fixture
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,36 +15,12 @@ from sqlalchemy import update
 from api.app import create_app
 from api.receiving import Receiver
 from shared.core.errors.surroundings import StoreUnavailable
-from shared.core.settings import Settings
-from shared.database import tables, upgrade
+from shared.core.settings import MEBIBYTE, Settings
+from shared.database import tables
 from shared.database.sessions import Database
 from shared.store.objects import Storage
-from tests.archive_builders import zip_of
+from tests.integration.asking import BODY
 from tests.servers import Store
-
-MEBIBYTE = 2**20
-BODY = zip_of({f"{n}.wav": bytes([n]) * MEBIBYTE for n in range(13)}, 0)
-
-
-@pytest.fixture
-def settings(store: Store, valkey: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Of an API with parts of 5 MiB, a public store and a bucket to take sources from."""
-    for name, value in store.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("VOXMOOD_BROKER_URL", valkey)
-    monkeypatch.setenv("VOXMOOD_DATABASE_URL", f"sqlite:///{tmp_path / 'voxmood.db'}")
-    monkeypatch.setenv("VOXMOOD_SOURCE_BUCKETS", '["tapes"]')
-    made = Settings(part_bytes=5 * MEBIBYTE, s3_public_url=store.endpoint)
-    upgrade.upgrade(Database(made.database_url))
-    Storage(made).ensure_bucket()
-    return made
-
-
-@pytest.fixture
-def client(settings: Settings) -> Iterator[TestClient]:
-    """The API in this process; an error of the server is an answer, not an exception."""
-    with TestClient(create_app(settings), "http://localhost", raise_server_exceptions=False) as made:
-        yield made
 
 
 @pytest.fixture

@@ -23,9 +23,9 @@ from shared.jobs.doorbell import UNPACK, Bell, Doorbell, celery_app
 from shared.store.objects import Storage
 from tests.archive_builders import zip_of
 from tests.integration.builders import row_of
-from tests.integration.test_unpack import send
+from tests.integration.sending import send
 from tests.servers import Store
-from workers.parts import Parts
+from workers.services import Services
 
 QUEUE = "unpack.small"
 
@@ -33,7 +33,7 @@ QUEUE = "unpack.small"
 @pytest.fixture
 def surroundings(
     store: Store, valkey: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Parts]:
+) -> Iterator[Services]:
     """What a worker process finds: a queue, a store and a SQLite database, by environment variables."""
     named = store.environment | {
         "VOXMOOD_BROKER_URL": valkey,
@@ -46,30 +46,30 @@ def surroundings(
     redis.Redis.from_url(valkey).flushall()  # other tests have rung and left
     database = Database(settings.database_url)
     upgrade.upgrade(database)
-    yield Parts(settings, database, Storage(settings), Doorbell(celery_app(settings)))
+    yield Services(settings, database, Storage(settings), Doorbell(celery_app(settings)))
     database.close()
 
 
 @contextmanager
-def worker(parts: Parts, log: Path, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+def worker(services: Services, log: Path, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
     """An unpack worker that has shown that it consumes."""
     argv = [sys.executable, "-m", "celery", "--app=workers.app", "worker", f"--queues={QUEUE}"]
     argv += ["--concurrency=1", "--hostname=tested@voxmood", "--without-mingle", "--without-gossip"]
-    before = seen_at(parts)
+    before = seen_at(services)
     with log.open("ab") as output:
         process = subprocess.Popen(
             argv, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **settings}
         )
     try:
-        wait_for(lambda: seen_at(parts) > before, log)
+        wait_for(lambda: seen_at(services) > before, log)
         yield process
     finally:
         process.kill()
         process.wait()
 
 
-def seen_at(parts: Parts) -> float:
-    with parts.database.read() as connection:
+def seen_at(services: Services) -> float:
+    with services.database.read() as connection:
         statement = select(consumption.c.seen_at).where(consumption.c.queue == QUEUE)
         return connection.execute(statement).scalar_one_or_none() or 0.0
 
@@ -81,7 +81,9 @@ def wait_for(condition: Callable[[], object], log: Path, limit_s: float = 60.0) 
         time.sleep(0.05)
 
 
-def test_a_worker_that_lives_but_takes_nothing_ends_and_says_why(surroundings: Parts, tmp_path: Path) -> None:
+def test_a_worker_that_lives_but_takes_nothing_ends_and_says_why(
+    surroundings: Services, tmp_path: Path
+) -> None:
     log = tmp_path / "worker.log"
     app = celery_app(surroundings.settings)
     with worker(surroundings, log) as process:
@@ -97,7 +99,7 @@ def test_a_worker_that_lives_but_takes_nothing_ends_and_says_why(surroundings: P
         wait_for(lambda: surroundings.doorbell.waiting(QUEUE) == 0, log)
 
 
-def test_sigterm_gives_an_upload_back_at_once(surroundings: Parts, tmp_path: Path) -> None:
+def test_sigterm_gives_an_upload_back_at_once(surroundings: Services, tmp_path: Path) -> None:
     log = tmp_path / "worker.log"
     archive = zip_of({f"{n}.wav": os.urandom(40_000) for n in range(2500)}, 0)
     _, upload_id = send(surroundings, archive)

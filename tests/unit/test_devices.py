@@ -29,7 +29,7 @@ from shared.models.serving.registry import MODEL, ONNX, PROBE
 from shared.models.serving.runtimes import Network, load_network
 from tests.unit.test_classifier import voices
 from tests.unit.test_provenance import accept
-from workers.parts import _has_provider
+from workers.services import _has_provider
 
 SHIPPED = REPOSITORY / "saved_models"
 VERSION = "seed-v6"

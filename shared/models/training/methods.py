@@ -18,7 +18,7 @@ from shared.models.serving.detectors import SILERO
 from shared.models.serving.registry import DetectorRef, Speakers
 from shared.models.training.committee import learn_committee
 from shared.models.training.learning import Chosen, Fits, Learnt, Lesson, learnt
-from shared.models.training.training import Parts, Recipe, Report, fit
+from shared.models.training.training import BaselineSplit, Recipe, Report, fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def learn_seed(lesson: Lesson, recipe: Recipe, report: Report, _fits: Fits | Non
     """The seed's recipe; those who choose choose its epoch too."""
     load_keras().backend.clear_session()
     fold, features = lesson.fold, lesson.features
-    parts = Parts(
+    parts = BaselineSplit(
         labels=lesson.labels,
         train=features[fold.train],
         train_classes=lesson.classes(fold.train),

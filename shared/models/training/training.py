@@ -39,7 +39,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class BaselineSplit:
     """Features (n, rows, frames, channels) of both sides of the split.
 
     train_classes, test_classes: (n,), indices of labels.
@@ -63,7 +63,7 @@ class Fitted:
     best_epoch: int
 
 
-def split(data: AudioData, recipe: Recipe) -> Parts:
+def split(data: AudioData, recipe: Recipe) -> BaselineSplit:
     """Stratified 80/20 over the known emotions; raises TooFewRecordings."""
     emotions = np.array([example.emotion for example in data.examples])
     speakers = np.array([example.speaker for example in data.examples])
@@ -71,7 +71,7 @@ def split(data: AudioData, recipe: Recipe) -> Parts:
     known = data.features[is_known]
     train, test = stratified(classes, recipe.seed)
     heard = speakers[is_known]
-    return Parts(
+    return BaselineSplit(
         labels=labels,
         train=known[train],
         train_classes=classes[train],
@@ -90,7 +90,7 @@ def compute_class_weights(classes: Indices) -> dict[int, float]:
     return dict(enumerate(np.where(ratios > 2, ratios**1.5, ratios).tolist()))
 
 
-def fit(parts: Parts, recipe: Recipe, best: Path, report: Report) -> Fitted:
+def fit(parts: BaselineSplit, recipe: Recipe, best: Path, report: Report) -> Fitted:
     """Augment the training side and fit; the checkpoint of the best epoch goes to `best`.
 
     The same seed gives the same weights on the same machine.

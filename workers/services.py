@@ -23,7 +23,7 @@ SIGN_EVERY_S = 5.0  # workers.sweep asks for one after 15 s without
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Services:
     """Settings and connections of this process."""
 
     settings: Settings
@@ -49,21 +49,21 @@ class Parts:
 
 
 @cache
-def parts() -> Parts:
+def services() -> Services:
     """The one of this process."""
     settings = Settings()
     # All tries of a request together end before a lease does.
     storage = Storage(settings, read_timeout_s=max(5.0, settings.lease_s / 4), tries=3)
-    return Parts(settings, Database(settings.database_url), storage, Doorbell(celery_app(settings)))
+    return Services(settings, Database(settings.database_url), storage, Doorbell(celery_app(settings)))
 
 
-def wait_for_parts(classifies: bool) -> Parts:
+def wait_for_services(classifies: bool) -> Services:
     """Block until database (at its newest schema), bucket and, to classify, a sound champion are there.
 
     Nothing depends on start order. Without this a child whose model is damaged would take bells, answer
     probes and classify nothing: Celery logs an error in a child's start and goes on.
     """
-    own = parts()
+    own = services()
     if classifies:
         settings = own.settings
         _wait("the model", lambda: bool(registry.verify(settings.model_folders, settings.champion)))

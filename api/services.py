@@ -29,7 +29,7 @@ LISTENING_THREADS, EXPORTING_THREADS = 4, 2
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Services:
     """Settings and connections of the API process."""
 
     settings: Settings
@@ -64,11 +64,11 @@ class Parts:
             log.warning("the queue does not answer; purge comes with its next tick", exc_info=True)
 
 
-def connect(settings: Settings) -> Parts:
+def connect(settings: Settings) -> Services:
     """Make the connections; none is opened before its first use."""
     database = Database(settings.database_url)
     doorbell = Doorbell(celery_app(settings))
-    return Parts(
+    return Services(
         settings,
         database,
         Storage(settings),
@@ -83,8 +83,8 @@ def connect(settings: Settings) -> Parts:
     )
 
 
-async def _parts(request: Request) -> Parts:
-    return cast("Parts", request.app.state.parts)
+async def _parts(request: Request) -> Services:
+    return cast("Services", request.app.state.services)
 
 
-Wired = Annotated[Parts, Depends(_parts)]
+Wired = Annotated[Services, Depends(_parts)]
