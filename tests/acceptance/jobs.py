@@ -59,3 +59,12 @@ class Api:
         """The CSV export, as a spreadsheet reads it."""
         answer = self.http.get(f"/v1/jobs/{job}/export", params={"format": "csv"})
         return list(csv.DictReader(io.StringIO(answer.text, newline="")))
+
+
+def problem_of(answer: httpx.Response) -> tuple[int, str, str]:
+    """Status, code and sentence of a problem document."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body["status"] == answer.status_code
+    assert {"type", "title", "detail"} <= set(body)
+    return body["status"], body["code"], body["detail"]

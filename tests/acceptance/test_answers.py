@@ -15,8 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shared.audio.synthesis import speech_like, wav_bytes
-from tests.acceptance.jobs import Api
-from tests.acceptance.test_api import problem_of
+from tests.acceptance.jobs import Api, problem_of
 from tests.archive_builders import encrypted_zip, tar_of
 
 RATE = 16_000

@@ -5,11 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 
-import httpx
 import pytest
 
 from shared.audio.synthesis import speech_like, wav_bytes
-from tests.acceptance.jobs import Api
+from tests.acceptance.jobs import Api, problem_of
 from tests.archive_builders import zip_of
 
 RATE = 16_000
@@ -22,15 +21,6 @@ def job(api: Api) -> int:
     first = zip_of({f"{n:02d}.wav": voices[n] for n in range(20)})
     second = zip_of({f"{n:02d}.wav": voices[n] for n in range(20, 25)})
     return int(api.run({"a.zip": first, "b.zip": second}, name="pages")["id"])
-
-
-def problem_of(answer: httpx.Response) -> tuple[int, str, str]:
-    """Status, code and sentence of a problem document."""
-    assert answer.headers["content-type"] == "application/problem+json"
-    body = answer.json()
-    assert body["status"] == answer.status_code
-    assert {"type", "title", "detail"} <= set(body)
-    return body["status"], body["code"], body["detail"]
 
 
 def test_pages_of_any_size_give_the_same_rows_in_archive_order(api: Api, job: int) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from shared.audio.synthesis import speech_like, wav_bytes
 from tests.acceptance.jobs import Api
-from tests.acceptance.test_large_archive import MemoryWatch
+from tests.acceptance.memory import MemoryWatch
 from tests.archive_builders import tar_of, zip_of
 from tests.audio_builders import chunk, format_chunk, pcm16, riff
 from tests.inputs.recordings import LINKS, MEMBERS, RECORDINGS, Outcome

@@ -20,6 +20,7 @@ from shared.core.errors.requests import UnknownModel
 from shared.core.settings import REPOSITORY
 from shared.models.serving.classifier import Classifier
 from shared.models.serving.verdicts import Verdict
+from tests.unit.serving import table, voices
 
 SHIPPED = REPOSITORY / "saved_models"
 EMOTIONS = tuple(COLOURS)
@@ -31,25 +32,6 @@ def classifier() -> Classifier:
     loaded = Classifier.load(SHIPPED, "seed-v6")
     loaded.warm()
     return loaded
-
-
-def voices(count: int) -> list[tuple[str, bytes]]:
-    """Clips of 1 to 4 s at several rates."""
-    rates = 16000, 22050, 48000
-    return [
-        (
-            f"{seed}.wav",
-            wav_bytes(
-                speech_like(EMOTIONS[seed % 8], rates[seed % 3], 1.0 + seed % 4, seed), rates[seed % 3]
-            ),
-        )
-        for seed in range(count)
-    ]
-
-
-def table(verdicts: list[Verdict]) -> np.ndarray:
-    assert all(verdict.probabilities for verdict in verdicts)
-    return np.array([list(verdict.probabilities.values()) for verdict in verdicts if verdict.probabilities])
 
 
 def test_a_clips_probabilities_do_not_depend_on_batch_order_or_neighbours(classifier: Classifier) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 import struct
 from pathlib import Path
-from typing import BinaryIO
 
 import librosa
 import numpy as np
 import pytest
 
-from shared.audio.decode import DecodeLimits, Recording, decode
+from shared.audio.decode import DecodeLimits, decode
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
 from shared.core.errors.recordings import (
     ClipError,
@@ -25,12 +24,9 @@ from shared.core.errors.recordings import (
 )
 from shared.core.settings import Settings
 from tests.audio_builders import chunk, encoded, format_chunk, pcm16, rf64, riff, written
+from tests.unit.serving import decode_start
 
 LIMITS = DecodeLimits.of(Settings())
-
-
-def decode_start(source: bytes | BinaryIO, path: str = "a.wav", seconds: float | None = 3.0) -> Recording:
-    return decode(source, path, sampling_rate=16000, seconds=seconds, limits=LIMITS)
 
 
 def stereo(sampling_rate: int, duration_s: float = 4.0) -> np.ndarray:

@@ -27,8 +27,7 @@ from shared.models.serving.classifier import Classifier
 from shared.models.serving.devices import BATCH_CLIPS, CUDA
 from shared.models.serving.registry import MODEL, ONNX, PROBE
 from shared.models.serving.runtimes import Network, load_network
-from tests.unit.test_classifier import voices
-from tests.unit.test_provenance import accept
+from tests.unit.serving import accept, voices
 from workers.services import _has_provider
 
 SHIPPED = REPOSITORY / "saved_models"

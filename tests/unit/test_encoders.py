@@ -30,7 +30,7 @@ from shared.models.serving.provenance import read_graph
 from shared.models.serving.registry import ENCODER_ONNX, ENCODERS, MANIFEST, MODEL, SHIPPED, Manifest
 from shared.models.training.encoder_keras import encoder_network
 from shared.models.training.export import export
-from tests.unit.test_classifier import table, voices
+from tests.unit.serving import table, voices
 
 FOLDER = SHIPPED / ENCODERS / ENCODED_V8.encoder
 LAYERS = 4

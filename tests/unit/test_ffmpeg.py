@@ -21,7 +21,7 @@ from shared.core.errors.recordings import (
     UnreadCodec,
 )
 from tests.audio_builders import encoded
-from tests.unit.test_decode import decode_start
+from tests.unit.serving import decode_start
 
 
 @pytest.mark.parametrize(

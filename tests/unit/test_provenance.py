@@ -22,7 +22,8 @@ from shared.database.sessions import Database
 from shared.models.serving import provenance, recognition, registry
 from shared.models.serving.backend import load_keras
 from shared.models.serving.classifier import Classifier
-from shared.models.serving.registry import MANIFEST, MODEL, ONNX, PROBE, sha256
+from shared.models.serving.registry import MODEL, ONNX, PROBE
+from tests.unit.serving import accept
 
 SHIPPED = REPOSITORY / "saved_models"
 VERSION = "seed-v6"
@@ -56,16 +57,6 @@ def replace_weights(models: Path, archive: Path) -> None:
     """As one does who may write into the folder: the manifest says what the files are."""
     shutil.copyfile(archive, models / VERSION / MODEL)
     accept(models, MODEL)
-
-
-def accept(models: Path, name: str) -> None:
-    """Have the manifest say what this file is now, or that it is not there."""
-    folder = models / VERSION
-    manifest = json.loads((folder / MANIFEST).read_text())
-    manifest["files"].pop(name, None)
-    if (folder / name).exists():
-        manifest["files"][name] = sha256(folder / name)
-    (folder / MANIFEST).write_text(json.dumps(manifest))
 
 
 def test_what_ships_names_only_layers_of_keras_and_operators_of_onnx() -> None:

@@ -26,8 +26,7 @@ from shared.models.serving.registry import MODEL, ONNX, PROBE
 from shared.models.serving.runtimes import TOLERANCE, distance, onnx_network
 from shared.models.training.export import complete, export, probe_inputs
 from tests.recordings import RAVDESS
-from tests.unit.test_classifier import table, voices
-from tests.unit.test_provenance import accept
+from tests.unit.serving import accept, table, voices
 
 SHIPPED = REPOSITORY / "saved_models"
 VERSION = "seed-v6"
