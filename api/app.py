@@ -24,9 +24,9 @@ from api import (
 from api.access import Gate
 from api.heads import Heads
 from api.limits import Limits, protocol
+from api.request_ids import RequestIds
 from api.services import connect
 from api.strict import known_parameters
-from api.subjects import Subjects
 from shared.core import logs
 from shared.core.errors.base import VoxmoodError
 from shared.core.processes import give_buffers_back
@@ -57,7 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
     # The last to be added is the first to be asked: whoever has no key costs nothing further.
     app.add_middleware(Gate, settings=settings, database=app.state.services.database)
     app.add_middleware(Heads)
-    app.add_middleware(Subjects)
+    app.add_middleware(RequestIds)
     for module in (documentation, jobs, lifecycle, uploads, results, clips, labels, models, health):
         app.include_router(module.router)
     return app

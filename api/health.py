@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from api.services import Wired
-from shared.core.errors.surroundings import DatabaseUnavailable
+from shared.core.errors.infrastructure import DatabaseUnavailable
 from shared.core.settings import is_loopback
 from shared.database import upgrade
 from shared.jobs.doorbell import QUEUES

@@ -29,7 +29,7 @@ from shared.database.tables import job, upload, webhook
 from shared.jobs import leases, webhooks
 from shared.jobs.doorbell import UNPACK, Bell
 from shared.jobs.status import JobDocument, documents
-from shared.models.serving import recognition, registry
+from shared.models.serving import registry, version_pins
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 # Jobs under this total take the small queues, which no big job ever fills.
@@ -99,7 +99,7 @@ def create_job(
     """
     version = aliases(services).get(request.model, request.model)
     manifest = registry.read_manifest(services.settings.model_folders, version)
-    recognition.confirm(services.database, manifest)
+    version_pins.confirm(services.database, manifest)
     windows = Windows(request.windows, request.win_s, request.hop_s, request.channels)
     windows.check(manifest.feature_spec, version)
     private = services.settings.webhooks_reach_private

@@ -17,7 +17,7 @@ from shared.database import queries
 from shared.database.tables import upload
 from shared.jobs import lifecycle
 from shared.jobs.status import JobDocument
-from shared.models.serving import recognition, registry
+from shared.models.serving import registry, version_pins
 from shared.store.objects import StoredObject
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def reclassify_job(
     """Classify an ended job's clips under another version too; the job's own version never moves."""
     version = aliases(services).get(request.model, request.model)
     manifest = registry.read_manifest(services.settings.model_folders, version)
-    recognition.confirm(services.database, manifest)
+    version_pins.confirm(services.database, manifest)
     with services.database.read() as connection:
         windows = queries.windows_of(find(connection, job_id))
     windows.check(manifest.feature_spec, version)

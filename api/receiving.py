@@ -17,8 +17,8 @@ from api.services import Services
 from api.spool import Spool
 from shared import archives
 from shared.core.errors.base import VoxmoodError
+from shared.core.errors.infrastructure import StoreFull
 from shared.core.errors.requests import UploadExists, UploadOffset, UploadReplaced
-from shared.core.errors.surroundings import StoreFull
 from shared.core.errors.uploads import EmptyUpload, UploadTooLarge
 from shared.core.settings import MEBIBYTE
 from shared.database.tables import upload, upload_part

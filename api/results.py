@@ -21,10 +21,10 @@ from shared.audio.quality_words import Word
 from shared.core.errors.requests import NoSegments, WrongCursor, WrongFilter
 from shared.database import queries, results, segments
 from shared.database.filters import Filters
+from shared.database.keyset_scans import Cursor
 from shared.database.results import RESULT_COLUMNS, Pace
 from shared.database.segments import SEGMENT_COLUMNS
 from shared.database.tables import OUTCOMES
-from shared.database.walks import Cursor
 from shared.models.serving import registry
 from shared.models.serving.registry import Manifest
 

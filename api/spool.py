@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-from shared.core.errors.surroundings import SpoolFull
+from shared.core.errors.infrastructure import SpoolFull
 
 
 class Spool:

@@ -20,6 +20,7 @@ from api.services import Services, Wired
 from api.strict import RequestModel
 from shared.core.errors.access import FormWithoutSize
 from shared.core.errors.base import VoxmoodError
+from shared.core.errors.infrastructure import StoreUnavailable
 from shared.core.errors.requests import (
     NoPublicStore,
     SourceEmpty,
@@ -28,7 +29,6 @@ from shared.core.errors.requests import (
     UploadExists,
     WrongRange,
 )
-from shared.core.errors.surroundings import StoreUnavailable
 from shared.database.tables import upload
 from shared.jobs.status import JobDocument, UploadDocument
 

@@ -13,9 +13,9 @@ from itertools import chain
 from pathlib import Path
 
 from shared.core.settings import REPOSITORY
-from shared.models.evaluation.figures import TOP, Figures, spread
-from shared.models.evaluation.questions import Protocol
+from shared.models.evaluation.plan import Protocol
 from shared.models.evaluation.reports import HABIT, HONEST, JSON, interval, number, table
+from shared.models.evaluation.summary import TOP, Figures, spread
 
 REPORTS = REPOSITORY / "docs" / "reports"
 NETWORKS = "seed", "v7", "v8", "v8-small"

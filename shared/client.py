@@ -14,8 +14,8 @@ import httpx
 
 from shared.core.api_keys import is_key
 from shared.core.errors.access import MalformedKey
+from shared.core.errors.infrastructure import RequestRefused, ServerUnreachable
 from shared.core.errors.stack import NotRunning
-from shared.core.errors.surroundings import RequestRefused, ServerUnreachable
 from shared.core.settings import default_state_dir
 from shared.packing import Sendable
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from shared.core.errors.surroundings import FileMissing, FolderChanged, NotSendable
+from shared.core.errors.infrastructure import FileMissing, FolderChanged, NotSendable
 
 BLOCK_BYTES = 2**20
 _TYPES = {stat.S_IFIFO: tarfile.FIFOTYPE, stat.S_IFCHR: tarfile.CHRTYPE, stat.S_IFBLK: tarfile.BLKTYPE}

@@ -13,13 +13,13 @@ from typing import Any, BinaryIO, cast
 from sqlalchemy import Connection, exists, func, select, update
 
 from shared.core import logs
+from shared.core.errors.infrastructure import InfrastructureError, ObjectMissing
 from shared.core.errors.recordings import ClipError, CrashesDecoder, LostInStore, TakesTooMuchMemory
-from shared.core.errors.surroundings import ObjectMissing, SurroundingsError
 from shared.database import queries
 from shared.database.tables import OUTCOMES, clip, clip_try, job, prediction, segment, shard, unit
 from shared.jobs import leases
 from shared.jobs.leases import Lease, LeaseLost
-from shared.models.serving import recognition, registry
+from shared.models.serving import registry, version_pins
 from shared.models.serving.classifier import Classifier
 from shared.models.serving.verdicts import Verdict
 from workers import ending
@@ -57,7 +57,7 @@ def classify(services: Services, unit_id: int) -> str:
     except Ending:
         leases.give_back(database, lease, kept=classifying.keep)
         return "given back: this worker ends"
-    except SurroundingsError as error:
+    except InfrastructureError as error:
         if not isinstance(error, ObjectMissing) or lease.returns < leases.RETURNS_UNTIL_LOST:
             leases.give_back(database, lease, pause=True, kept=classifying.keep)
             raise
@@ -103,7 +103,7 @@ class Classifying:
         """All clips that have no prediction yet, then the unit's end."""
         self._look()
         models, version = self.services.settings.model_folders, self.row.model_version
-        recognition.confirm(self.services.database, registry.read_manifest(models, version))
+        version_pins.confirm(self.services.database, registry.read_manifest(models, version))
         self.classifier = classifier(models, version)
         if self.lease.crashes or self.lease.attempts - self.lease.returns > ATTEMPTS_IN_BATCHES:
             self._one_by_one()

@@ -28,7 +28,7 @@ from shared.core.errors.webhooks import (
 )
 from shared.database import queries
 from shared.jobs import status, webhooks
-from shared.jobs.webhooks import Debt
+from shared.jobs.webhooks import Delivery
 from workers.services import Services
 
 log = logging.getLogger(__name__)
@@ -68,23 +68,23 @@ async def tell(services: Services) -> None:
     async with httpx.AsyncClient(
         timeout=TRY_S, follow_redirects=False, trust_env=False, limits=once
     ) as client:
-        while debts := await asyncio.to_thread(webhooks.due, services.database, AT_ONCE):
-            await asyncio.gather(*(_try(services, client, debt) for debt in debts))
+        while deliveries := await asyncio.to_thread(webhooks.due, services.database, AT_ONCE):
+            await asyncio.gather(*(_try(services, client, delivery) for delivery in deliveries))
 
 
-async def _try(services: Services, client: httpx.AsyncClient, owed: Debt) -> None:
-    debt = await asyncio.to_thread(webhooks.take, services.database, owed)
+async def _try(services: Services, client: httpx.AsyncClient, owed: Delivery) -> None:
+    delivery = await asyncio.to_thread(webhooks.take, services.database, owed)
     body = await asyncio.to_thread(_document, services, owed.job_id)
-    if debt is None or body is None:
+    if delivery is None or body is None:
         return
     failure: VoxmoodError | None = None
     try:
-        await _post(client, debt, body, _headers(services, debt, body))
+        await _post(client, delivery, body, _headers(services, delivery, body))
     except VoxmoodError as error:
         failure = error
-        log.info("the end of job %s could not be told: %s", debt.job_id, error)
+        log.info("the end of job %s could not be told: %s", delivery.job_id, error)
     final = isinstance(failure, WebhookPrivate | WebhookGone)
-    await asyncio.to_thread(webhooks.settle, services.database, debt, failure, final)
+    await asyncio.to_thread(webhooks.settle, services.database, delivery, failure, final)
 
 
 def _document(services: Services, job_id: int) -> bytes | None:
@@ -96,36 +96,36 @@ def _document(services: Services, job_id: int) -> bytes | None:
         return status.documents(connection, services.database, [row])[0].model_dump_json().encode()
 
 
-def _headers(services: Services, debt: Debt, body: bytes) -> dict[str, str]:
+def _headers(services: Services, delivery: Delivery, body: bytes) -> dict[str, str]:
     moment = str(int(time.time()))
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "voxmood",
-        "Idempotency-Key": debt.event_id,
-        "webhook-id": debt.event_id,
+        "Idempotency-Key": delivery.event_id,
+        "webhook-id": delivery.event_id,
         "webhook-timestamp": moment,
     }
     if (secret := services.settings.webhook_key) is not None:
         signed = hmac.digest(
-            secret, b".".join((debt.event_id.encode(), moment.encode(), body)), hashlib.sha256
+            secret, b".".join((delivery.event_id.encode(), moment.encode(), body)), hashlib.sha256
         )
         headers["webhook-signature"] = f"v1,{base64.b64encode(signed).decode()}"
     return headers
 
 
-async def _post(client: httpx.AsyncClient, debt: Debt, body: bytes, headers: dict[str, str]) -> None:
+async def _post(client: httpx.AsyncClient, delivery: Delivery, body: bytes, headers: dict[str, str]) -> None:
     """One request, to an address that was looked at: the connection cannot go elsewhere than it says.
 
     Raises:
         WebhookPrivate, WebhookUnreachable, WebhookSlow, WebhookRefused, WebhookGone.
     """
-    url = httpx.URL(debt.url)
+    url = httpx.URL(delivery.url)
     host = url.raw_host.decode("ascii")
     headers |= {"Host": url.netloc.decode("ascii")}
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
         async with asyncio.timeout(TRY_S):
-            found = await asyncio.to_thread(webhooks.addresses, host, port, debt.private)
+            found = await asyncio.to_thread(webhooks.addresses, host, port, delivery.private)
             answer = await _first_answer(client, url, found, body, headers)
     except (TimeoutError, httpx.TimeoutException) as error:
         raise WebhookSlow(host=host, seconds=TRY_S) from error

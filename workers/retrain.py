@@ -17,18 +17,18 @@ from typing import Any, BinaryIO
 
 from shared.audio.decode import DecodeLimits
 from shared.core.errors.base import VoxmoodError
+from shared.core.errors.infrastructure import InfrastructureError
 from shared.core.errors.models import NotEnoughLabels
-from shared.core.errors.surroundings import SurroundingsError
 from shared.database import labels
 from shared.jobs import retraining
 from shared.jobs.leases import LeaseLost
-from shared.jobs.retraining import Turn
+from shared.jobs.retraining import RetrainingLease
 from shared.models.data.datasets import NOT_STATED, Example
 from shared.models.serving import registry
 from shared.models.serving.registry import Manifest
-from shared.models.training.methods import successor
+from shared.models.training.baseline import TrainingConfig
 from shared.models.training.publication import train_version
-from shared.models.training.training import Recipe
+from shared.models.training.recipes import successor
 from shared.store.objects import Storage
 from workers.ending import Ending
 from workers.renewal import Renewal
@@ -109,43 +109,43 @@ def _agreed(votes: Sequence[Any]) -> LabelledClip | None:
 
 def retrain(services: Services) -> str:
     """Take the turn if it is due, train, register the candidate; returns a sentence for Flower."""
-    turn = retraining.take(
+    lease = retraining.take(
         services.database, services.settings.retrain_every_s, services.settings.retrain_lease_s
     )
-    if turn is None:
+    if lease is None:
         return "nothing to do"
     try:
-        return _train(services, turn)
+        return _train(services, lease)
     except LeaseLost:
         return "lease lost; another worker has it"
     except Ending:
-        retraining.give_back(services.database, turn)
+        retraining.give_back(services.database, lease)
         return "given back: this worker ends"
-    except SurroundingsError:
-        retraining.give_back(services.database, turn)
+    except InfrastructureError:
+        retraining.give_back(services.database, lease)
         raise
     except VoxmoodError as error:
-        retraining.end(services.database, turn, str(error))
+        retraining.end(services.database, lease, str(error))
         return str(error)
     except Exception as error:
-        retraining.end(services.database, turn, f"Went wrong: {error!r}; the log says more.")
+        retraining.end(services.database, lease, f"Went wrong: {error!r}; the log says more.")
         raise
 
 
-def _train(services: Services, turn: Turn) -> str:
+def _train(services: Services, lease: RetrainingLease) -> str:
     settings = services.settings
     champion = registry.read_manifest(settings.model_folders, settings.champion)
     with services.database.read() as connection:
         new = labels.newly_labelled(connection)
         votes = labels.votes(connection, settings.retrain_max_labels)
-    if not turn.asked and new < settings.retrain_min_labels:
+    if not lease.asked and new < settings.retrain_min_labels:
         text = f"Nothing to do: {new} newly labelled clips of {settings.retrain_min_labels}."
-        retraining.end(services.database, turn, text)
+        retraining.end(services.database, lease, text)
         return text
     choice = choose(votes, champion, settings.retrain_min_examples)
     _remove_leftovers(settings.trained_dir)
     network = successor(champion.network)
-    recipe = Recipe(
+    config = TrainingConfig(
         version=f"{network}-{datetime.now():%Y%m%d-%H%M%S}",
         network=network,
         drop=choice.drop,
@@ -153,26 +153,28 @@ def _train(services: Services, turn: Turn) -> str:
         base=champion.version,
     )
     lease_s = settings.retrain_lease_s
-    renewal = Renewal(lambda: retraining.renew(services.database, turn, lease_s), lease_s)
+    renewal = Renewal(lambda: retraining.renew(services.database, lease, lease_s), lease_s)
     manifest, left_out = train_version(
         StoredRecordings(choice.clips, services.storage),
-        recipe,
+        config,
         settings.trained_dir,
         DecodeLimits.of(settings),
         lambda *_: renewal(),
     )
     for sentence in left_out:
         log.info("left out: %s", sentence)
-    return _register(services, turn, manifest)
+    return _register(services, lease, manifest)
 
 
-def _register(services: Services, turn: Turn, manifest: Manifest) -> str:
+def _register(services: Services, lease: RetrainingLease, manifest: Manifest) -> str:
     text = (
         f"{manifest.version} is the candidate: {manifest.data.training_clips} clips to train, accuracy "
         f"{manifest.metrics.accuracy:.3f} on {manifest.data.test_clips}, threshold {manifest.threshold:.2f}."
     )
     try:
-        retraining.register(services.database, turn, manifest.version, manifest.model_dump(mode="json"), text)
+        retraining.register(
+            services.database, lease, manifest.version, manifest.model_dump(mode="json"), text
+        )
     except LeaseLost:
         shutil.rmtree(services.settings.trained_dir / manifest.version)
         raise

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, func, insert, select
 from shared import archives
 from shared.archives import Member
 from shared.core import logs
+from shared.core.errors.infrastructure import InfrastructureError, ObjectMissing
 from shared.core.errors.recordings import ClipError
-from shared.core.errors.surroundings import ObjectMissing, SurroundingsError
 from shared.core.errors.uploads import EmptyArchive, UnpackFailed, UploadError
 from shared.database.tables import clip, job, shard, unit, upload
 from shared.jobs import leases
@@ -72,7 +72,7 @@ def unpack(services: Services, upload_id: int) -> str:
         except Ending:
             leases.give_back(services.database, lease)
             return "given back: this worker ends"
-        except SurroundingsError as error:
+        except InfrastructureError as error:
             if not isinstance(error, ObjectMissing) or lease.returns < leases.RETURNS_UNTIL_LOST:
                 leases.give_back(services.database, lease, pause=True)
                 raise

@@ -30,7 +30,7 @@ ZSTD_PACKED_BYTES = 512
 DAMAGE = (zlib.error, lzma.LZMAError, zstandard.ZstdError, EOFError, OSError, ValueError, struct.error)
 BREAKS_OFF = "its compressed data breaks off"
 STORED, DEFLATED, DEFLATED64, BZIP2, LZMA, OLD_ZSTD, ZSTD, XZ = 0, 8, 9, 12, 14, 20, 93, 95
-METHODS = {STORED, DEFLATED, DEFLATED64, BZIP2, LZMA, OLD_ZSTD, ZSTD, XZ}
+RECIPES = {STORED, DEFLATED, DEFLATED64, BZIP2, LZMA, OLD_ZSTD, ZSTD, XZ}
 SEVERAL_STREAMS = {OLD_ZSTD, ZSTD, XZ}  # may follow one another in one member
 
 

@@ -16,7 +16,7 @@ from shared.archives.compression import (
     BREAKS_OFF,
     DAMAGE,
     LZMA,
-    METHODS,
+    RECIPES,
     SEVERAL_STREAMS,
     STORED,
     Decompressor,
@@ -117,7 +117,7 @@ def _member(source: BinaryIO, entry: Entry, path: str, number: int, meter: Meter
 def _unreadable(entry: Entry, path: str) -> ClipError | None:
     if entry.flags & IS_ENCRYPTED:
         return Encrypted(path=path)
-    if entry.method not in METHODS:
+    if entry.method not in RECIPES:
         return UnsupportedCompression(path=path, method=entry.method)
     return None
 

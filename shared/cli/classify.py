@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from shared.cli.console import progress, say
+from shared.core.errors.infrastructure import EmptyFolder, FileMissing
 from shared.core.errors.recordings import Unreadable
-from shared.core.errors.surroundings import EmptyFolder, FileMissing
 
 if TYPE_CHECKING:
     from shared.models.serving.classifier import Classifier

@@ -17,8 +17,8 @@ from rich.progress import Progress, TaskID
 
 from shared.cli.commands import App
 from shared.cli.console import say, transfer_progress
+from shared.core.errors.infrastructure import CannotWrite
 from shared.core.errors.models import DatasetUnreachable, WrongChecksum
-from shared.core.errors.surroundings import CannotWrite
 
 if TYPE_CHECKING:
     import httpx

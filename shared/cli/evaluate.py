@@ -11,7 +11,7 @@ import typer
 from shared.cli import trials
 from shared.cli.console import print_json, say, stages
 from shared.cli.training import BASELINE, words
-from shared.models.evaluation.questions import Protocol, Question
+from shared.models.evaluation.plan import EvaluationPlan, Protocol
 
 TRAINS = {Protocol.SEED, Protocol.SPEAKER, Protocol.OPEN_SET}
 JUDGES = {Protocol.CONDITIONS, Protocol.CORPUS}
@@ -111,8 +111,8 @@ def evaluate(
         those = trials.Judges(data, labels, words(speakers), clips, foreign)
         trials.judge_conditions(model, those, words(conditions), output, as_json=json)
         return
-    question = Question(protocol, network or BASELINE, words(drop), folds, select_on_test, seeds, epochs)
-    _train(question, data, labels, output, as_json=json)
+    plan = EvaluationPlan(protocol, network or BASELINE, words(drop), folds, select_on_test, seeds, epochs)
+    _train(plan, data, labels, output, as_json=json)
 
 
 def _check(given: set[str], protocol: Protocol) -> None:
@@ -138,7 +138,7 @@ def _check(given: set[str], protocol: Protocol) -> None:
 
 
 def _train(
-    question: Question, data: Path, labels: Path | None, output: Path | None, *, as_json: bool
+    plan: EvaluationPlan, data: Path, labels: Path | None, output: Path | None, *, as_json: bool
 ) -> None:
     from shared.audio.decode import DecodeLimits
     from shared.core.settings import Settings
@@ -148,14 +148,14 @@ def _train(
 
     settings = Settings()
     dataset = read_dataset(data, labels)
-    dataset.check_emotions(question.drop)
-    without = ["without", *sorted(question.drop)] if question.drop else []
-    folder = output or Path("evaluation") / "-".join([question.protocol.value, question.network, *without])
+    dataset.check_emotions(plan.drop)
+    without = ["without", *sorted(plan.drop)] if plan.drop else []
+    folder = output or Path("evaluation") / "-".join([plan.protocol.value, plan.network, *without])
     with stages("clips", "features", "folds", "training") as report:
         outcomes, heard = ask(
-            dataset, question, folder, DecodeLimits.of(settings), report, settings.feature_cache
+            dataset, plan, folder, DecodeLimits.of(settings), report, settings.feature_cache
         )
-    figures = write_report(question, dataset, heard, outcomes, folder)
+    figures = write_report(plan, dataset, heard, outcomes, folder)
     for sentence in heard.left_out:
         say(f"Left out: {sentence}")
     if as_json:

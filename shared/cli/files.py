@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shared.core.errors.surroundings import CannotWrite, NoSuchFolder
+from shared.core.errors.infrastructure import CannotWrite, NoSuchFolder
 
 
 def check_folder(file: Path) -> None:

@@ -16,8 +16,8 @@ from shared.cli.commands import App
 from shared.cli.console import is_narrow, out, print_json, progress, say
 from shared.cli.label_file import Line, Refusal, clips_meant, faults, read_lines, unguarded
 from shared.cli.submit import Server
+from shared.core.errors.infrastructure import RequestRefused
 from shared.core.errors.models import NoLabelInFile, WrongLabelLines
-from shared.core.errors.surroundings import RequestRefused
 
 if TYPE_CHECKING:
     from shared.client import Client

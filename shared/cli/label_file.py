@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.core.errors.infrastructure import FileMissing
 from shared.core.errors.models import UnjudgedExport, WrongLabels
-from shared.core.errors.surroundings import FileMissing
 
 OPTIONAL = ("upload", "speaker", "labeller", "clip_id")
 # What the exports have and a list of labels has not: beside them `emotion` is a model's guess.

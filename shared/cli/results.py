@@ -20,7 +20,7 @@ from shared.audio.quality_words import Word
 from shared.cli.console import out, say
 from shared.cli.files import check_folder, written
 from shared.cli.submit import Server, sentence
-from shared.core.errors.surroundings import RequestRefused, TooManyRows
+from shared.core.errors.infrastructure import RequestRefused, TooManyRows
 
 if TYPE_CHECKING:
     from shared.client import Client, Filters

@@ -11,7 +11,7 @@ from rich.progress import Progress, TaskID
 
 from shared.cli.console import say, transfer_progress
 from shared.core.errors.base import VoxmoodError
-from shared.core.errors.surroundings import RequestRefused, ServerUnreachable
+from shared.core.errors.infrastructure import RequestRefused, ServerUnreachable
 from shared.core.settings import default_state_dir
 
 if TYPE_CHECKING:

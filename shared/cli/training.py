@@ -48,9 +48,9 @@ def train(
     from shared.core.settings import Settings
     from shared.models.data.corpora import read_corpora, teaching
     from shared.models.data.datasets import Recordings, read_dataset
-    from shared.models.metrics.evaluation import summary
+    from shared.models.metrics.scores import summary
+    from shared.models.training.baseline import TrainingConfig
     from shared.models.training.publication import train_version
-    from shared.models.training.training import Recipe
 
     if network is None:
         network = BASELINE
@@ -68,7 +68,7 @@ def train(
         main = dataset.name
         recordings = teaching(main, {main: dataset, **read_corpora(corpus)})
         reserved = [f"{main}/{speaker}" for speaker in reserved]
-    recipe = Recipe(
+    config = TrainingConfig(
         version=version or f"{network}-{datetime.now():%Y%m%d-%H%M%S}",
         network=network,
         drop=dropped,
@@ -77,7 +77,7 @@ def train(
     )
     with stages("clips", "features", "training") as report:
         manifest, left_out = train_version(
-            recordings, recipe, settings.models_dir, DecodeLimits.of(settings), report, settings.feature_cache
+            recordings, config, settings.models_dir, DecodeLimits.of(settings), report, settings.feature_cache
         )
     for sentence in left_out:
         say(f"Left out: {sentence}")

@@ -37,7 +37,7 @@ def judge_conditions(
     from shared.audio.decode import DecodeLimits
     from shared.core.settings import Settings
     from shared.models.data.datasets import read_dataset
-    from shared.models.evaluation.hearing import audience, hear, sounds
+    from shared.models.evaluation.served_trials import hear, sounds, test_clips
     from shared.models.evaluation.trial_reports import conditions_report
 
     settings = Settings()
@@ -45,7 +45,7 @@ def judge_conditions(
     dataset = read_dataset(judges.folder, judges.labels)
     classifier = _classifier(model)
     manifest = classifier.manifest
-    those = audience(
+    those = test_clips(
         manifest, dataset,
         speakers=judges.speakers, clips=judges.clips, is_foreign=judges.is_foreign, seed=SEED,
     )  # fmt: skip
@@ -80,7 +80,7 @@ def judge_corpora(
     from shared.audio.decode import DecodeLimits
     from shared.core.settings import Settings
     from shared.models.data.corpora import read_corpora
-    from shared.models.evaluation.hearing import audience, hear, is_foreign
+    from shared.models.evaluation.served_trials import hear, is_foreign, test_clips
     from shared.models.evaluation.trial_reports import corpora_report
 
     settings = Settings()
@@ -93,7 +93,7 @@ def judge_corpora(
         for done, (name, dataset) in enumerate(corpora.items()):
             report("corpora", done, len(corpora))
             is_other = are_foreign or is_foreign(manifest, dataset)
-            those = audience(manifest, dataset, clips=clips, is_foreign=is_other, seed=SEED)
+            those = test_clips(manifest, dataset, clips=clips, is_foreign=is_other, seed=SEED)
             replies = hear(
                 classifier, those, CONDITIONS[CLEAN], DecodeLimits.of(settings), report, folder, SEED
             )
@@ -109,20 +109,20 @@ def cross_corpora(
     from shared.audio.decode import DecodeLimits
     from shared.core.settings import Settings
     from shared.models.data.corpora import read_corpora
-    from shared.models.evaluation.crossing import LINEAR, crossings
-    from shared.models.evaluation.trial_reports import crossings_report
+    from shared.models.evaluation.corpus_trials import LINEAR, corpus_trials
+    from shared.models.evaluation.trial_reports import corpus_trials_report
 
     settings = Settings()
     corpora = read_corpora(named)
     name = network or LINEAR
     folder = output or Path("evaluation") / f"corpus-{name}"
     with stages("clips", "features", "corpora", "training") as report:
-        crossed, left_out = crossings(
+        crossed, left_out = corpus_trials(
             corpora, name, DecodeLimits.of(settings), report, folder, settings.feature_cache, epochs, SEED
         )
     for sentence in left_out:
         say(f"Left out: {sentence}")
-    _write(crossings_report(corpora, crossed, left_out, name, epochs, SEED), folder, as_json)
+    _write(corpus_trials_report(corpora, crossed, left_out, name, epochs, SEED), folder, as_json)
 
 
 def _classifier(model: str | None) -> Classifier:

@@ -13,7 +13,7 @@ from typing import Any
 from xlsxwriter import Workbook
 from xlsxwriter.exceptions import XlsxWriterException
 
-from shared.core.errors.surroundings import CannotWrite, TooManyRows
+from shared.core.errors.infrastructure import CannotWrite, TooManyRows
 
 MOST_ROWS = 2**20 - 1  # of a worksheet, below its header
 MOST_CHARACTERS = 2**15 - 1  # of a cell, as UTF-16 counts them

@@ -35,9 +35,9 @@ from sqlalchemy import (
 )
 
 from shared.database.filters import Filters
+from shared.database.keyset_scans import PLACES, Conditions, Cursor, Keys, KeysetScan, place
 from shared.database.sessions import Database
 from shared.database.tables import clip, prediction, upload
-from shared.database.walks import PLACES, Conditions, Cursor, Keys, Walk, place
 
 # The contract's columns, in its order; `p_<emotion>` for each label follow.
 RESULT_COLUMNS = (
@@ -76,7 +76,7 @@ def results_page(
 ) -> Rows:
     """Up to `limit` result rows behind the cursor (upload id, member), in archive order."""
     _keep_to_indexes(connection)
-    walk = Walk(job_id, model_version, filters or Filters(), after, None, limit)
+    walk = KeysetScan(job_id, model_version, filters or Filters(), after, None, limit)
     for narrow in walk.narrow():
         if _has_few(connection, narrow, FEW_ANSWERS):
             return _page(connection, walk, walk.few_answers(narrow))
@@ -98,7 +98,7 @@ def _keep_to_indexes(connection: Connection) -> None:
         connection.execute(_ALONG_INDEXES)
 
 
-def _page(connection: Connection, walk: Walk, walks: Sequence[Keys]) -> Rows:
+def _page(connection: Connection, walk: KeysetScan, walks: Sequence[Keys]) -> Rows:
     # SQLite takes no LIMIT in a part of a union, but in a subquery.
     keys = union_all(*(select(one.subquery()) for one in walks)).subquery()
     page = select(keys).order_by(keys.c.upload_id, keys.c.member).limit(walk.limit).subquery("page")
@@ -113,7 +113,7 @@ def _has_few(connection: Connection, conditions: Conditions, few: int) -> bool:
     return count <= few
 
 
-def _window_end(connection: Connection, walk: Walk) -> Cursor | None:
+def _window_end(connection: Connection, walk: KeysetScan) -> Cursor | None:
     """The key that many clips on; None where the job ends before."""
     keys = replace(walk, limit=1).keys(clip.c.upload_id, clip.c.member)
     statement = keys.where(clip.c.job_id == walk.job_id).offset(WINDOW_CLIPS)
@@ -121,7 +121,7 @@ def _window_end(connection: Connection, walk: Walk) -> Cursor | None:
     return None if row is None else (row.upload_id, row.member)
 
 
-def _bounded(connection: Connection, walk: Walk) -> Walk | None:
+def _bounded(connection: Connection, walk: KeysetScan) -> KeysetScan | None:
     """From the first to the last clip behind the cursor that begins with the prefix; None: there is none."""
     bounds = select(func.min(place), func.max(place)).where(*walk.under_prefix(), *walk.behind_cursor())
     first, last = connection.execute(bounds).one()

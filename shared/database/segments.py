@@ -26,10 +26,10 @@ from sqlalchemy import (
 )
 
 from shared.database.filters import Filters
+from shared.database.keyset_scans import Cursor
 from shared.database.results import EXPORTED_ROWS, RESULT_COLUMNS, Pace, Pages, Rows, every_page
 from shared.database.sessions import Database
 from shared.database.tables import clip, prediction, segment, upload
-from shared.database.walks import Cursor
 
 # The contract's columns of segments, in its order; `p_<emotion>` for each label follow.
 SEGMENT_COLUMNS = (*RESULT_COLUMNS, "channel", "start_s", "end_s")

@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from shared.core.errors.surroundings import DatabaseFull, DatabaseUnavailable, SurroundingsError
+from shared.core.errors.infrastructure import DatabaseFull, DatabaseUnavailable, InfrastructureError
 from shared.core.retries import again
 
 _BUSY_TIMEOUT_MS = 30_000
@@ -115,12 +115,12 @@ def _translated() -> Iterator[None]:
     except PoolTimeout as error:
         raise DatabaseUnavailable from error
     except DBAPIError as error:
-        if (ours := _surroundings(error)) is not None:
+        if (ours := _infrastructure_error(error)) is not None:
             raise ours from error
         raise
 
 
-def _surroundings(error: DBAPIError) -> SurroundingsError | None:
+def _infrastructure_error(error: DBAPIError) -> InfrastructureError | None:
     if isinstance(error.orig, sqlite3.Error):
         code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the rest of it says more exactly
         if code == sqlite3.SQLITE_FULL:

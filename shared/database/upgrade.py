@@ -17,8 +17,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from shared.core.errors.base import VoxmoodError
+from shared.core.errors.infrastructure import CannotWrite
 from shared.core.errors.stack import DatabaseNewer
-from shared.core.errors.surroundings import CannotWrite
 from shared.core.settings import Settings
 from shared.database.sessions import Database
 

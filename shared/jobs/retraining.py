@@ -25,7 +25,7 @@ BELL = Bell(RETRAIN, 1, small=False, text="the labels so far")
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class RetrainingLease:
     """The right to train. asked: by a person, whatever the number of labels; since: when it was taken."""
 
     attempts: int
@@ -56,7 +56,7 @@ def _due(database: Database, every_s: float) -> tuple[ColumnElement[bool], Colum
     return is_free, or_(row.asked_at.is_not(None), row.ended_at.is_(None), row.ended_at < now - every_s)
 
 
-def take(database: Database, every_s: float, lease_s: float) -> Turn | None:
+def take(database: Database, every_s: float, lease_s: float) -> RetrainingLease | None:
     """Lease the turn for `lease_s` seconds; None where another has it or it is not due."""
     now, row = database.clock, retraining.c
     not_before_asked = case((row.asked_at > now, row.asked_at), else_=now)
@@ -68,33 +68,37 @@ def take(database: Database, every_s: float, lease_s: float) -> Turn | None:
     )
     with database.write() as connection:
         taken = connection.execute(statement).one_or_none()
-    return None if taken is None else Turn(taken.attempts, taken.asked_at is not None, taken.taken_at)
+    return (
+        None if taken is None else RetrainingLease(taken.attempts, taken.asked_at is not None, taken.taken_at)
+    )
 
 
-def renew(database: Database, turn: Turn, lease_s: float) -> None:
+def renew(database: Database, lease: RetrainingLease, lease_s: float) -> None:
     """Hold the turn for another `lease_s` seconds, or raise LeaseLost."""
     with database.write() as connection:
-        _fence(connection, turn, lease_until=database.clock + lease_s)
+        _fence(connection, lease, lease_until=database.clock + lease_s)
 
 
-def give_back(database: Database, turn: Turn) -> None:
+def give_back(database: Database, lease: RetrainingLease) -> None:
     """Let the next look begin it again: something outside failed that will be back."""
     with database.write() as connection:
-        _fence(connection, turn, lease_until=None)
+        _fence(connection, lease, lease_until=None)
 
 
-def end(database: Database, turn: Turn, text: str) -> None:
+def end(database: Database, lease: RetrainingLease, text: str) -> None:
     """The turn is over without a version; `text` says why."""
     with database.write() as connection:
-        _end(connection, database, turn, text)
+        _end(connection, database, lease, text)
 
 
-def register(database: Database, turn: Turn, version: str, manifest: dict[str, Any], text: str) -> None:
+def register(
+    database: Database, lease: RetrainingLease, version: str, manifest: dict[str, Any], text: str
+) -> None:
     """The version becomes the candidate, and the turn ends, in one transaction; or LeaseLost."""
     with database.write() as connection:
-        _end(connection, database, turn, text)
+        _end(connection, database, lease, text)
         # As old as the labels that it saw: those that came meanwhile count for the next one.
-        values = {"version": version, "manifest": manifest, "created_at": turn.since}
+        values = {"version": version, "manifest": manifest, "created_at": lease.since}
         # A job may have met it already, under its folder's own date.
         met = database.insert(model).values(values)
         connection.execute(met.on_conflict_do_update(index_elements=["version"], set_=values))
@@ -103,14 +107,14 @@ def register(database: Database, turn: Turn, version: str, manifest: dict[str, A
         connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=moved))
 
 
-def _end(connection: Connection, database: Database, turn: Turn, text: str) -> None:
-    asked_again = retraining.c.asked_at > turn.since
+def _end(connection: Connection, database: Database, lease: RetrainingLease, text: str) -> None:
+    asked_again = retraining.c.asked_at > lease.since
     asked_at = case((asked_again, retraining.c.asked_at), else_=null())
-    _fence(connection, turn, lease_until=None, asked_at=asked_at, ended_at=database.clock, text=text)
+    _fence(connection, lease, lease_until=None, asked_at=asked_at, ended_at=database.clock, text=text)
 
 
-def _fence(connection: Connection, turn: Turn, **values: Any) -> None:
-    ours = and_(retraining.c.attempts == turn.attempts, retraining.c.lease_until.is_not(None))
+def _fence(connection: Connection, lease: RetrainingLease, **values: Any) -> None:
+    ours = and_(retraining.c.attempts == lease.attempts, retraining.c.lease_until.is_not(None))
     if connection.execute(update(retraining).where(ours).values(**values)).rowcount != 1:
         raise LeaseLost
 

@@ -37,7 +37,7 @@ _TRANSLATED = IPv6Network("64:ff9b::/96")
 
 
 @dataclass(frozen=True, slots=True)
-class Debt:
+class Delivery:
     """A job's end that one may now try to tell; `last`: a failure is final, the day is over."""
 
     job_id: int
@@ -76,7 +76,7 @@ def owe(connection: Connection, database: Database, job_id: int) -> None:
     connection.execute(owed.values(due_at=database.clock, **values))
 
 
-def due(database: Database, limit: int) -> list[Debt]:
+def due(database: Database, limit: int) -> list[Delivery]:
     """What is to be told now, the oldest first."""
     ended = and_(job.c.id == webhook.c.job_id, job.c.state.in_(ENDED))
     over = (database.clock - job.c.ended_at > GIVEN_UP_AFTER_S).label("last")
@@ -84,41 +84,41 @@ def due(database: Database, limit: int) -> list[Debt]:
     statement = select(*columns, over).join(job, ended).where(webhook.c.due_at <= database.clock)
     with database.read() as connection:
         rows = connection.execute(statement.order_by(webhook.c.due_at).limit(limit)).mappings()
-        return [Debt(**{**row, "last": bool(row["last"])}) for row in rows]
+        return [Delivery(**{**row, "last": bool(row["last"])}) for row in rows]
 
 
-def take(database: Database, debt: Debt) -> Debt | None:
+def take(database: Database, delivery: Delivery) -> Delivery | None:
     """The right to try once; None when somebody else tries, or the job runs again."""
     ended = select(job.c.id).where(job.c.state.in_(ENDED))
     taken = update(webhook).where(
-        *_same(debt), webhook.c.due_at <= database.clock, webhook.c.job_id.in_(ended)
+        *_same(delivery), webhook.c.due_at <= database.clock, webhook.c.job_id.in_(ended)
     )
-    taken = taken.values(attempts=debt.attempts + 1, due_at=database.clock + LEASE_S)
+    taken = taken.values(attempts=delivery.attempts + 1, due_at=database.clock + LEASE_S)
     with database.write() as connection:
         if connection.execute(taken).rowcount != 1:
             return None
-    return replace(debt, attempts=debt.attempts + 1)
+    return replace(delivery, attempts=delivery.attempts + 1)
 
 
-def settle(database: Database, debt: Debt, error: VoxmoodError | None, final: bool = False) -> None:
+def settle(database: Database, delivery: Delivery, error: VoxmoodError | None, final: bool = False) -> None:
     """What came of a try; final: another would not help. Nothing, if the job has ended anew meanwhile."""
     values: dict[str, Any]
     if error is None:
         values = {"state": "delivered", "due_at": None, "error": None}
-    elif final or debt.last:
+    elif final or delivery.last:
         values = {"state": "given_up", "due_at": None, "error": str(error)}
     else:
-        pause_s = jittered(FIRST_PAUSE_S, debt.attempts, LONGEST_PAUSE_S)
+        pause_s = jittered(FIRST_PAUSE_S, delivery.attempts, LONGEST_PAUSE_S)
         values = {"due_at": database.clock + pause_s, "error": str(error)}
     with database.write() as connection:
-        connection.execute(update(webhook).where(*_same(debt)).values(values))
+        connection.execute(update(webhook).where(*_same(delivery)).values(values))
 
 
-def _same(debt: Debt) -> tuple[ColumnElement[bool], ...]:
+def _same(delivery: Delivery) -> tuple[ColumnElement[bool], ...]:
     return (
-        webhook.c.job_id == debt.job_id,
-        webhook.c.event_id == debt.event_id,
-        webhook.c.attempts == debt.attempts,
+        webhook.c.job_id == delivery.job_id,
+        webhook.c.event_id == delivery.event_id,
+        webhook.c.attempts == delivery.attempts,
     )
 
 

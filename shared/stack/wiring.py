@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.exc import DBAPIError
 
+from shared.core.errors.infrastructure import DatabaseUnavailable
 from shared.core.errors.stack import PortTaken
-from shared.core.errors.surroundings import DatabaseUnavailable
 from shared.core.settings import Settings
 from shared.database import upgrade
 from shared.database.sessions import Database

@@ -19,7 +19,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.core.errors.surroundings import ObjectMissing, StoreBrokeOff, StoreFull, StoreUnavailable
+from shared.core.errors.infrastructure import ObjectMissing, StoreBrokeOff, StoreFull, StoreUnavailable
 from shared.core.retries import again
 from shared.core.settings import Settings, is_loopback
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, insert, select, text
 
-from shared.core.errors.surroundings import (
+from shared.core.errors.infrastructure import (
     DatabaseFull,
     DatabaseUnavailable,
     ObjectMissing,

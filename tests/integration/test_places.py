@@ -16,8 +16,8 @@ from api.spool import Spool
 from shared import client as client_module
 from shared.cli import sending
 from shared.client import Client
+from shared.core.errors.infrastructure import SpoolFull
 from shared.core.errors.requests import TooManyExports
-from shared.core.errors.surroundings import SpoolFull
 from shared.core.settings import Settings
 from shared.database.sessions import Database
 from shared.stack.ports import LOOPBACK

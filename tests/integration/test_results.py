@@ -21,10 +21,10 @@ from api.exports import FORMATS, ROW_GROUP_ROWS
 from shared.core.settings import Settings
 from shared.database import results
 from shared.database.filters import Filters
+from shared.database.keyset_scans import Cursor
 from shared.database.results import RESULT_COLUMNS, all_results, cursor_of, results_page
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, prediction, shard, unit, upload
-from shared.database.walks import Cursor
 from shared.models.serving import registry
 from tests.integration.builders import add_prediction, make_job, set_row
 from tests.integration.sending import as_dict

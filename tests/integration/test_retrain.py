@@ -18,7 +18,7 @@ from sqlalchemy import literal, select
 
 from api.app import create_app
 from shared.audio.synthesis import speech_like, wav_bytes
-from shared.core.errors.surroundings import StoreUnavailable
+from shared.core.errors.infrastructure import StoreUnavailable
 from shared.core.settings import Settings
 from shared.database import labels
 from shared.database.sessions import Database

@@ -23,10 +23,10 @@ from shared.audio.rumble import without_rumble
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.core.settings import REPOSITORY, Settings
 from shared.database.filters import Filters
+from shared.database.keyset_scans import Cursor
 from shared.database.segments import all_segments, cursor_of, segments_page
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, prediction, segment, tombstone, unit
-from shared.database.walks import Cursor
 from shared.jobs import leases, lifecycle
 from tests.archive_builders import zip_of
 from tests.integration.builders import Made, add_prediction, make_job, row_of, set_row

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from api.app import create_app
 from shared.cli import sending, submit
 from shared.client import Client
-from shared.core.errors.surroundings import RequestRefused, ServerUnreachable, StoreUnavailable
+from shared.core.errors.infrastructure import RequestRefused, ServerUnreachable, StoreUnavailable
 from shared.core.settings import Settings
 from shared.database.sessions import Database
 from shared.database.tables import job, upload

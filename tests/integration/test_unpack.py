@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.errors.surroundings import StoreUnavailable
+from shared.core.errors.infrastructure import StoreUnavailable
 from shared.core.settings import Settings
 from shared.database.tables import job, shard, unit, upload
 from shared.jobs import leases

@@ -14,7 +14,7 @@ from sqlalchemy import update
 
 from api.app import create_app
 from api.receiving import Receiver
-from shared.core.errors.surroundings import StoreUnavailable
+from shared.core.errors.infrastructure import StoreUnavailable
 from shared.core.settings import MEBIBYTE, Settings
 from shared.database import tables
 from shared.database.sessions import Database

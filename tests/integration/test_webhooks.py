@@ -186,9 +186,9 @@ def test_killed_between_the_request_and_the_commit_it_is_told_twice_under_one_id
 
 def test_two_workers_tell_once(services: Services, receiver: Receiver) -> None:
     job_id = ended_job(services, receiver.url)
-    [debt] = webhooks.due(services.database, 10)
-    assert webhooks.take(services.database, debt) is not None
-    assert webhooks.take(services.database, debt) is None
+    [delivery] = webhooks.due(services.database, 10)
+    assert webhooks.take(services.database, delivery) is not None
+    assert webhooks.take(services.database, delivery) is None
     assert row_of(services, job_id).attempts == 1
 
 

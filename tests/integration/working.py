@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from shared.core.errors.surroundings import SurroundingsError
+from shared.core.errors.infrastructure import InfrastructureError
 from shared.database.tables import job
 from shared.jobs import leases
 from shared.jobs.doorbell import UNPACK
@@ -40,11 +40,11 @@ def work(services: Services, job_id: int, limit_s: float = 60) -> Counter[str]:
             for bell in leases.sweep(services.database, 0, frozenset()):
                 try:
                     (unpack if bell.task == UNPACK else classify)(services, bell.id)
-                except SurroundingsError as error:
+                except InfrastructureError as error:
                     met[error.code] += 1
             if row_of(services.database, job, job_id).state != "running":
                 return met
-        except SurroundingsError as error:
+        except InfrastructureError as error:
             met[error.code] += 1
         assert time.monotonic() < deadline, f"job {job_id} did not end in {limit_s} s; met {met}"
         time.sleep(0.1)

@@ -12,8 +12,8 @@ from contextlib import suppress
 import pytest
 
 from shared.archives import Kind, Limits, is_litter, kind_in, kind_of, members, printable
+from shared.core.errors.infrastructure import StoreUnavailable
 from shared.core.errors.recordings import ClipError, DamagedMember, Encrypted
-from shared.core.errors.surroundings import StoreUnavailable
 from shared.core.errors.uploads import (
     DamagedArchive,
     OverlappingMembers,

@@ -226,7 +226,7 @@ BODIES = st.one_of(
 MEMBERS = st.dictionaries(NAMES, BODIES, max_size=5)
 NUL = "\uffee"  # three bytes in UTF-8, as the NULs that replace them
 NEW_METHODS = [9, 93, 95]  # Deflate64, Zstandard, xz
-METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+RECIPES = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
 
 
 def odd_zip(members: dict[str, bytes], method: int) -> bytes:
@@ -255,7 +255,7 @@ def archives(draw: st.DrawFn) -> bytes:
     members = draw(MEMBERS)
     kind = draw(st.sampled_from(["zip", "raw zip", "zip64", "encrypted", "tar", *PACKERS]))
     if kind == "zip":
-        return draw(damaged(odd_zip(members, draw(st.sampled_from(METHODS)))))
+        return draw(damaged(odd_zip(members, draw(st.sampled_from(RECIPES)))))
     if kind == "raw zip":
         method = draw(st.sampled_from(NEW_METHODS))
         raw = [Raw(name.encode("utf-8", "surrogateescape")[:9999], body, method, ZIP_PACKERS[method](body))

@@ -8,7 +8,7 @@ from scipy.special import softmax
 from sklearn.metrics import log_loss, roc_auc_score
 
 from shared.models.metrics.calibration import SCORES, Logits, Reliability, fit_temperature
-from shared.models.metrics.evaluation import average_recall, detection
+from shared.models.metrics.scores import average_recall, detection
 from shared.models.training.networks import build_classifier
 
 

@@ -16,8 +16,8 @@ import pytest
 from typer.testing import CliRunner
 
 from shared.cli import dataset
+from shared.core.errors.infrastructure import CannotWrite
 from shared.core.errors.models import DatasetUnreachable, WrongChecksum
-from shared.core.errors.surroundings import CannotWrite
 
 SPEECH, SONG = dataset.RAVDESS_ARCHIVES
 

@@ -18,8 +18,8 @@ import onnxruntime
 import pytest
 
 from shared.cli.main import main
+from shared.core.errors.infrastructure import InfrastructureError
 from shared.core.errors.models import DamagedModel, GpuDiffers, NoGpu
-from shared.core.errors.surroundings import SurroundingsError
 from shared.core.settings import REPOSITORY, Device, Runtime, Settings
 from shared.models.serving import registry, runtimes
 from shared.models.serving.backend import load_keras
@@ -94,7 +94,7 @@ def test_a_gpu_that_is_demanded_and_not_there_is_an_error_that_says_what_to_do(
 ) -> None:
     with pytest.raises(NoGpu, match=sentence) as caught:
         load_network(FOLDER, manifest, runtime, 1, "gpu")
-    assert isinstance(caught.value, SurroundingsError), "else the recordings would be blamed"
+    assert isinstance(caught.value, InfrastructureError), "else the recordings would be blamed"
 
 
 def test_the_setting_reaches_the_runtime(

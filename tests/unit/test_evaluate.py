@@ -18,13 +18,13 @@ from shared.core.settings import Settings
 from shared.models.data.audio_data import AudioData, load_audio_data
 from shared.models.data.datasets import Dataset, read_dataset
 from shared.models.data.folds import Clips, Fold, check
-from shared.models.evaluation.outcomes import Outcome
+from shared.models.evaluation.fold_results import FoldResult
+from shared.models.evaluation.plan import EvaluationPlan, Protocol
 from shared.models.evaluation.protocols import evaluate, folds_of
-from shared.models.evaluation.questions import Protocol, Question
 from shared.models.evaluation.reports import write_report
-from shared.models.training.learning import Lesson
-from shared.models.training.methods import METHODS
-from shared.models.training.training import Recipe
+from shared.models.training.baseline import TrainingConfig
+from shared.models.training.fit_result import FoldData
+from shared.models.training.recipes import RECIPES
 
 LIMITS = DecodeLimits.of(Settings())
 CODES = {"02": "calm", "04": "sad", "05": "angry", "08": "surprised"}
@@ -63,30 +63,30 @@ def network(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def data(dataset: Dataset, network: str) -> AudioData:
-    way = METHODS[network]
-    return load_audio_data(dataset, dataset.examples, way.read, LIMITS, draws=way.draws)
+    recipe = RECIPES[network]
+    return load_audio_data(dataset, dataset.examples, recipe.read, LIMITS, draws=recipe.draws)
 
 
 @pytest.fixture(scope="module")
-def speaker(folder: Path, network: str) -> Question:
-    return Question(Protocol.SPEAKER, network, DROP, folder / "folds.txt", epochs=2)
+def speaker(folder: Path, network: str) -> EvaluationPlan:
+    return EvaluationPlan(Protocol.SPEAKER, network, DROP, folder / "folds.txt", epochs=2)
 
 
 @pytest.fixture(scope="module")
-def open_set(speaker: Question) -> Question:
+def open_set(speaker: EvaluationPlan) -> EvaluationPlan:
     return replace(speaker, protocol=Protocol.OPEN_SET)
 
 
-def run(dataset: Dataset, question: Question, output: Path) -> tuple[list[Outcome], list[str]]:
+def run(dataset: Dataset, plan: EvaluationPlan, output: Path) -> tuple[list[FoldResult], list[str]]:
     stages: list[str] = []
-    outcomes, _ = evaluate(dataset, question, output, LIMITS, lambda stage, *_: stages.append(stage))
+    outcomes, _ = evaluate(dataset, plan, output, LIMITS, lambda stage, *_: stages.append(stage))
     return outcomes, stages
 
 
 @pytest.fixture(scope="module")
 def answered(
-    dataset: Dataset, open_set: Question, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[list[Outcome], Path]:
+    dataset: Dataset, open_set: EvaluationPlan, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[FoldResult], Path]:
     output = tmp_path_factory.mktemp("open-set")
     outcomes, stages = run(dataset, open_set, output)
     assert "training" in stages
@@ -115,7 +115,7 @@ def test_the_seed_protocol_puts_the_honest_choice_beside_the_seeds_habit(
 
 
 def test_the_open_set_protocol_judges_by_the_emotion_that_set_no_threshold(
-    dataset: Dataset, data: AudioData, open_set: Question, answered: tuple[list[Outcome], Path]
+    dataset: Dataset, data: AudioData, open_set: EvaluationPlan, answered: tuple[list[FoldResult], Path]
 ) -> None:
     outcomes, output = answered
     report = write_report(open_set, dataset, data, outcomes, output)
@@ -141,7 +141,7 @@ def test_the_open_set_protocol_judges_by_the_emotion_that_set_no_threshold(
 
 
 def test_finished_folds_are_taken_over_and_a_lost_one_comes_back_bit_by_bit(
-    dataset: Dataset, open_set: Question, answered: tuple[list[Outcome], Path]
+    dataset: Dataset, open_set: EvaluationPlan, answered: tuple[list[FoldResult], Path]
 ) -> None:
     before, output = answered
     (output / "folds" / f"{before[1].finding.identity[:16]}.json").unlink()
@@ -158,7 +158,7 @@ def test_finished_folds_are_taken_over_and_a_lost_one_comes_back_bit_by_bit(
 
 
 def test_the_speaker_protocol_pools_over_folds_and_tells_speech_from_song(
-    dataset: Dataset, data: AudioData, speaker: Question, tmp_path: Path
+    dataset: Dataset, data: AudioData, speaker: EvaluationPlan, tmp_path: Path
 ) -> None:
     outcomes, _ = run(dataset, speaker, tmp_path)
     report = write_report(speaker, dataset, data, outcomes, tmp_path)
@@ -193,7 +193,7 @@ def test_wrong_usage_is_said_before_any_work(folder: Path, options: list[str], w
 
 
 def test_a_question_that_cannot_be_asked_is_refused_before_any_work(
-    dataset: Dataset, open_set: Question, tmp_path: Path
+    dataset: Dataset, open_set: EvaluationPlan, tmp_path: Path
 ) -> None:
     with pytest.raises(TooFewUnknowns):
         run(dataset, replace(open_set, drop=["sad"]), tmp_path)
@@ -203,7 +203,7 @@ def test_a_question_that_cannot_be_asked_is_refused_before_any_work(
 
 # --- what judges does not touch what is learnt ---------------------------------------------------
 @pytest.fixture
-def fold(data: AudioData, open_set: Question) -> Fold:
+def fold(data: AudioData, open_set: EvaluationPlan) -> Fold:
     return folds_of(open_set, Clips.of(data))[0]
 
 
@@ -220,20 +220,20 @@ def judged_by_others(data: AudioData, fold: Fold) -> AudioData:
 
 def seen(data: AudioData, fold: Fold) -> list[bytes]:
     """All that who learns gets to see of a fold's features."""
-    lesson = Lesson.of(data, Clips.of(data), fold)
-    return [lesson.features.tobytes(), lesson.copies.tobytes()]
+    fold_data = FoldData.of(data, Clips.of(data), fold)
+    return [fold_data.features.tobytes(), fold_data.copies.tobytes()]
 
 
 def test_other_judging_clips_leave_weights_epoch_temperature_and_thresholds_bit_by_bit(
-    data: AudioData, open_set: Question, fold: Fold, answered: tuple[list[Outcome], Path]
+    data: AudioData, open_set: EvaluationPlan, fold: Fold, answered: tuple[list[FoldResult], Path]
 ) -> None:
     other = judged_by_others(data, fold)
-    lesson = Lesson.of(other, Clips.of(other), fold)
-    learnt = METHODS[open_set.network].learn(lesson, Recipe("", epochs=2), lambda *_: None, None)
+    fold_data = FoldData.of(other, Clips.of(other), fold)
+    result = RECIPES[open_set.network].learn(fold_data, TrainingConfig("", epochs=2), lambda *_: None, None)
     finding = answered[0][0].finding
-    assert (learnt.digest, learnt.temperature) == (finding.digest, finding.temperature)
-    assert learnt.thresholds == finding.thresholds
-    assert learnt.best_epoch == finding.best_epoch
+    assert (result.digest, result.temperature) == (finding.digest, finding.temperature)
+    assert result.thresholds == finding.thresholds
+    assert result.best_epoch == finding.best_epoch
 
 
 def test_a_statistic_over_all_clips_is_caught(data: AudioData, fold: Fold) -> None:
@@ -261,10 +261,10 @@ def test_early_stopping_or_a_threshold_by_judging_clips_is_caught(
 
 
 def test_no_fold_is_trained_when_one_of_them_leaks(
-    dataset: Dataset, speaker: Question, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: Dataset, speaker: EvaluationPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def leaky(question: Question, clips: Clips) -> list[Fold]:
-        folds = folds_of(question, clips)
+    def leaky(plan: EvaluationPlan, clips: Clips) -> list[Fold]:
+        folds = folds_of(plan, clips)
         return [folds[0], replace(folds[1], train=np.append(folds[1].train, folds[1].test[0]))]
 
     monkeypatch.setattr("shared.models.evaluation.protocols.folds_of", leaky)

@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.models.evaluation.figures import closed_set, open_set, spread
-from shared.models.evaluation.outcomes import Finding, Heard, Outcome
+from shared.models.evaluation.fold_results import FoldFacts, FoldOutputs, FoldResult
+from shared.models.evaluation.summary import closed_set, open_set, spread
 from shared.models.metrics.thresholds import Threshold
 
 
-def heard(emotions: str, confidences: list[float], answers: str, channels: str = "") -> Heard:
+def heard(emotions: str, confidences: list[float], answers: str, channels: str = "") -> FoldOutputs:
     """Clips of emotions a, b, u and v, each answered with a or b at a top probability."""
     right = np.log(np.array(confidences) / (1 - np.array(confidences)))
     logits = np.array(
         [[x, 0.0] if answer == "a" else [0.0, x] for x, answer in zip(right, answers, strict=True)]
     )
     names = {"s": "speech", "m": "song"}
-    return Heard(
+    return FoldOutputs(
         logits.reshape(-1, 2),
         np.array([f"{number}.wav" for number in range(len(emotions))], np.str_),
         np.array(list(emotions), np.str_),
@@ -27,17 +27,17 @@ def heard(emotions: str, confidences: list[float], answers: str, channels: str =
     )
 
 
-def outcome(name: str, value: float, **parts: Heard) -> Outcome:
+def outcome(name: str, value: float, **parts: FoldOutputs) -> FoldResult:
     thresholds = [Threshold(set_on="u", rule="risk", score="top probability", value=value, is_reached=True)]
-    finding = Finding(
+    finding = FoldFacts(
         identity=name, name=name, seed=42, selects_on_test=False, labels=["a", "b"], train_clips=9,
         temperature=1, thresholds=thresholds, epochs=1, best_epoch=1, train_accuracy=1, digest="",
     )  # fmt: skip
-    return Outcome(finding, parts)
+    return FoldResult(finding, parts)
 
 
 @pytest.fixture
-def outcomes() -> list[Outcome]:
+def outcomes() -> list[FoldResult]:
     return [
         outcome(
             "one", 0.75,
@@ -54,7 +54,7 @@ def outcomes() -> list[Outcome]:
     ]  # fmt: skip
 
 
-def test_pooled_figures_are_over_clips_and_means_over_folds(outcomes: list[Outcome]) -> None:
+def test_pooled_figures_are_over_clips_and_means_over_folds(outcomes: list[FoldResult]) -> None:
     figures = closed_set(outcomes)
     assert figures["all"]["pooled"]["accuracy"] == 3 / 4
     assert figures["all"]["pooled"]["uar"] == (1 / 2 + 1) / 2
@@ -77,7 +77,7 @@ def test_pooled_figures_are_over_clips_and_means_over_folds(outcomes: list[Outco
 
 
 def test_each_fold_keeps_its_own_threshold_and_is_judged_by_the_other_emotion(
-    outcomes: list[Outcome],
+    outcomes: list[FoldResult],
 ) -> None:
     (figures,) = open_set(outcomes)["thresholds"]
     assert figures["judged_on"] == ["v"]
@@ -88,7 +88,7 @@ def test_each_fold_keeps_its_own_threshold_and_is_judged_by_the_other_emotion(
     assert (figures["value"]["mean"], figures["reached_in"], figures["folds"]) == (pytest.approx(0.65), 2, 2)
 
 
-def test_known_and_unknown_are_told_apart_over_all_folds(outcomes: list[Outcome]) -> None:
+def test_known_and_unknown_are_told_apart_over_all_folds(outcomes: list[FoldResult]) -> None:
     figures = open_set(outcomes)["scores"]["top probability"]
     # Known 0.9, 0.8, 0.7, 0.6 against unknown 0.95, 0.6, 0.65, 0.51.
     assert figures["unknown"]["auroc"] == pytest.approx((0 + 3.5 + 3 + 4) / 16)
@@ -98,7 +98,7 @@ def test_known_and_unknown_are_told_apart_over_all_folds(outcomes: list[Outcome]
 
 
 def test_a_fold_whose_choosers_never_acted_the_emotion_has_no_part_in_its_threshold(
-    outcomes: list[Outcome],
+    outcomes: list[FoldResult],
 ) -> None:
     outcomes[0].finding.thresholds.clear()
     (figures,) = open_set(outcomes)["thresholds"]
@@ -113,12 +113,12 @@ def test_a_spread_is_that_of_students_t() -> None:
     assert spread([]) is None
 
 
-def test_an_outcome_is_read_as_it_was_written(outcomes: list[Outcome], tmp_path: Path) -> None:
+def test_an_outcome_is_read_as_it_was_written(outcomes: list[FoldResult], tmp_path: Path) -> None:
     outcomes[0].write(tmp_path)
-    again = Outcome.read(tmp_path, "one")
+    again = FoldResult.read(tmp_path, "one")
     assert again is not None
     assert again.finding == outcomes[0].finding
     assert again.parts.keys() == outcomes[0].parts.keys()
     assert np.array_equal(again.parts["test"].logits, outcomes[0].parts["test"].logits)
     assert again.parts["test"].channels.tolist() == ["speech", "song", "speech"]
-    assert Outcome.read(tmp_path, "two") is None
+    assert FoldResult.read(tmp_path, "two") is None

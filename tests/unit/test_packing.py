@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.core.errors.surroundings import FileMissing, FolderChanged, NotSendable
+from shared.core.errors.infrastructure import FileMissing, FolderChanged, NotSendable
 from shared.packing import FolderToSend, digest, to_send, upload_names
 
 

@@ -19,7 +19,7 @@ from shared.core.errors.models import DamagedModel, ModelReplaced, UnsafeModel
 from shared.core.settings import REPOSITORY, Settings
 from shared.database import upgrade
 from shared.database.sessions import Database
-from shared.models.serving import provenance, recognition, registry
+from shared.models.serving import provenance, registry, version_pins
 from shared.models.serving.backend import load_keras
 from shared.models.serving.classifier import Classifier
 from shared.models.serving.registry import MODEL, ONNX, PROBE
@@ -113,48 +113,48 @@ def test_changed_weights_are_refused(models: Path) -> None:
 def test_a_version_whose_weights_the_database_knows_otherwise_is_refused(
     models: Path, database: Database
 ) -> None:
-    recognition.confirm(database, registry.verify(models, VERSION))
-    recognition.confirm(database, registry.verify(models, VERSION))
+    version_pins.confirm(database, registry.verify(models, VERSION))
+    version_pins.confirm(database, registry.verify(models, VERSION))
     replace_weights(models, others(models))
     changed = registry.verify(models, VERSION)  # the folder alone has nothing to say against it
     with pytest.raises(ModelReplaced, match="seed-v6 has other weights now"):
-        recognition.confirm(database, changed)
+        version_pins.confirm(database, changed)
 
 
 @pytest.mark.parametrize("name", [ONNX, PROBE])
 def test_an_onnx_form_or_probe_that_the_database_knows_otherwise_is_refused(
     models: Path, database: Database, name: str
 ) -> None:
-    recognition.confirm(database, registry.verify(models, VERSION))
+    version_pins.confirm(database, registry.verify(models, VERSION))
     with (models / VERSION / name).open("ab") as file:
         file.write(b"another")
     accept(models, name)
     with pytest.raises(ModelReplaced, match="seed-v6 has other weights now"):
-        recognition.confirm(database, registry.verify(models, VERSION))
+        version_pins.confirm(database, registry.verify(models, VERSION))
 
 
 def test_weights_that_the_manifest_names_no_more_are_refused(models: Path, database: Database) -> None:
     """No hash would be held against them."""
-    recognition.confirm(database, registry.verify(models, VERSION))
+    version_pins.confirm(database, registry.verify(models, VERSION))
     manifest = registry.verify(models, VERSION)
     del manifest.files[MODEL]
     with pytest.raises(ModelReplaced):
-        recognition.confirm(database, manifest)
+        version_pins.confirm(database, manifest)
 
 
 def test_an_onnx_form_that_came_later_is_known_from_then_on(models: Path, database: Database) -> None:
     graph, folder = (models / VERSION / ONNX).read_bytes(), models / VERSION
     (folder / ONNX).unlink()
     accept(models, ONNX)
-    recognition.confirm(database, registry.verify(models, VERSION))
+    version_pins.confirm(database, registry.verify(models, VERSION))
     for content in (graph, None, graph):  # taken away again, TensorFlow runs the same weights
         (folder / ONNX).write_bytes(content) if content else (folder / ONNX).unlink()
         accept(models, ONNX)
-        recognition.confirm(database, registry.verify(models, VERSION))
+        version_pins.confirm(database, registry.verify(models, VERSION))
     (folder / ONNX).write_bytes(graph + b"another")
     accept(models, ONNX)
     with pytest.raises(ModelReplaced):
-        recognition.confirm(database, registry.verify(models, VERSION))
+        version_pins.confirm(database, registry.verify(models, VERSION))
 
 
 def test_a_job_for_changed_weights_is_refused_with_a_sentence(models: Path, database: Database) -> None:

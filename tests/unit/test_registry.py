@@ -13,7 +13,7 @@ from shared.core.errors.models import DamagedModel, ModelExists, WrongVersionNam
 from shared.core.errors.requests import UnknownModel
 from shared.core.settings import REPOSITORY, Settings
 from shared.models.serving import registry
-from shared.models.training.methods import METHODS, successor
+from shared.models.training.recipes import RECIPES, successor
 
 SHIPPED = REPOSITORY / "saved_models"
 VERSION = "seed-v6"
@@ -101,7 +101,7 @@ def test_what_ships_is_whole_and_says_who_was_heard() -> None:
         assert {"README.md", "reliability.png", "risk_coverage.png", "confusion_matrix.png"} <= set(
             manifest.files
         )
-    assert {successor(manifest.network) for manifest in manifests.values()} <= set(METHODS), "all retrain"
+    assert {successor(manifest.network) for manifest in manifests.values()} <= set(RECIPES), "all retrain"
     for network in ("v7", "v8"):
         assert manifests[network].unknown_labels == []
         assert manifests[f"{network}-six"].unknown_labels == ["sad", "surprised"]

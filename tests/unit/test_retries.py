@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from shared.core.errors.surroundings import DatabaseUnavailable, StoreFull
+from shared.core.errors.infrastructure import DatabaseUnavailable, StoreFull
 from shared.core.retries import again, jittered
 
 

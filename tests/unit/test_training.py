@@ -26,15 +26,15 @@ from shared.core.errors.models import (
 from shared.core.settings import Settings
 from shared.models.data.audio_data import AudioData
 from shared.models.data.datasets import Example, read_dataset
-from shared.models.metrics.evaluation import summary
+from shared.models.metrics.scores import summary
 from shared.models.serving.backend import load_keras
 from shared.models.serving.classifier import Classifier
 from shared.models.serving.detectors import SILERO
 from shared.models.serving.registry import Manifest, verify, versions
-from shared.models.training.methods import METHODS
+from shared.models.training.baseline import TrainingConfig, compute_class_weights, split
 from shared.models.training.networks import build_classifier
 from shared.models.training.publication import train_version
-from shared.models.training.training import Recipe, compute_class_weights, split
+from shared.models.training.recipes import RECIPES
 
 LIMITS = DecodeLimits.of(Settings())
 CLIPS = {"angry": 12, "calm": 6, "happy": 10, "sad": 4}
@@ -69,9 +69,9 @@ def models(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the version `tiny`, trained on them for three epochs."""
     folder = tmp_path_factory.mktemp("models")
     stages: list[str] = []
-    recipe = Recipe("tiny", drop=["sad"], reserve=["carl"], epochs=3)
+    config = TrainingConfig("tiny", drop=["sad"], reserve=["carl"], epochs=3)
     _, left_out = train_version(
-        read_dataset(recordings), recipe, folder, LIMITS, lambda stage, _done, _total: stages.append(stage)
+        read_dataset(recordings), config, folder, LIMITS, lambda stage, _done, _total: stages.append(stage)
     )
     assert len(left_out) == 1
     assert left_out[0].startswith("broken.wav is a text file")
@@ -106,7 +106,7 @@ def examples(counts: dict[str, int]) -> AudioData:
 
 def test_the_split_is_a_stratified_fifth_without_the_dropped() -> None:
     data = examples({"angry": 20, "calm": 40, "happy": 15, "sad": 8})
-    parts = split(data, Recipe("x", drop=["sad"]))
+    parts = split(data, TrainingConfig("x", drop=["sad"]))
     assert parts.labels == ["angry", "calm", "happy"]
     assert np.bincount(parts.train_classes).tolist() == [16, 32, 12]
     assert np.bincount(parts.test_classes).tolist() == [4, 8, 3]
@@ -119,7 +119,7 @@ def test_the_split_is_a_stratified_fifth_without_the_dropped() -> None:
 
 
 def test_augmentation_raises_the_training_side_to_the_median_and_leaves_the_test_side() -> None:
-    parts = split(examples({"angry": 40, "calm": 20, "happy": 60}), Recipe("x"))
+    parts = split(examples({"angry": 40, "calm": 20, "happy": 60}), TrainingConfig("x"))
     test_before = parts.test.copy()
     _, classes = augment_dataset(parts.train, parts.train_classes, np.random.default_rng(42))
     assert np.bincount(parts.train_classes).tolist() == [32, 16, 48]
@@ -137,7 +137,7 @@ def test_augmentation_raises_the_training_side_to_the_median_and_leaves_the_test
 )
 def test_too_few_recordings_are_named(counts: dict[str, int], drop: list[str], words: str) -> None:
     with pytest.raises(TooFewRecordings, match=words):
-        split(examples(counts), Recipe("x", drop=drop))
+        split(examples(counts), TrainingConfig("x", drop=drop))
 
 
 def test_the_seeds_network_has_the_published_size() -> None:
@@ -206,9 +206,9 @@ def test_a_trained_version_answers_alike_on_both_runtimes(recordings: Path, mode
 def test_a_version_has_the_detector_of_its_method_and_asks_it(
     recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(METHODS, "seed", replace(METHODS["seed"], detector=SILERO))
-    recipe = Recipe("hears", drop=["sad"], reserve=["carl"], epochs=1)
-    manifest, _ = train_version(read_dataset(recordings), recipe, tmp_path, LIMITS, ignore)
+    monkeypatch.setitem(RECIPES, "seed", replace(RECIPES["seed"], detector=SILERO))
+    config = TrainingConfig("hears", drop=["sad"], reserve=["carl"], epochs=1)
+    manifest, _ = train_version(read_dataset(recordings), config, tmp_path, LIMITS, ignore)
     assert manifest.voice_detector == SILERO
     assert verify(tmp_path, "hears") == manifest
     assert f"`{SILERO.name}` says it" in (tmp_path / "hears" / "README.md").read_text()
@@ -221,8 +221,8 @@ def test_a_crosswise_training_is_a_version_too_whose_detector_hears_whether_ther
     recordings: Path, tmp_path: Path
 ) -> None:
     models = tmp_path / "models"
-    recipe = Recipe("cross", "v8-small", drop=["sad"], reserve=["carl"], epochs=15)
-    manifest, _ = train_version(read_dataset(recordings), recipe, models, LIMITS, ignore)
+    config = TrainingConfig("cross", "v8-small", drop=["sad"], reserve=["carl"], epochs=15)
+    manifest, _ = train_version(read_dataset(recordings), config, models, LIMITS, ignore)
     assert verify(models, "cross") == manifest
     assert not manifest.hears_no_voice
     assert manifest.voice_detector == SILERO
@@ -257,8 +257,8 @@ def test_where_nobody_says_who_speaks_clips_judge_each_other_and_the_card_says_s
     dataset = read_dataset(recordings)
     one = tuple(replace(example, speaker="not stated") for example in dataset.examples)
     models = tmp_path / "models"
-    recipe = Recipe("alone", "v8-small", drop=["sad"], epochs=1)
-    manifest, _ = train_version(replace(dataset, examples=one), recipe, models, LIMITS, ignore)
+    config = TrainingConfig("alone", "v8-small", drop=["sad"], epochs=1)
+    manifest, _ = train_version(replace(dataset, examples=one), config, models, LIMITS, ignore)
     assert manifest.speakers.training == ["not stated"]
     assert manifest.data.test_clips == manifest.data.training_clips
     assert manifest.judged == "all clips, each by networks that other clips taught"
@@ -280,11 +280,11 @@ def test_a_network_that_has_no_onnx_form_leaves_no_version(
             ]
         )
 
-    monkeypatch.setattr("shared.models.training.judgement.build_classifier", build)
-    monkeypatch.setattr("shared.models.training.training.build_classifier", build)
-    recipe = Recipe("smooth", drop=["sad"], epochs=1)
+    monkeypatch.setattr("shared.models.training.trained_version.build_classifier", build)
+    monkeypatch.setattr("shared.models.training.baseline.build_classifier", build)
+    config = TrainingConfig("smooth", drop=["sad"], epochs=1)
     with pytest.raises(NotExported, match="Model version smooth is not made"):
-        train_version(read_dataset(recordings), recipe, tmp_path / "models", LIMITS, ignore)
+        train_version(read_dataset(recordings), config, tmp_path / "models", LIMITS, ignore)
     assert list((tmp_path / "models").iterdir()) == []
 
 
@@ -307,8 +307,8 @@ def test_the_same_seed_gives_the_same_version_and_reserved_speakers_touch_nothin
     (without / "labels.csv").write_text("\n".join(line for line in table if not line.endswith("carl")))
     for file in without.glob("kept*.wav"):
         file.unlink()
-    recipe = Recipe("tiny", drop=["sad"], epochs=3)
-    again, _ = train_version(read_dataset(without), recipe, tmp_path / "models", LIMITS, ignore)
+    config = TrainingConfig("tiny", drop=["sad"], epochs=3)
+    again, _ = train_version(read_dataset(without), config, tmp_path / "models", LIMITS, ignore)
     assert again.metrics == manifest.metrics
     assert again.threshold_rule == manifest.threshold_rule
     assert again.data == manifest.data
@@ -331,9 +331,9 @@ def test_a_wrong_request_is_refused_before_any_work(
     def fail(*_arguments: object) -> None:
         raise AssertionError("work began")
 
-    recipe = Recipe(**{"version": "new", **change})
+    config = TrainingConfig(**{"version": "new", **change})
     with pytest.raises(error):
-        train_version(read_dataset(recordings), recipe, models, LIMITS, fail)
+        train_version(read_dataset(recordings), config, models, LIMITS, fail)
     assert versions(models) == ["tiny"]
 
 
@@ -343,5 +343,5 @@ def test_a_training_that_is_interrupted_leaves_no_version(recordings: Path, tmp_
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_version(read_dataset(recordings), Recipe("half"), tmp_path, LIMITS, interrupt)
+        train_version(read_dataset(recordings), TrainingConfig("half"), tmp_path, LIMITS, interrupt)
     assert list(tmp_path.iterdir()) == []

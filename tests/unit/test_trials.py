@@ -27,10 +27,10 @@ from shared.core.errors.models import (
     WrongCorpus,
 )
 from shared.core.settings import Settings
-from shared.models.data.corpora import Joined, read_corpora
+from shared.models.data.corpora import JoinedCorpora, read_corpora
 from shared.models.data.datasets import BANGLASER, NOT_STATED, RAVDESS_EMOTIONS, Example, read_dataset
-from shared.models.evaluation.hearing import audience, is_foreign
-from shared.models.evaluation.replies import Replies
+from shared.models.evaluation.predictions import Predictions
+from shared.models.evaluation.served_trials import is_foreign, test_clips
 from shared.models.serving.registry import Speakers, read_manifest
 from shared.models.training.losses import masked_crossentropy, masked_targets
 from shared.models.training.masked import RIDGE, Linear, probabilities
@@ -143,15 +143,15 @@ def test_a_speaker_has_been_heard_under_any_spelling_but_not_in_another_corpus(
     known = read_dataset(people)
     respelt = replace(known, examples=tuple(replace(one, speaker="1") for one in known.examples))
     with pytest.raises(NobodyJudges):
-        audience(manifest, respelt)
+        test_clips(manifest, respelt)
     with pytest.raises(HeardSpeakers, match="learnt from 1,"):
-        audience(manifest, respelt, speakers=["1"])
+        test_clips(manifest, respelt, speakers=["1"])
     joined = manifest.model_copy(
         update={"speakers": Speakers(training=["ravdess/01", "banglaser/19"], test=[], reserve=[])}
     )
     unnamed = replace(known, credit=NOT_STATED)
-    assert {one.speaker for one in audience(joined, known).examples} == {"19", "20"}
-    assert {one.speaker for one in audience(joined, unnamed).examples} == {"20"}  # nobody says which corpus
+    assert {one.speaker for one in test_clips(joined, known).examples} == {"19", "20"}
+    assert {one.speaker for one in test_clips(joined, unnamed).examples} == {"20"}  # nobody says which corpus
     assert not is_foreign(manifest, known)
     assert not is_foreign(manifest, unnamed)
     assert is_foreign(manifest, replace(known, credit=BANGLASER.credit))
@@ -233,7 +233,7 @@ def test_corpora_are_read_by_their_names_and_keep_speakers_apart(tmp_path: Path)
         (tmp_path / name).mkdir()
         (tmp_path / name / "03-01-03-01-01-01-02.wav").write_bytes(name.encode())
     read = read_corpora([f"{name}={tmp_path / name}" for name in ("ravdess", "banglaser")])
-    joined = Joined(read)
+    joined = JoinedCorpora(read)
     assert joined.examples == (
         Example("ravdess/03-01-03-01-01-01-02.wav", "happy", "ravdess/02", "ravdess"),
         Example("banglaser/03-01-03-01-01-01-02.wav", "angry", "banglaser/02", "banglaser"),
@@ -259,7 +259,7 @@ def test_one_corpus_is_too_few_to_hold_one_out(corpora: dict[str, Path]) -> None
 
 def test_replies_are_counted_by_hand() -> None:
     nothing = [np.nan] * 3
-    replies = Replies(
+    replies = Predictions(
         paths=np.array(list("abcdef")),
         emotions=np.array(["angry", "angry", "sad", "sad", "sad", "angry"]),
         outcomes=np.array(["classified", "rejected", "classified", "no_voice", "failed", "classified"]),

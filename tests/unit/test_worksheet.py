@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.cli import worksheet
-from shared.core.errors.surroundings import CannotWrite, TooManyRows
+from shared.core.errors.infrastructure import CannotWrite, TooManyRows
 from tests.workbooks import cells_of, rows_of_workbook
 
 NAMES = [

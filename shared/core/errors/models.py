@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.core.errors.base import VoxmoodError
-from shared.core.errors.surroundings import SurroundingsError
+from shared.core.errors.infrastructure import InfrastructureError
 
 
 class NoLabelStored(VoxmoodError):
@@ -40,11 +40,11 @@ class DoesNotRun(VoxmoodError):
     """{file} does not run on ONNX Runtime: {reason}. With VOXMOOD_RUNTIME=tensorflow it is not needed."""
 
 
-class NoGpu(SurroundingsError):
+class NoGpu(InfrastructureError):
     """VOXMOOD_DEVICE=gpu demands a GPU, but {lack}. With VOXMOOD_DEVICE=cpu none is needed."""
 
 
-class GpuDiffers(SurroundingsError):
+class GpuDiffers(InfrastructureError):
     """{file} is sound, but this GPU answers its probe {difference} otherwise than the CPU, more than the
     {tolerance} that results may differ. Set VOXMOOD_DEVICE=cpu."""
 

@@ -28,10 +28,10 @@ def read_corpora(named: Sequence[str]) -> dict[str, Dataset]:
     return corpora
 
 
-def teaching(main: str, corpora: dict[str, Dataset]) -> Joined:
+def teaching(main: str, corpora: dict[str, Dataset]) -> JoinedCorpora:
     """One corpus and others that teach beside it; their clips of emotions that it lacks are left aside."""
     known = corpora[main].emotions()
-    return Joined(
+    return JoinedCorpora(
         {
             name: replace(corpus, examples=tuple(one for one in corpus.examples if one.emotion in known))
             for name, corpus in corpora.items()
@@ -40,7 +40,7 @@ def teaching(main: str, corpora: dict[str, Dataset]) -> Joined:
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class JoinedCorpora:
     """Corpora as one set of recordings: each path and speaker begins with its corpus' name and a slash, so
     that equal names of speakers stay apart."""
 

@@ -20,7 +20,7 @@ from shared.audio.decode import DecodeLimits
 from shared.audio.spec import FeatureSpec
 from shared.models.data import audio_data
 from shared.models.data.audio_data import AudioData, joined_data, load_audio_data
-from shared.models.data.corpora import Joined, joined_example
+from shared.models.data.corpora import JoinedCorpora, joined_example
 from shared.models.data.datasets import Example, Recordings, fingerprint
 from shared.models.serving import encoders
 
@@ -60,7 +60,7 @@ def load(
 
 
 def load_joined(
-    joined: Joined,
+    joined: JoinedCorpora,
     spec: FeatureSpec,
     limits: DecodeLimits,
     report: Report,

@@ -33,12 +33,12 @@ from shared.models.data.folds import (
     seed_fold,
     speaker_folds,
 )
-from shared.models.evaluation.outcomes import Finding, Heard, Outcome
-from shared.models.evaluation.questions import Protocol, Question
+from shared.models.evaluation.fold_results import FoldFacts, FoldOutputs, FoldResult
+from shared.models.evaluation.plan import EvaluationPlan, Protocol
 from shared.models.serving.encoders import feature_maker
-from shared.models.training.learning import Fits, Learnt, Lesson
-from shared.models.training.methods import Method, method
-from shared.models.training.training import Recipe, Report
+from shared.models.training.baseline import Report, TrainingConfig
+from shared.models.training.fit_result import FitResult, Fits, FoldData
+from shared.models.training.recipes import NetworkRecipe, recipe_of
 
 FIRST_SEED = 42
 NON_SPEECH_CLIPS, NON_SPEECH_S = 20, 3.0  # of each kind
@@ -46,12 +46,12 @@ NON_SPEECH_CLIPS, NON_SPEECH_S = 20, 3.0  # of each kind
 
 def evaluate(
     recordings: Recordings,
-    question: Question,
+    plan: EvaluationPlan,
     output: Path,
     limits: DecodeLimits,
     report: Report,
     cache: Path | None = None,
-) -> tuple[list[Outcome], AudioData]:
+) -> tuple[list[FoldResult], AudioData]:
     """Run every fold that `output` does not hold yet; all outcomes, and the clips that they are about.
     cache: a folder for features, which the next question about the same recordings takes over.
 
@@ -59,61 +59,63 @@ def evaluate(
     UnknownNetwork and TooFewUnknowns before any work, then WrongFolds, TooFewRecordings, TooFewSpeakers or
     Leak before any training.
     """
-    way = method(question.network)
-    if question.protocol is Protocol.OPEN_SET and len(set(question.drop)) < 2:
+    recipe = recipe_of(plan.network)
+    if plan.protocol is Protocol.OPEN_SET and len(set(plan.drop)) < 2:
         raise TooFewUnknowns
-    data = feature_cache.load(recordings, recordings.examples, way.read, limits, report, way.draws, cache)
+    data = feature_cache.load(
+        recordings, recordings.examples, recipe.read, limits, report, recipe.draws, cache
+    )
     clips = Clips.of(data)
-    folds = folds_of(question, clips)
+    folds = folds_of(plan, clips)
     for fold in folds:
         check(clips, fold)
-    foreign = _foreign(way.spec) if question.protocol is Protocol.OPEN_SET else None
-    outcomes: list[Outcome] = []
+    foreign = _foreign(recipe.spec) if plan.protocol is Protocol.OPEN_SET else None
+    outcomes: list[FoldResult] = []
     fits: Fits = {}
     for done, fold in enumerate(folds):
         report("folds", done, len(folds))
-        finding_id = _identity(question, way, clips, fold)
-        outcome = Outcome.read(output, finding_id)
+        finding_id = _identity(plan, recipe, clips, fold)
+        outcome = FoldResult.read(output, finding_id)
         if outcome is None:
-            recipe = Recipe("", question.network, seed=fold.seed, epochs=question.epochs)
-            learnt = way.learn(Lesson.of(data, clips, fold), recipe, report, fits)
-            outcome = _judge(learnt, data, clips, fold, foreign, finding_id)
+            config = TrainingConfig("", plan.network, seed=fold.seed, epochs=plan.epochs)
+            result = recipe.learn(FoldData.of(data, clips, fold), config, report, fits)
+            outcome = _judge(result, data, clips, fold, foreign, finding_id)
             outcome.write(output)
         outcomes.append(outcome)
     report("folds", len(folds), len(folds))
     return outcomes, data
 
 
-def choosers_of(question: Question) -> Choosers:
+def choosers_of(plan: EvaluationPlan) -> Choosers:
     """Who chooses on the learning side."""
-    if not method(question.network).cross:
+    if not recipe_of(plan.network).cross:
         return Choosers.SOME
     # Only open-set asks how sure a network is, and a fit for each part takes three times as long again.
-    return Choosers.ALL if question.protocol is Protocol.OPEN_SET else Choosers.NOBODY
+    return Choosers.ALL if plan.protocol is Protocol.OPEN_SET else Choosers.NOBODY
 
 
-def folds_of(question: Question, clips: Clips) -> list[Fold]:
+def folds_of(plan: EvaluationPlan, clips: Clips) -> list[Fold]:
     """The folds of all seeds."""
-    groups = read_folds(question.folds, clips) if question.folds else None
-    choosers = choosers_of(question)
+    groups = read_folds(plan.folds, clips) if plan.folds else None
+    choosers = choosers_of(plan)
     folds: list[Fold] = []
-    for seed in range(FIRST_SEED, FIRST_SEED + question.seeds):
-        if question.protocol is Protocol.SEED:
-            folds.append(seed_fold(clips, question.drop, seed, choosers))
-            if question.select_on_test:
-                folds.append(seed_fold(clips, question.drop, seed, select_on_test=True))
+    for seed in range(FIRST_SEED, FIRST_SEED + plan.seeds):
+        if plan.protocol is Protocol.SEED:
+            folds.append(seed_fold(clips, plan.drop, seed, choosers))
+            if plan.select_on_test:
+                folds.append(seed_fold(clips, plan.drop, seed, select_on_test=True))
         else:
-            folds += speaker_folds(clips, question.drop, seed, groups, choosers)
+            folds += speaker_folds(clips, plan.drop, seed, groups, choosers)
     return folds
 
 
 def _judge(
-    learnt: Learnt, data: AudioData, clips: Clips, fold: Fold, foreign: AudioData | None, finding_id: str
-) -> Outcome:
-    def heard(of: AudioData, indices: Indices) -> Heard:
+    result: FitResult, data: AudioData, clips: Clips, fold: Fold, foreign: AudioData | None, finding_id: str
+) -> FoldResult:
+    def heard(of: AudioData, indices: Indices) -> FoldOutputs:
         examples = [of.examples[index] for index in indices]
-        return Heard(
-            logits=learnt.logits(of.features[indices]),
+        return FoldOutputs(
+            logits=result.logits(of.features[indices]),
             paths=np.array([example.path for example in examples], np.str_),
             emotions=np.array([example.emotion for example in examples], np.str_),
             channels=np.array([channel(example) or "" for example in examples], np.str_),
@@ -123,21 +125,21 @@ def _judge(
     outcome = {name: heard(data, indices) for name, indices in parts.items()}
     if foreign is not None:
         outcome["non_speech"] = heard(foreign, np.arange(len(foreign.examples)))
-    finding = Finding(
+    finding = FoldFacts(
         identity=finding_id,
         name=fold.name,
         seed=fold.seed,
         selects_on_test=fold.selects_on_test,
         labels=np.unique(clips.emotions[fold.train]).tolist(),
         train_clips=len(fold.train),
-        temperature=learnt.temperature,
-        thresholds=learnt.thresholds,
-        epochs=learnt.epochs,
-        best_epoch=learnt.best_epoch,
-        train_accuracy=learnt.train_accuracy,
-        digest=learnt.digest,
+        temperature=result.temperature,
+        thresholds=result.thresholds,
+        epochs=result.epochs,
+        best_epoch=result.best_epoch,
+        train_accuracy=result.train_accuracy,
+        digest=result.digest,
     )
-    return Outcome(finding, outcome)
+    return FoldResult(finding, outcome)
 
 
 def _foreign(spec: FeatureSpec) -> AudioData:
@@ -153,14 +155,14 @@ def _foreign(spec: FeatureSpec) -> AudioData:
     return AudioData(spec, together, no_copies, tuple(examples), ())
 
 
-def _identity(question: Question, way: Method, clips: Clips, fold: Fold) -> str:
+def _identity(plan: EvaluationPlan, recipe: NetworkRecipe, clips: Clips, fold: Fold) -> str:
     """SHA-256 of all that a fold's outcome follows from, but for the code."""
     facts = [
-        question.protocol,
-        question.network,
-        question.epochs,
-        asdict(way.read),
-        way.draws,
+        plan.protocol,
+        plan.network,
+        plan.epochs,
+        asdict(recipe.read),
+        recipe.draws,
         _facts(clips, [fold]),
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

@@ -9,10 +9,10 @@ from pathlib import Path
 from shared.models.data.audio_data import AudioData
 from shared.models.data.datasets import Recordings, fingerprint
 from shared.models.data.folds import Choosers
-from shared.models.evaluation.figures import TOP, Figures, closed_set, open_set, pooled, right
-from shared.models.evaluation.outcomes import Outcome
+from shared.models.evaluation.fold_results import FoldResult
+from shared.models.evaluation.plan import EvaluationPlan, Protocol
 from shared.models.evaluation.protocols import choosers_of
-from shared.models.evaluation.questions import Protocol, Question
+from shared.models.evaluation.summary import TOP, Figures, closed_set, open_set, pooled, right
 from shared.models.metrics.calibration import Reliability
 from shared.models.metrics.plots import (
     plot_class_bars,
@@ -41,7 +41,11 @@ CHOSEN_BY = {
 
 
 def write_report(
-    question: Question, recordings: Recordings, data: AudioData, outcomes: Sequence[Outcome], folder: Path
+    plan: EvaluationPlan,
+    recordings: Recordings,
+    data: AudioData,
+    outcomes: Sequence[FoldResult],
+    folder: Path,
 ) -> Figures:
     """Write report.json, report.md and their pictures into a folder; returns what the JSON says."""
     variants = {
@@ -50,11 +54,11 @@ def write_report(
     }
     honest = variants[HONEST]
     document: Figures = {
-        "protocol": question.protocol.value,
-        "network": question.network,
-        "drop": sorted(question.drop),
-        "seeds": question.seeds,
-        "chosen_by": choosers_of(question).value,
+        "protocol": plan.protocol.value,
+        "network": plan.network,
+        "drop": sorted(plan.drop),
+        "seeds": plan.seeds,
+        "chosen_by": choosers_of(plan).value,
         "epochs": max(outcome.finding.epochs for outcome in outcomes),
         "labels": honest[0].finding.labels,
         "clips": len(data.examples),
@@ -64,16 +68,16 @@ def write_report(
         "results": {name: closed_set(some) for name, some in variants.items() if some},
         "folds": [_fold(outcome) for outcome in outcomes],
     }
-    if question.protocol is Protocol.OPEN_SET:
+    if plan.protocol is Protocol.OPEN_SET:
         document["open_set"] = open_set(honest)
     folder.mkdir(parents=True, exist_ok=True)
-    _draw(question, honest, document, folder)
+    _draw(plan, honest, document, folder)
     (folder / JSON).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / MARKDOWN).write_text(markdown(document), encoding="utf-8")
     return document
 
 
-def _fold(outcome: Outcome) -> Figures:
+def _fold(outcome: FoldResult) -> Figures:
     finding = outcome.finding
     return {
         "test_clips": len(outcome.parts["test"].paths),
@@ -82,14 +86,14 @@ def _fold(outcome: Outcome) -> Figures:
     }
 
 
-def _draw(question: Question, honest: Sequence[Outcome], document: Figures, folder: Path) -> None:
+def _draw(plan: EvaluationPlan, honest: Sequence[FoldResult], document: Figures, folder: Path) -> None:
     figures = document["results"][HONEST]
     is_right, confidences = right(honest), pooled(honest, "test", TOP)
     matrix = figures["all"]["pooled"]["confusion_matrix"]
     plot_confusion_matrix(matrix, document["labels"], folder / "confusion_matrix.png")
     plot_reliability(Reliability.of(confidences, is_right), folder / "reliability.png")
     curves = {"known emotions": RiskCoverage.of(confidences, is_right)}
-    if question.protocol is Protocol.OPEN_SET:
+    if plan.protocol is Protocol.OPEN_SET:
         unknown = pooled(honest, "unknown", TOP)
         curves["with unknown ones, all wrong"] = RiskCoverage.of(
             [*confidences, *unknown], [*is_right, *([False] * len(unknown))]

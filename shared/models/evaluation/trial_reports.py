@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from shared.audio.conditions import Condition
-from shared.models.data.corpora import Joined
+from shared.models.data.corpora import JoinedCorpora
 from shared.models.data.datasets import Dataset, Example, fingerprint
-from shared.models.evaluation.crossing import Crossing
-from shared.models.evaluation.figures import Figures, share
-from shared.models.evaluation.hearing import SOUND_S, Audience
-from shared.models.evaluation.questions import Protocol
-from shared.models.evaluation.replies import Replies
+from shared.models.evaluation.corpus_trials import CorpusTrial
+from shared.models.evaluation.plan import Protocol
+from shared.models.evaluation.predictions import Predictions
 from shared.models.evaluation.reports import JSON, MARKDOWN, number, table
+from shared.models.evaluation.served_trials import SOUND_S, TestClips
+from shared.models.evaluation.summary import Figures, share
 from shared.models.metrics.plots import plot_trials
 from shared.models.serving.registry import Manifest
 from shared.models.serving.rejection import FAILED, NO_VOICE
@@ -32,10 +32,10 @@ EXPLAINED = (
 
 def conditions_report(
     manifest: Manifest,
-    those: Audience,
-    heard: Mapping[Condition, Replies],
+    those: TestClips,
+    heard: Mapping[Condition, Predictions],
     missing: Sequence[Condition],
-    without_voice: Mapping[str, Replies],
+    without_voice: Mapping[str, Predictions],
     seed: int,
 ) -> Figures:
     """The document of `conditions`. missing: conditions that this installation cannot make."""
@@ -78,7 +78,7 @@ def conditions_report(
 
 
 def corpora_report(
-    manifest: Manifest, heard: Mapping[str, tuple[Dataset, Audience, Replies]], seed: int
+    manifest: Manifest, heard: Mapping[str, tuple[Dataset, TestClips, Predictions]], seed: int
 ) -> Figures:
     """The document of `corpus` for a version that ships."""
     found = {}
@@ -96,16 +96,16 @@ def corpora_report(
     return {**_about(manifest, Protocol.CORPUS), "seed": seed, "corpora": found}
 
 
-def crossings_report(
+def corpus_trials_report(
     corpora: dict[str, Dataset],
-    crossed: Sequence[Crossing],
+    crossed: Sequence[CorpusTrial],
     left_out: Sequence[str],
     network: str,
     epochs: int | None,
     seed: int,
 ) -> Figures:
     """The document of `corpus` for a network that was trained without each corpus in turn."""
-    joined = Joined(corpora)
+    joined = JoinedCorpora(corpora)
     return {
         "protocol": Protocol.CORPUS.value,
         "network": network,
@@ -273,10 +273,10 @@ def _clips(examples: Sequence[Example]) -> Figures:
     return {"clips": len(examples), "speakers": sorted({example.speaker for example in examples})}
 
 
-def _failed(replies: Replies) -> list[str]:
+def _failed(replies: Predictions) -> list[str]:
     return [str(path) for path in replies.paths[replies.outcomes == FAILED]]
 
 
-def _share_of_sounds(without_voice: Mapping[str, Replies]) -> float | None:
+def _share_of_sounds(without_voice: Mapping[str, Predictions]) -> float | None:
     outcomes = [replies.outcomes == NO_VOICE for replies in without_voice.values()]
     return share(np.concatenate(outcomes)) if outcomes else None

@@ -15,7 +15,7 @@ from shared.audio.decode import DecodeLimits
 from shared.core.settings import REPOSITORY
 from shared.models.data import feature_cache
 from shared.models.data.audio_data import AudioData
-from shared.models.data.corpora import Joined
+from shared.models.data.corpora import JoinedCorpora
 from shared.models.data.datasets import Recordings, fingerprint
 from shared.models.metrics.calibration import Reliability
 from shared.models.metrics.plots import (
@@ -34,16 +34,16 @@ from shared.models.serving.registry import (
     new_version,
     sha256,
 )
+from shared.models.training.baseline import Report, TrainingConfig
 from shared.models.training.card import card
 from shared.models.training.export import export
-from shared.models.training.judgement import Trained, as_the_seed, crosswise
-from shared.models.training.methods import Method, method
-from shared.models.training.training import Recipe, Report
+from shared.models.training.recipes import NetworkRecipe, recipe_of
+from shared.models.training.trained_version import TrainedVersion, baseline_version, cross_validated
 
 
 def train_version(
     recordings: Recordings,
-    recipe: Recipe,
+    config: TrainingConfig,
     models_dir: Path,
     limits: DecodeLimits,
     report: Report,
@@ -56,49 +56,53 @@ def train_version(
     that was left out. Raises, before any work: ModelExists, WrongVersionName, UnknownNetwork; later
     TooFewRecordings or TooFewSpeakers. What `report` raises ends the training, and nothing is left of it.
     """
-    check_new(models_dir, recipe.version)
-    way = method(recipe.network)
+    check_new(models_dir, config.version)
+    recipe = recipe_of(config.network)
     load_keras()
-    data = _heard(recordings, recipe, way, limits, report, cache)
-    train = crosswise if way.cross else as_the_seed
-    with new_version(models_dir, recipe.version) as folder:
-        trained = train(data, recipe, folder, report)
-        manifest = _describe(recipe, recordings, data, way, trained)
+    data = _heard(recordings, config, recipe, limits, report, cache)
+    train = cross_validated if recipe.cross else baseline_version
+    with new_version(models_dir, config.version) as folder:
+        trained = train(data, config, folder, report)
+        manifest = _describe(config, recordings, data, recipe, trained)
         _write(folder, manifest, trained)
     return manifest, data.left_out
 
 
 def _heard(
     recordings: Recordings,
-    recipe: Recipe,
-    way: Method,
+    config: TrainingConfig,
+    recipe: NetworkRecipe,
     limits: DecodeLimits,
     report: Report,
     cache: Path | None,
 ) -> AudioData:
     """The features of all but the reserved speakers, who are read too: an evaluation asks for them."""
-    given = way.read, limits, report, way.draws, cache
-    if isinstance(recordings, Joined):
+    given = recipe.read, limits, report, recipe.draws, cache
+    if isinstance(recordings, JoinedCorpora):
         data = feature_cache.load_joined(recordings, *given)
     else:
         data = feature_cache.load(recordings, recordings.examples, *given)
-    reserved = set(recipe.reserve)
+    reserved = set(config.reserve)
     return data.only([n for n, example in enumerate(data.examples) if example.speaker not in reserved])
 
 
 def _describe(
-    recipe: Recipe, recordings: Recordings, data: AudioData, way: Method, trained: Trained
+    config: TrainingConfig,
+    recordings: Recordings,
+    data: AudioData,
+    recipe: NetworkRecipe,
+    trained: TrainedVersion,
 ) -> Manifest:
     """The manifest, but for the files."""
     training, test, unknown = trained.sides
     return Manifest(
-        version=recipe.version,
-        base=recipe.base,
+        version=config.version,
+        base=config.base,
         labels=trained.labels,
-        unknown_labels=sorted(recipe.drop),
-        feature_spec=way.spec,
-        voice_detector=way.detector,
-        network=recipe.network,
+        unknown_labels=sorted(config.drop),
+        feature_spec=recipe.spec,
+        voice_detector=recipe.detector,
+        network=config.network,
         temperature=trained.temperature,
         threshold=trained.threshold,
         threshold_rule=trained.rule,
@@ -116,7 +120,7 @@ def _describe(
             licence=recordings.licence,
             credit=recordings.credit,
         ),
-        seed=recipe.seed,
+        seed=config.seed,
         caveats=trained.caveats,
         commit=_commit(),
         created=datetime.now(UTC).replace(microsecond=0),
@@ -124,7 +128,7 @@ def _describe(
     )
 
 
-def _write(folder: Path, manifest: Manifest, trained: Trained) -> None:
+def _write(folder: Path, manifest: Manifest, trained: TrainedVersion) -> None:
     """All files of the version. The checkpoint that lies there already is no part of it."""
     checkpoints = set(folder.iterdir())
     trained.network.save(folder / MODEL)

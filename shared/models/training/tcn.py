@@ -16,7 +16,7 @@ import numpy as np
 from shared.audio.features import Floats
 from shared.models.serving.backend import load_keras, renew
 from shared.models.training.losses import hinted_crossentropy
-from shared.models.training.material import Material, Order, mixed, shares
+from shared.models.training.training_set import BatchOrder, TrainingSet, mixed, shares
 
 CHANNELS, BLOCKS = 96, 4
 STRIDE = 4  # of the first layer: 64 ms a step; 32 ms took twice as long and heard no better
@@ -32,37 +32,37 @@ HEAD = "logits"
 
 
 def fit_tcn(
-    material: Material, epochs: int | None, seed: int, advance: Callable[[], None]
+    training_set: TrainingSet, epochs: int | None, seed: int, advance: Callable[[], None]
 ) -> tuple[Any, list[float]]:
     """A network fitted on frames, and its loss by epoch. The same seed gives the same weights on the same
     machine. `advance` is called after each epoch."""
     epochs = epochs or EPOCHS
-    spec, rng = material.spec, np.random.default_rng(seed)
-    network = _renewed(spec.frames, spec.descriptors, material.n_outputs, material.n_hints, seed)
-    optimizer, steps = network.optimizer, math.ceil(material.n_clips / BATCH_CLIPS)
+    spec, rng = training_set.spec, np.random.default_rng(seed)
+    network = _renewed(spec.frames, spec.descriptors, training_set.n_outputs, training_set.n_hints, seed)
+    optimizer, steps = network.optimizer, math.ceil(training_set.n_clips / BATCH_CLIPS)
     losses = []
     for epoch in range(epochs):
         of_batches = []
-        for step, shown in enumerate(material.order(rng).batches(BATCH_CLIPS)):
+        for step, shown in enumerate(training_set.order(rng).batches(BATCH_CLIPS)):
             done = (epoch + step / steps) / epochs
             warm = min(1.0, (epoch + (step + 1) / steps) / WARM_UP_EPOCHS)
             optimizer.learning_rate = LEARNING_RATE * warm * (1 + math.cos(math.pi * done)) / 2
-            of_batches.append(float(network.train_on_batch(*_batch(material, shown, rng))))
+            of_batches.append(float(network.train_on_batch(*_batch(training_set, shown, rng))))
         losses.append(float(np.mean(of_batches)))
         advance()
     optimizer.finalize_variable_values(network.trainable_variables)
     return network, losses
 
 
-def _batch(material: Material, shown: Order, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _batch(training_set: TrainingSet, shown: BatchOrder, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Frames and targets: stretches of time and neighbouring bands hidden, then mixed."""
-    frames, targets = material.frames(shown), material.targets_and_hints(shown)
+    frames, targets = training_set.frames(shown), training_set.targets_and_hints(shown)
     there = frames[..., -1].copy()
     n, length, _ = frames.shape
     for _ in range(TIME_MASKS):
         hides = _stretches(n, length, TIME_MASK, rng)
         frames[hides] = 0
-    bands = frames[..., material.spec.bands]
+    bands = frames[..., training_set.spec.bands]
     bands *= ~_stretches(n, bands.shape[-1], BAND_MASK, rng)[:, np.newaxis]
     own, others = shares((n,), rng), rng.permutation(n)
     frames, targets = mixed(frames, targets, np.maximum(own, 1 - own), others)

@@ -25,7 +25,7 @@ Fits = dict[bytes, tuple[Logits, Callable[[Floats], Values]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class FoldData:
     """The learning side of a fold and nothing else: so no statistic, epoch, temperature or threshold can
     come from what judges.
 
@@ -90,7 +90,7 @@ def _among(learns: Indices, fold: Fold) -> Fold:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Outputs:
     """What networks said to some clips, as they are and as life makes them. All (n,), logits (n, outputs).
 
     is_copy: as life makes it; foreign: the name of a corpus of which the network heard nothing, empty for a
@@ -122,29 +122,33 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ValidationOutputs:
     """What those who choose were told: clips of known emotions with their classes (n,), and clips of unknown
     emotions with these (m,)."""
 
-    known: Told
+    known: Outputs
     classes: Indices
-    unknown: Told
+    unknown: Outputs
     unknown_emotions: Words
 
     @classmethod
     def of(
-        cls, lesson: Lesson, part: Fold, logits: Logits, distances: Callable[[Floats], Values] | None = None
+        cls,
+        fold_data: FoldData,
+        part: Fold,
+        logits: Logits,
+        distances: Callable[[Floats], Values] | None = None,
     ) -> Self:
         """What a part's choosers are told."""
-        versions = lesson.features, *lesson.copies
-        is_foreign = lesson.clips.is_foreign
+        versions = fold_data.features, *fold_data.copies
+        is_foreign = fold_data.clips.is_foreign
 
-        def told(clips: Indices) -> Told:
+        def told(clips: Indices) -> Outputs:
             heard = [version[clips] for version in versions]
-            return Told(
+            return Outputs(
                 np.concatenate([logits(rows) for rows in heard]),
                 is_copy=np.repeat(np.arange(len(heard)) > 0, len(clips)),
-                foreign=np.tile(np.where(is_foreign, lesson.clips.corpora, "")[clips], len(heard)),
+                foreign=np.tile(np.where(is_foreign, fold_data.clips.corpora, "")[clips], len(heard)),
                 distances=np.concatenate(
                     [distances(rows) if distances else np.zeros(len(rows)) for rows in heard]
                 ),
@@ -152,24 +156,24 @@ class Chosen:
 
         return cls(
             told(part.inner),
-            np.tile(lesson.classes(part.inner), len(versions)),
+            np.tile(fold_data.classes(part.inner), len(versions)),
             told(part.tuning),
-            np.tile(lesson.clips.emotions[part.tuning], len(versions)),
+            np.tile(fold_data.clips.emotions[part.tuning], len(versions)),
         )
 
     @classmethod
     def together(cls, parts: Sequence[Self], n_outputs: int) -> Self:
         """What all parts were told; of no parts, nothing."""
         return cls(
-            Told.together([part.known for part in parts], n_outputs),
+            Outputs.together([part.known for part in parts], n_outputs),
             np.concatenate([np.empty(0, np.int64), *(part.classes for part in parts)]),
-            Told.together([part.unknown for part in parts], n_outputs),
+            Outputs.together([part.unknown for part in parts], n_outputs),
             np.concatenate([np.empty(0, np.str_), *(part.unknown_emotions for part in parts)]),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
+class FitResult:
     """All that a fold learns or chooses.
 
     threshold: by the rule risk, on all clips of those who choose, and is_reached whether there is one; nan
@@ -183,7 +187,7 @@ class Learnt:
     threshold: float
     is_reached: bool
     thresholds: list[Threshold]
-    chosen: Chosen
+    chosen: ValidationOutputs
     history: dict[str, list[float]]
     epochs: int
     best_epoch: int
@@ -191,21 +195,25 @@ class Learnt:
     digest: str
 
 
-def learnt(
-    lesson: Lesson, network: Any, chosen: Chosen, history: dict[str, list[float]], best_epoch: int
-) -> Learnt:
+def fit_result(
+    fold_data: FoldData,
+    network: Any,
+    chosen: ValidationOutputs,
+    history: dict[str, list[float]],
+    best_epoch: int,
+) -> FitResult:
     """A fitted network with what those who choose make of it; a temperature of 1 where nobody does."""
     logits = Logits(network)
     temperature = temperature_of(chosen)
-    threshold, is_reached = _threshold(chosen, temperature, len(lesson.labels))
-    thresholds = _thresholds(chosen, temperature, len(lesson.labels))
+    threshold, is_reached = _threshold(chosen, temperature, len(fold_data.labels))
+    thresholds = _thresholds(chosen, temperature, len(fold_data.labels))
     digest = hashlib.sha256()
     for weights in network.get_weights():
         digest.update(np.ascontiguousarray(weights).tobytes())
     digest.update(repr((best_epoch, temperature, thresholds)).encode())
-    train = lesson.fold.train
-    predicted = logits(lesson.features[train]).argmax(axis=1)
-    return Learnt(
+    train = fold_data.fold.train
+    predicted = logits(fold_data.features[train]).argmax(axis=1)
+    return FitResult(
         network,
         logits,
         temperature,
@@ -216,19 +224,19 @@ def learnt(
         history,
         epochs=len(history["loss"]),
         best_epoch=best_epoch,
-        train_accuracy=float((predicted == lesson.classes(train)).mean()),
+        train_accuracy=float((predicted == fold_data.classes(train)).mean()),
         digest=digest.hexdigest(),
     )
 
 
-def temperature_of(chosen: Chosen) -> float:
+def temperature_of(chosen: ValidationOutputs) -> float:
     """That of the clips of the network's own corpus, as they are and as life makes them; 1 where nobody
     chooses."""
     own = ~chosen.known.is_foreign
     return fit_temperature(chosen.known.logits[own], chosen.classes[own]) if own.any() else 1.0
 
 
-def _threshold(chosen: Chosen, temperature: float, n_labels: int) -> tuple[float, bool]:
+def _threshold(chosen: ValidationOutputs, temperature: float, n_labels: int) -> tuple[float, bool]:
     if not len(chosen.classes):
         return float("nan"), False
     known, unknown = (
@@ -238,7 +246,7 @@ def _threshold(chosen: Chosen, temperature: float, n_labels: int) -> tuple[float
     return risk_threshold(np.append(known, unknown), np.append(right, np.zeros(len(unknown), bool)))
 
 
-def _thresholds(chosen: Chosen, temperature: float, n_labels: int) -> list[Threshold]:
+def _thresholds(chosen: ValidationOutputs, temperature: float, n_labels: int) -> list[Threshold]:
     """By each rule and on each unknown emotion; an unknown emotion's clip is never right."""
     emotions: Sequence[str] = np.unique(chosen.unknown_emotions).tolist()
     return [
@@ -251,7 +259,7 @@ def _thresholds(chosen: Chosen, temperature: float, n_labels: int) -> list[Thres
 
 
 def _set_on(
-    emotion: str, chosen: Chosen, unknown: Values, temperature: float, n_labels: int
+    emotion: str, chosen: ValidationOutputs, unknown: Values, temperature: float, n_labels: int
 ) -> list[Threshold]:
     value, unclipped = seed_threshold(SCORES[TOP](unknown, temperature, n_labels))
     found = [Threshold(set_on=emotion, rule="seed", score=TOP, value=value, is_reached=unclipped == value)]

@@ -5,27 +5,27 @@ from __future__ import annotations
 from shared.core.errors.base import VoxmoodError
 
 
-class SurroundingsError(VoxmoodError):
+class InfrastructureError(VoxmoodError):
     """Something that voxmood needs does not work at the moment. Try again later."""
 
     # No evidence against any recording or archive: a worker gives its work back and tries later.
     status = 503
 
 
-class StoreFull(SurroundingsError):
+class StoreFull(InfrastructureError):
     """The object store has no room left. Free disk space or delete old jobs, then send again."""
 
     status = 507
 
 
-class SpoolFull(SurroundingsError):
+class SpoolFull(InfrastructureError):
     """What comes of uploads waits in {folder}, which cannot be written: {reason}. Make room there, or name
     another folder (VOXMOOD_SPOOL_DIR)."""
 
     status = 507
 
 
-class StoreUnavailable(SurroundingsError):
+class StoreUnavailable(InfrastructureError):
     """The object store does not answer at {endpoint}. Try again in a moment."""
 
 
@@ -38,11 +38,11 @@ class ObjectMissing(StoreUnavailable):
     store has lost data: look at its disks."""
 
 
-class DatabaseUnavailable(SurroundingsError):
+class DatabaseUnavailable(InfrastructureError):
     """The database does not answer. Try again in a moment."""
 
 
-class DatabaseFull(SurroundingsError):
+class DatabaseFull(InfrastructureError):
     """The database's disk has no room left. Free disk space, then try again."""
 
     status = 507

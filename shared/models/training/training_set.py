@@ -14,8 +14,8 @@ from shared.audio.features import Floats
 from shared.audio.spec import EncodedSpec, VoiceSpec
 from shared.models.data.folds import Indices
 from shared.models.training.distance import Directions
+from shared.models.training.fit_result import FoldData
 from shared.models.training.hints import hints_of
-from shared.models.training.learning import Lesson
 from shared.models.training.losses import masked_targets
 
 LABEL_SMOOTHING = 0.1
@@ -42,51 +42,51 @@ class Scale(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class BatchOrder:
     """Which clips are shown one after the other, and which version of each: 0 as it is, then its copies; both
     of the same shape."""
 
     places: Indices
     versions: Indices
 
-    def batches(self, clips: int) -> Iterator[Order]:
+    def batches(self, clips: int) -> Iterator[BatchOrder]:
         """So many at a time."""
         for start in range(0, len(self.places), clips):
             part = slice(start, start + clips)
-            yield Order(self.places[part], self.versions[part])
+            yield BatchOrder(self.places[part], self.versions[part])
 
 
-class Material:
-    """The recordings of a lesson that fit.
+class TrainingSet:
+    """The recordings of a fold that fit, standardised.
 
     Two sides of each: as a whole, which are statistics and what an encoder makes of it, if there is one; and
     frames. Both are standardised by those who fit alone, as they are.
 
-    spec: what the network will be fed, the beginning of the lesson's rows. Of an encoder that made the rest
+    spec: what the network will be fed, the beginning of the fold's rows. Of an encoder that made the rest
     it is given hints.
     """
 
-    def __init__(self, lesson: Lesson, train: Indices, spec: VoiceSpec) -> None:
+    def __init__(self, fold_data: FoldData, train: Indices, spec: VoiceSpec) -> None:
         self.spec = spec
         self._train = train
-        self._versions = lesson.features, *lesson.copies
-        self.n_outputs = len(lesson.labels)
-        is_foreign = lesson.clips.only(train).is_foreign
+        self._versions = fold_data.features, *fold_data.copies
+        self.n_outputs = len(fold_data.labels)
+        is_foreign = fold_data.clips.only(train).is_foreign
         self._own, self._foreign = np.flatnonzero(~is_foreign), np.flatnonzero(is_foreign)
         self.n_clips = len(self._own) + round(SHARE_OF_FOREIGN * len(self._foreign))
-        certain = np.eye(self.n_outputs, dtype=np.float32)[lesson.classes(train)]
-        self._targets = masked_targets(certain, lesson.asked[train], LABEL_SMOOTHING)
+        certain = np.eye(self.n_outputs, dtype=np.float32)[fold_data.classes(train)]
+        self._targets = masked_targets(certain, fold_data.asked[train], LABEL_SMOOTHING)
         self._hints = np.empty((len(self._versions), len(train), 0), np.float32)
-        if isinstance(lesson.spec, EncodedSpec):
-            heard = lesson.spec.embeddings
+        if isinstance(fold_data.spec, EncodedSpec):
+            heard = fold_data.spec.embeddings
             self._hints = hints_of([np.asarray(rows[train, heard], np.float32) for rows in self._versions])
         self._frames = slice(self.spec.statistics, self.spec.n_voice)
-        whole = self._whole(lesson.features)
+        whole = self._whole(fold_data.features)
         self.of_whole = Scale(whole.mean(axis=0), whole.std(axis=0) + FLATTEST_STD)
         # In half precision: 42 MB a version of 5,400 recordings.
         self._wholes = [self.of_whole(self._whole(rows)).astype(np.float16) for rows in self._versions]
         self.directions = Directions.of(np.concatenate(self._wholes), np.random.default_rng(0))
-        self.of_frames = _scale_of_frames(self._as_frames(lesson.features[train, self._frames]))
+        self.of_frames = _scale_of_frames(self._as_frames(fold_data.features[train, self._frames]))
 
     @property
     def width(self) -> int:
@@ -97,7 +97,7 @@ class Material:
     def n_hints(self) -> int:
         return int(self._hints.shape[-1])
 
-    def order(self, rng: np.random.Generator, *members: int) -> Order:
+    def order(self, rng: np.random.Generator, *members: int) -> BatchOrder:
         """Every clip once, of foreign ones a share; for each member another order: (n_clips, *members)."""
         size = self.n_clips, *members
         some = rng.permutation(self._foreign)[: self.n_clips - len(self._own)]
@@ -107,25 +107,25 @@ class Material:
         if (draws := len(self._versions) - 1) > 0:
             is_drawn = rng.random(size) < SHARE_OF_DRAWS
             versions[is_drawn] = rng.integers(1, 1 + draws, int(is_drawn.sum()))
-        return Order(places, versions)
+        return BatchOrder(places, versions)
 
-    def targets(self, shown: Order) -> Floats:
+    def targets(self, shown: BatchOrder) -> Floats:
         """(*shape of the order, 2 * n_outputs), as `masked_targets` has them."""
         return self._targets[shown.places]
 
-    def targets_and_hints(self, shown: Order) -> Floats:
+    def targets_and_hints(self, shown: BatchOrder) -> Floats:
         """(*shape of the order, 2 * n_outputs + n_hints), as `hinted_crossentropy` has them."""
         hints = self._hints[shown.versions, shown.places]
         return np.concatenate([self.targets(shown), hints], axis=-1)
 
-    def whole(self, shown: Order) -> Floats:
+    def whole(self, shown: BatchOrder) -> Floats:
         """(*shape of the order, width)"""
         rows = np.empty((*shown.places.shape, self.width), np.float32)
         for version, chosen in _by_version(shown):
             rows[chosen] = self._wholes[version][shown.places[chosen]]
         return rows
 
-    def frames(self, shown: Order) -> Floats:
+    def frames(self, shown: BatchOrder) -> Floats:
         """Of an order (n,): (n, spec.frames, spec.descriptors), zeros where there is no frame."""
         rows = np.empty((len(shown.places), self.spec.frames * self.spec.descriptors), np.float32)
         for version, chosen in _by_version(shown):
@@ -144,7 +144,7 @@ class Material:
         return rows.reshape(-1, self.spec.frames, self.spec.descriptors)
 
 
-def _by_version(shown: Order) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+def _by_version(shown: BatchOrder) -> Iterator[tuple[int, NDArray[np.bool_]]]:
     for version in np.unique(shown.versions).tolist():
         yield version, shown.versions == version
 

@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.models.data.folds import Indices, Words
-from shared.models.evaluation.figures import Figures, share
+from shared.models.evaluation.summary import Figures, share
 from shared.models.metrics.calibration import Reliability, Values
-from shared.models.metrics.evaluation import average_recall
+from shared.models.metrics.scores import average_recall
 from shared.models.serving.rejection import FAILED, NO_VOICE
 
 NOBODY = -1  # the class of an answer that is none
 
 
 @dataclass(frozen=True, slots=True)
-class Replies:
+class Predictions:
     """An entry a clip, (n,): paths, the true emotions, and outcomes; probabilities: (n, labels), NaN where
     there is no answer; labels: (k,); threshold: (), what a confidence was held against, NaN if nothing."""
 

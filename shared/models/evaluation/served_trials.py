@@ -25,11 +25,11 @@ from shared.core.errors.models import HeardSpeakers, NobodyJudges
 from shared.core.errors.recordings import ClipError
 from shared.models.data.corpora import NAMINGS
 from shared.models.data.datasets import NOT_STATED, Dataset, Example, Recordings, fingerprint
-from shared.models.evaluation.replies import Replies
+from shared.models.evaluation.predictions import Predictions
 from shared.models.serving.classifier import Classifier
 from shared.models.serving.registry import Manifest
 from shared.models.serving.verdicts import Verdict
-from shared.models.training.training import Report
+from shared.models.training.baseline import Report
 
 Floats = NDArray[np.float32]
 
@@ -41,7 +41,7 @@ SOUND_PEAK_DB = -12.0
 
 
 @dataclass(frozen=True, slots=True)
-class Audience:
+class TestClips:
     """Who judges a version: recordings, and which of them."""
 
     recordings: Recordings
@@ -52,7 +52,7 @@ class Audience:
         return fingerprint(self.recordings, self.examples)
 
 
-def audience(
+def test_clips(
     manifest: Manifest,
     dataset: Dataset,
     *,
@@ -60,7 +60,7 @@ def audience(
     clips: int | None = None,
     is_foreign: bool = False,
     seed: int = 42,
-) -> Audience:
+) -> TestClips:
     """The recordings of a dataset that may judge a version: of its labels, by speakers it never heard.
 
     speakers: those alone; clips: so many of theirs, drawn by the seed; is_foreign: the version learnt from
@@ -86,7 +86,7 @@ def audience(
     if clips is not None and clips < len(examples):
         places = np.random.default_rng(seed).permutation(len(examples))[:clips]
         examples = [examples[place] for place in sorted(places)]
-    return Audience(dataset, tuple(examples))
+    return TestClips(dataset, tuple(examples))
 
 
 def _heard(manifest: Manifest, dataset: Dataset) -> set[str]:
@@ -113,13 +113,13 @@ def is_foreign(manifest: Manifest, dataset: Dataset) -> bool:
 
 def hear(
     classifier: Classifier,
-    those: Audience,
+    those: TestClips,
     condition: Condition,
     limits: DecodeLimits,
     report: Report,
     output: Path | None = None,
     seed: int = 42,
-) -> Replies:
+) -> Predictions:
     """What a version answers to recordings under a condition; taken over from `output` if it is there.
 
     report("clips", done, total) follows its course. Each recording has random numbers of its own, by seed,
@@ -128,7 +128,7 @@ def hear(
     failed.
     """
     identity = _identity(classifier.manifest, those, condition, limits, seed)
-    if output is not None and (known := Replies.read(output, identity)) is not None:
+    if output is not None and (known := Predictions.read(output, identity)) is not None:
         report("clips", len(those.examples), len(those.examples))
         return known
     rate = classifier.manifest.feature_spec.sampling_rate
@@ -157,7 +157,7 @@ def hear(
     return replies
 
 
-def sounds(classifier: Classifier, clips: int = SOUND_CLIPS) -> dict[str, Replies]:
+def sounds(classifier: Classifier, clips: int = SOUND_CLIPS) -> dict[str, Predictions]:
     """What a version answers to sounds without a voice, by kind: so many of each, 3 s long."""
     manifest = classifier.manifest
     found = {}
@@ -177,9 +177,9 @@ def _sounds(rate: int, clips: int) -> Iterator[tuple[str, list[bytes]]]:
         yield colour, [wav_bytes(at_peak(noise, SOUND_PEAK_DB), rate) for noise in made]
 
 
-def _replies(manifest: Manifest, examples: Sequence[Example], verdicts: Sequence[Verdict]) -> Replies:
+def _replies(manifest: Manifest, examples: Sequence[Example], verdicts: Sequence[Verdict]) -> Predictions:
     nothing = dict.fromkeys(manifest.labels, np.nan)
-    return Replies(
+    return Predictions(
         paths=np.array([example.path for example in examples], np.str_),
         emotions=np.array([example.emotion for example in examples], np.str_),
         outcomes=np.array([verdict.outcome for verdict in verdicts], np.str_),
@@ -191,7 +191,7 @@ def _replies(manifest: Manifest, examples: Sequence[Example], verdicts: Sequence
     )
 
 
-def _pool(those: Audience, rate: int, limits: DecodeLimits, seed: int) -> list[tuple[str, Floats]]:
+def _pool(those: TestClips, rate: int, limits: DecodeLimits, seed: int) -> list[tuple[str, Floats]]:
     """Some of the audience, each with its speaker."""
     found: list[tuple[str, Floats]] = []
     for place in np.random.default_rng(seed).permutation(len(those.examples)):
@@ -216,7 +216,7 @@ def _number(text: str) -> int:
 
 
 def _identity(
-    manifest: Manifest, those: Audience, condition: Condition, limits: DecodeLimits, seed: int
+    manifest: Manifest, those: TestClips, condition: Condition, limits: DecodeLimits, seed: int
 ) -> str:
     """SHA-256 of all that replies follow from, but for the code."""
     facts = [

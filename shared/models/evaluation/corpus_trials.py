@@ -17,22 +17,22 @@ from shared.core.errors.models import NobodyJudges, TooFewCorpora, UnknownNetwor
 from shared.models.data import feature_cache
 from shared.models.data.audio_data import AudioData
 from shared.models.data.classes import FEWEST_CLIPS
-from shared.models.data.corpora import Joined
+from shared.models.data.corpora import JoinedCorpora
 from shared.models.data.datasets import Dataset
 from shared.models.data.folds import Choosers, Clips, Fold, Indices, Words, check, speaker_folds
-from shared.models.evaluation.replies import Replies
+from shared.models.evaluation.predictions import Predictions
 from shared.models.metrics.calibration import Values, fit_temperature
 from shared.models.serving.rejection import CLASSIFIED, REJECTED, risk_threshold
-from shared.models.training.learning import Lesson
+from shared.models.training.baseline import Report, TrainingConfig
+from shared.models.training.fit_result import FoldData
 from shared.models.training.masked import STEPS, Linear, Mask, masked, probabilities
-from shared.models.training.methods import METHODS, method
-from shared.models.training.training import Recipe, Report
+from shared.models.training.recipes import RECIPES, recipe_of
 
 LINEAR = "linear"
 
 
 @dataclass(frozen=True, slots=True)
-class Crossing:
+class CorpusTrial:
     """One corpus held out. labels: the emotions that the others taught, sorted; shared: those of them that it
     has too; aside: its clips of other emotions, which no one can be right about; replies: of the rest."""
 
@@ -41,10 +41,10 @@ class Crossing:
     shared: list[str]
     aside: int
     train_clips: int
-    replies: Replies
+    replies: Predictions
 
 
-def crossings(
+def corpus_trials(
     corpora: dict[str, Dataset],
     network: str,
     limits: DecodeLimits,
@@ -53,35 +53,35 @@ def crossings(
     cache: Path | None = None,
     epochs: int | None = None,
     seed: int = 42,
-) -> tuple[list[Crossing], tuple[str, ...]]:
+) -> tuple[list[CorpusTrial], tuple[str, ...]]:
     """Hold each corpus out in turn; what `output` holds of finished ones is taken over. Beside them a
     sentence for each recording that was left out.
 
-    network: `linear`, a logistic regression on v8-small's statistics, or one of `methods.METHODS`, taught as
+    network: `linear`, a logistic regression on v8-small's statistics, or one of `methods.RECIPES`, taught as
     ever. Temperature and threshold come from the learning corpora, crosswise where the method does so, else
     from some of their speakers. Clips whose twin judges teach nothing.
     Raises TooFewCorpora, UnknownNetwork and NobodyJudges.
     """
     if len(corpora) < 2:
         raise TooFewCorpora
-    if network not in (LINEAR, *METHODS):
-        raise UnknownNetwork(network=network, known=", ".join((LINEAR, *METHODS)))
+    if network not in (LINEAR, *RECIPES):
+        raise UnknownNetwork(network=network, known=", ".join((LINEAR, *RECIPES)))
     spec: FeatureSpec = VOICE_V7
     draws = 0
     if network != LINEAR:
-        spec, draws = method(network).read, method(network).draws
+        spec, draws = recipe_of(network).read, recipe_of(network).draws
     width = VOICE_V7.statistics if network == LINEAR else None
-    data = feature_cache.load_joined(Joined(corpora), spec, limits, report, draws, cache, width)
+    data = feature_cache.load_joined(JoinedCorpora(corpora), spec, limits, report, draws, cache, width)
     clips = Clips.of(data)
     found = []
     for done, held in enumerate(corpora):
         report("corpora", done, len(corpora))
-        found.append(_crossing(held, data, clips, network, report, output, epochs, seed))
+        found.append(_corpus_trial(held, data, clips, network, report, output, epochs, seed))
     report("corpora", len(corpora), len(corpora))
     return found, data.left_out
 
 
-def _crossing(
+def _corpus_trial(
     held: str,
     data: AudioData,
     everybody: Clips,
@@ -90,7 +90,7 @@ def _crossing(
     output: Path | None,
     epochs: int | None,
     seed: int,
-) -> Crossing:
+) -> CorpusTrial:
     names = np.array([example.corpus for example in data.examples], np.str_)
     labels = _taught(everybody.emotions[names != held])
     shared = [label for label in labels if np.any(everybody.emotions[names == held] == label)]
@@ -100,14 +100,14 @@ def _crossing(
         raise NobodyJudges(what=f"by {held}", reason="the other corpora teach less than two of its emotions")
     within = np.flatnonzero(is_asked)
     clips = everybody.only(within)
-    is_crossed = network == LINEAR or method(network).cross
+    is_crossed = network == LINEAR or recipe_of(network).cross
     choosers = Choosers.ALL if is_crossed else Choosers.SOME
     speakers = sorted(set(clips.speakers[names[within] == held].tolist()))
     (fold,) = speaker_folds(clips, (), seed, [speakers], choosers)
     fold = replace(fold, name=f"all corpora but {held}")
     check(clips, fold)
     identity = _identity(network, epochs, data.spec, clips, fold)
-    replies = Replies.read(output, identity) if output is not None else None
+    replies = Predictions.read(output, identity) if output is not None else None
     if replies is None:
         own = data.only(within.tolist())
         learn = _linear if network == LINEAR else _as_ever
@@ -115,7 +115,7 @@ def _crossing(
         if output is not None:
             replies.write(output, identity)
     aside = int((names == held).sum()) - len(judges)
-    return Crossing(held, labels, shared, aside, len(fold.train), replies)
+    return CorpusTrial(held, labels, shared, aside, len(fold.train), replies)
 
 
 def _taught(emotions: Words) -> list[str]:
@@ -137,44 +137,46 @@ class _Trial:
     epochs: int | None
 
 
-def _linear(trial: _Trial, report: Report) -> Replies:
+def _linear(trial: _Trial, report: Report) -> Predictions:
     data, fold, labels = trial.data, trial.fold, trial.labels
-    lesson = Lesson.of(data, trial.clips, fold)
-    part_of = lesson.fold
+    fold_data = FoldData.of(data, trial.clips, fold)
+    part_of = fold_data.fold
     logits, chosen = [], []
     for done, part in enumerate(part_of.crossed):
         report("training", done, len(part_of.crossed) + 1)
-        fitted = _fitted(lesson, part.train, trial.epochs)
-        logits.append(masked(fitted(lesson.features[part.inner]), lesson.asked[part.inner]))
-        chosen.append(lesson.classes(part.inner))
+        fitted = _fitted(fold_data, part.train, trial.epochs)
+        logits.append(masked(fitted(fold_data.features[part.inner]), fold_data.asked[part.inner]))
+        chosen.append(fold_data.classes(part.inner))
     known, classes = np.concatenate(logits), np.concatenate(chosen)
     temperature = fit_temperature(known, classes)
     confidences = softmax(known / temperature, axis=1).max(axis=1)
     threshold, _ = risk_threshold(confidences, known.argmax(axis=1) == classes)
-    fitted = _fitted(lesson, part_of.train, trial.epochs)
+    fitted = _fitted(fold_data, part_of.train, trial.epochs)
     report("training", len(part_of.crossed) + 1, len(part_of.crossed) + 1)
     told = probabilities(fitted(data.features[fold.test]), np.isin(labels, trial.shared), temperature)
     return _replied(trial, told, threshold)
 
 
-def _fitted(lesson: Lesson, train: Indices, steps: int | None) -> Linear:
-    return Linear.fit(lesson.features[train], lesson.classes(train), lesson.asked[train], steps or STEPS)
+def _fitted(fold_data: FoldData, train: Indices, steps: int | None) -> Linear:
+    return Linear.fit(
+        fold_data.features[train], fold_data.classes(train), fold_data.asked[train], steps or STEPS
+    )
 
 
-def _as_ever(trial: _Trial, report: Report) -> Replies:
-    recipe = Recipe("", trial.network, seed=trial.fold.seed, epochs=trial.epochs)
-    lesson = Lesson.of(trial.data, trial.clips, trial.fold)
-    learnt = method(trial.network).learn(lesson, recipe, report, {})
-    logits = learnt.logits(trial.data.features[trial.fold.test])
+def _as_ever(trial: _Trial, report: Report) -> Predictions:
+    config = TrainingConfig("", trial.network, seed=trial.fold.seed, epochs=trial.epochs)
+    fold_data = FoldData.of(trial.data, trial.clips, trial.fold)
+    result = recipe_of(trial.network).learn(fold_data, config, report, {})
+    logits = result.logits(trial.data.features[trial.fold.test])
     may_be: Mask = np.isin(trial.labels, trial.shared)
-    return _replied(trial, probabilities(logits, may_be, learnt.temperature), learnt.threshold)
+    return _replied(trial, probabilities(logits, may_be, result.temperature), result.threshold)
 
 
-def _replied(trial: _Trial, told: Values, threshold: float) -> Replies:
+def _replied(trial: _Trial, told: Values, threshold: float) -> Predictions:
     examples = [trial.data.examples[place] for place in trial.fold.test]
     accepted = told.max(axis=1) >= threshold
     outcomes = np.where(accepted, CLASSIFIED, REJECTED)
-    return Replies(
+    return Predictions(
         paths=np.array([example.path for example in examples], np.str_),
         emotions=np.array([example.emotion for example in examples], np.str_),
         outcomes=outcomes.astype(np.str_),

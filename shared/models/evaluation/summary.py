@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from shared.models.data.folds import Words
-from shared.models.evaluation.outcomes import Outcome
+from shared.models.evaluation.fold_results import FoldResult
 from shared.models.metrics.calibration import SCORES, Reliability, Values
-from shared.models.metrics.evaluation import average_recall, detection
-from shared.models.metrics.evaluation import scores as classification
+from shared.models.metrics.scores import average_recall, detection
+from shared.models.metrics.scores import scores as classification
 from shared.models.serving.rejection import RiskCoverage
 
 TOP = "top probability"
@@ -27,7 +27,7 @@ Booleans = NDArray[np.bool_]
 Figures = dict[str, Any]
 
 
-def closed_set(outcomes: Sequence[Outcome]) -> Figures:
+def closed_set(outcomes: Sequence[FoldResult]) -> Figures:
     """How well known emotions are told apart: of all clips, and of speech and of song where names say so."""
     figures: Figures = {"all": _classified(outcomes)}
     for channel in CHANNELS:
@@ -37,7 +37,7 @@ def closed_set(outcomes: Sequence[Outcome]) -> Figures:
     return figures
 
 
-def _classified(outcomes: Sequence[Outcome]) -> Figures:
+def _classified(outcomes: Sequence[FoldResult]) -> Figures:
     labels = outcomes[0].finding.labels
     truths = [outcome.classes("test") for outcome in outcomes]
     guesses = [outcome.parts["test"].logits.argmax(axis=1) for outcome in outcomes]
@@ -74,7 +74,7 @@ def _classified(outcomes: Sequence[Outcome]) -> Figures:
     }
 
 
-def open_set(outcomes: Sequence[Outcome]) -> Figures:
+def open_set(outcomes: Sequence[FoldResult]) -> Figures:
     """How well known emotions are told from unknown ones, and from sounds without a voice."""
     return {
         "scores": {score: _detected(outcomes, score) for score in SCORES},
@@ -82,7 +82,7 @@ def open_set(outcomes: Sequence[Outcome]) -> Figures:
     }
 
 
-def _detected(outcomes: Sequence[Outcome], score: str) -> Figures:
+def _detected(outcomes: Sequence[FoldResult], score: str) -> Figures:
     known, unknown, foreign = (pooled(outcomes, part, score) for part in ("test", "unknown", "non_speech"))
     emotions, kinds = (emotions_of(outcomes, part) for part in ("unknown", "non_speech"))
     is_right = right(outcomes)
@@ -112,7 +112,7 @@ def _detected(outcomes: Sequence[Outcome], score: str) -> Figures:
     }
 
 
-def _accepted(outcomes: Sequence[Outcome], set_on: str, rule: str, score: str) -> Figures:
+def _accepted(outcomes: Sequence[FoldResult], set_on: str, rule: str, score: str) -> Figures:
     """What each fold's own threshold lets through, together; judged by the emotions it was not set on.
 
     Folds where nobody who chooses acted the emotion have no such threshold, and no part in this.
@@ -145,22 +145,22 @@ def _accepted(outcomes: Sequence[Outcome], set_on: str, rule: str, score: str) -
     }
 
 
-def _keys(outcomes: Sequence[Outcome]) -> list[tuple[str, str, str]]:
+def _keys(outcomes: Sequence[FoldResult]) -> list[tuple[str, str, str]]:
     thresholds = (threshold for outcome in outcomes for threshold in outcome.finding.thresholds)
     return [(threshold.set_on, threshold.rule, threshold.score) for threshold in thresholds]
 
 
-def pooled(outcomes: Sequence[Outcome], part: str, score: str) -> Values:
+def pooled(outcomes: Sequence[FoldResult], part: str, score: str) -> Values:
     """A score of the clips of all folds, one fold after the other."""
     return np.concatenate([outcome.scores(part, score) for outcome in outcomes])
 
 
-def emotions_of(outcomes: Sequence[Outcome], part: str) -> Words:
+def emotions_of(outcomes: Sequence[FoldResult], part: str) -> Words:
     """The emotions of the clips of all folds, in the order of `pooled`."""
     return np.concatenate([outcome.parts[part].emotions for outcome in outcomes])
 
 
-def right(outcomes: Sequence[Outcome]) -> Booleans:
+def right(outcomes: Sequence[FoldResult]) -> Booleans:
     """Whether each test clip of all folds is told rightly, in the order of `pooled`."""
     return np.concatenate(
         [outcome.parts["test"].logits.argmax(axis=1) == outcome.classes("test") for outcome in outcomes]

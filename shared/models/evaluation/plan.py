@@ -17,7 +17,7 @@ class Protocol(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class EvaluationPlan:
     """What to evaluate. drop: emotions left out of learning, the unknowns of open-set; folds: a file for
     `read_folds`, of the protocols that hold speakers out; select_on_test: the seed's habit too, beside the
     honest choice; seeds: how many, from 42 on, each with splits and weights of its own; epochs: of each

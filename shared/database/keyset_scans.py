@@ -34,7 +34,7 @@ place: ColumnElement[int] = clip.c.upload_id * PLACES + clip.c.member
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class KeysetScan:
     """Where keys are looked for: behind `after`, up to `last`, at most `limit`."""
 
     job_id: int

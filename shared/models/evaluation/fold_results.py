@@ -15,7 +15,7 @@ from shared.models.metrics.calibration import SCORES, Values
 from shared.models.metrics.thresholds import Threshold
 
 
-class Finding(BaseModel):
+class FoldFacts(BaseModel):
     """What was learnt and chosen. identity: SHA-256 of all it follows from; digest: of what was learnt."""
 
     identity: str
@@ -33,7 +33,7 @@ class Finding(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class FoldOutputs:
     """What the network said to some clips: logits (n, classes) before the temperature; paths, emotions and
     channels (speech, song or nothing), each (n,)."""
 
@@ -42,16 +42,18 @@ class Heard:
     emotions: Words
     channels: Words
 
-    def only(self, chosen: NDArray[np.bool_]) -> Heard:
-        return Heard(self.logits[chosen], self.paths[chosen], self.emotions[chosen], self.channels[chosen])
+    def only(self, chosen: NDArray[np.bool_]) -> FoldOutputs:
+        return FoldOutputs(
+            self.logits[chosen], self.paths[chosen], self.emotions[chosen], self.channels[chosen]
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FoldResult:
     """A fold's finding, and its parts: inner, tuning, test, unknown, and in open-set non_speech."""
 
-    finding: Finding
-    parts: dict[str, Heard]
+    finding: FoldFacts
+    parts: dict[str, FoldOutputs]
 
     def scores(self, part: str, score: str) -> Values:
         """One of `calibration.SCORES` of each clip of a part, (n,)."""
@@ -61,10 +63,10 @@ class Outcome:
         """The true classes of the clips of a known part, (n,), indices of the labels."""
         return np.searchsorted(self.finding.labels, self.parts[part].emotions)
 
-    def only(self, channel: str) -> Outcome:
+    def only(self, channel: str) -> FoldResult:
         """The same training, judged by the speech or the song of its test part alone."""
         test = self.parts["test"]
-        return Outcome(self.finding, {**self.parts, "test": test.only(test.channels == channel)})
+        return FoldResult(self.finding, {**self.parts, "test": test.only(test.channels == channel)})
 
     @classmethod
     def read(cls, folder: Path, identity: str) -> Self | None:
@@ -72,11 +74,11 @@ class Outcome:
         file = _file(folder, identity)
         if not file.is_file():
             return None
-        finding = Finding.model_validate_json(file.read_bytes())
+        finding = FoldFacts.model_validate_json(file.read_bytes())
         with np.load(file.with_suffix(".npz"), allow_pickle=False) as arrays:
             names = sorted({name.split(".")[0] for name in arrays.files})
             parts = {
-                name: Heard(*(arrays[f"{name}.{field}"] for field in Heard.__dataclass_fields__))
+                name: FoldOutputs(*(arrays[f"{name}.{field}"] for field in FoldOutputs.__dataclass_fields__))
                 for name in names
             }
         return cls(finding, parts)

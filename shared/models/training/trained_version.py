@@ -14,13 +14,13 @@ from shared.audio.features import Floats
 from shared.models.data.audio_data import AudioData
 from shared.models.data.folds import Clips, Indices, check, learning_fold
 from shared.models.metrics.calibration import SCORES, Reliability, Values
-from shared.models.metrics.evaluation import scores
+from shared.models.metrics.scores import scores
 from shared.models.serving.registry import RANDOM_FIFTH, Metrics, Speakers, ThresholdRule
 from shared.models.serving.rejection import RISK_TARGET, RiskCoverage, seed_threshold
-from shared.models.training.learning import TOP, Chosen, Lesson
-from shared.models.training.methods import METHODS
+from shared.models.training.baseline import Report, TrainingConfig, fit, split
+from shared.models.training.fit_result import TOP, FoldData, ValidationOutputs
 from shared.models.training.networks import build_classifier
-from shared.models.training.training import Recipe, Report, fit, split
+from shared.models.training.recipes import RECIPES
 
 CAVEATS = [
     "The split is random over clips: each speaker is on both sides, and where a sentence was recorded "
@@ -54,7 +54,7 @@ OUT_OF_REACH = (
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class Confidences:
     """How sure the network was of the clips that judge (n,), whether it was right (n,), and how sure of clips
     of unknown emotions (m,), where it never is."""
 
@@ -76,7 +76,7 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainedVersion:
     """What a training gives its version. judged: a phrase that says which clips the metrics are of;
     sides: how many clips were there to train, to test, and of unknown emotions."""
 
@@ -87,7 +87,7 @@ class Trained:
     threshold: float
     rule: ThresholdRule
     metrics: Metrics
-    answers: Answers
+    answers: Confidences
     speakers: Speakers
     sides: tuple[int, int, int]
     class_weights: dict[str, float]
@@ -95,18 +95,18 @@ class Trained:
     history: Mapping[str, Sequence[float]]
 
 
-def as_the_seed(data: AudioData, recipe: Recipe, folder: Path, report: Report) -> Trained:
+def baseline_version(data: AudioData, config: TrainingConfig, folder: Path, report: Report) -> TrainedVersion:
     """A random fifth of the clips judges, and chooses the epoch; the unknown emotions set the threshold."""
-    parts = split(data, recipe)
-    fitted = fit(parts, recipe, folder / f"{recipe.version}_best.keras", report)
-    is_unknown = np.isin([example.emotion for example in data.examples], list(recipe.drop))
+    parts = split(data, config)
+    fitted = fit(parts, config, folder / f"{config.version}_best.keras", report)
+    is_unknown = np.isin([example.emotion for example in data.examples], list(config.drop))
     test, unknown, train = (
         _probabilities(fitted.network, inputs)
         for inputs in (parts.test, data.features[is_unknown], parts.train)
     )
     threshold, unclipped = seed_threshold(unknown.max(axis=1))
     told = test.argmax(axis=1)
-    answers = Answers(test.max(axis=1), told == parts.test_classes, unknown.max(axis=1))
+    answers = Confidences(test.max(axis=1), told == parts.test_classes, unknown.max(axis=1))
     metrics = _metrics(
         parts.test_classes, told, parts.labels, answers, threshold,
         train_accuracy=float((train.argmax(axis=1) == parts.train_classes).mean()),
@@ -117,7 +117,7 @@ def as_the_seed(data: AudioData, recipe: Recipe, folder: Path, report: Report) -
         caveats.append(SATURATED.format(unclipped=unclipped, threshold=threshold, rejected=metrics.rejected))
     network = build_classifier(parts.train.shape[1:], len(parts.labels))
     network.set_weights(fitted.network.get_weights())  # without its optimizer's state: 0.5 MB, not 1.4
-    return Trained(
+    return TrainedVersion(
         network,
         parts.labels,
         judged=RANDOM_FIFTH,
@@ -140,7 +140,7 @@ def as_the_seed(data: AudioData, recipe: Recipe, folder: Path, report: Report) -
     )
 
 
-def crosswise(data: AudioData, recipe: Recipe, _folder: Path, report: Report) -> Trained:
+def cross_validated(data: AudioData, config: TrainingConfig, _folder: Path, report: Report) -> TrainedVersion:
     """Everybody trains; each speaker judges what the others taught, and so sets temperature and threshold.
 
     Where all clips are of one speaker, as labels that name none are, each clip stands for one.
@@ -153,32 +153,32 @@ def crosswise(data: AudioData, recipe: Recipe, _folder: Path, report: Report) ->
     judged = UNHEARD if are_unheard else HEARD
     if clips.is_foreign.any():
         judged = UNHEARD_OWN.format(corpus=clips.corpora[~clips.is_foreign][0])
-    fold = learning_fold(clips, recipe.drop, recipe.seed)
+    fold = learning_fold(clips, config.drop, config.seed)
     check(clips, fold)
-    lesson = Lesson.of(data, clips, fold)
-    learnt = METHODS[recipe.network].learn(lesson, recipe, report, None)
-    chosen, n_labels = learnt.chosen, len(lesson.labels)
+    fold_data = FoldData.of(data, clips, fold)
+    result = RECIPES[config.network].learn(fold_data, config, report, None)
+    chosen, n_labels = result.chosen, len(fold_data.labels)
     known, unknown = (
-        SCORES[TOP](told.logits, learnt.temperature, n_labels) for told in (chosen.known, chosen.unknown)
+        SCORES[TOP](told.logits, result.temperature, n_labels) for told in (chosen.known, chosen.unknown)
     )
     told = chosen.known.logits.argmax(axis=1)
-    of_all = Answers(known, told == chosen.classes, unknown)
-    threshold = learnt.threshold
+    of_all = Confidences(known, told == chosen.classes, unknown)
+    threshold = result.threshold
     as_they_are = ~chosen.known.is_copy & ~chosen.known.is_foreign
     told, classes = told[as_they_are], chosen.classes[as_they_are]
     unaltered = ~chosen.unknown.is_copy & ~chosen.unknown.is_foreign
-    answers = Answers(known[as_they_are], told == classes, unknown[unaltered])
+    answers = Confidences(known[as_they_are], told == classes, unknown[unaltered])
     caveats = [caveat.format(judged=judged) for caveat in CROSSED]
     caveats += _of_foreign(chosen, known, threshold)
     if not are_unheard:
         caveats.append(ONE_SPEAKER)
-    if not learnt.is_reached:
+    if not result.is_reached:
         caveats.append(OUT_OF_REACH.format(target=RISK_TARGET))
-    return Trained(
-        tempered(learnt.network, learnt.temperature),
-        lesson.labels,
+    return TrainedVersion(
+        tempered(result.network, result.temperature),
+        fold_data.labels,
         judged=judged,
-        temperature=learnt.temperature,
+        temperature=result.temperature,
         threshold=threshold,
         rule=ThresholdRule(
             name="risk",
@@ -188,19 +188,19 @@ def crosswise(data: AudioData, recipe: Recipe, _folder: Path, report: Report) ->
             curve=RiskCoverage.of(*of_all.together()).points(),
         ),
         metrics=_metrics(
-            classes, told, lesson.labels, answers, threshold,
-            train_accuracy=learnt.train_accuracy, epochs=learnt.epochs, best_epoch=learnt.best_epoch,
+            classes, told, fold_data.labels, answers, threshold,
+            train_accuracy=result.train_accuracy, epochs=result.epochs, best_epoch=result.best_epoch,
         ),
         answers=answers,
-        speakers=Speakers(training=heard, test=heard, reserve=sorted(recipe.reserve)),
+        speakers=Speakers(training=heard, test=heard, reserve=sorted(config.reserve)),
         sides=(len(fold.train), len(classes), len(answers.unknown)),
         class_weights={},
         caveats=caveats,
-        history=learnt.history,
+        history=result.history,
     )  # fmt: skip
 
 
-def _of_foreign(chosen: Chosen, confidences: Values, threshold: float) -> Iterator[str]:
+def _of_foreign(chosen: ValidationOutputs, confidences: Values, threshold: float) -> Iterator[str]:
     """A sentence about each foreign corpus, its clips as they are."""
     told = chosen.known
     for corpus in np.unique(told.foreign[told.is_foreign]).tolist():
@@ -224,7 +224,7 @@ def _metrics(
     truth: Indices,
     told: Indices,
     labels: list[str],
-    answers: Answers,
+    answers: Confidences,
     threshold: float,
     **course: Any,
 ) -> Metrics:

@@ -12,26 +12,26 @@ import numpy as np
 from shared.audio.features import Floats
 from shared.models.serving.backend import load_keras, renew
 from shared.models.training.losses import masked_crossentropy
-from shared.models.training.material import Material, mixed, shares
+from shared.models.training.training_set import TrainingSet, mixed, shares
 
 MEMBERS, HIDDEN = 3, 256
 EPOCHS, BATCH_CLIPS = 50, 64
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-3
 
 
-def fit_towers(
-    material: Material, epochs: int | None, seed: int, advance: Callable[[], None]
+def fit_mlps(
+    training_set: TrainingSet, epochs: int | None, seed: int, advance: Callable[[], None]
 ) -> tuple[Any, list[float]]:
     """Towers fitted on recordings as a whole, each on mixtures of its own, and their mean loss by epoch. The
     same seed gives the same weights on the same machine. `advance` is called after each epoch."""
     epochs, rng = epochs or EPOCHS, np.random.default_rng(seed)
-    towers = _renewed(material.width, material.n_outputs, seed)
+    towers = _renewed(training_set.width, training_set.n_outputs, seed)
     losses = []
     for epoch in range(epochs):
         towers.optimizer.learning_rate = LEARNING_RATE * (1 + math.cos(math.pi * epoch / epochs)) / 2
         of_batches = []
-        for shown in material.order(rng, MEMBERS).batches(BATCH_CLIPS):
-            values, targets = material.whole(shown), material.targets(shown)
+        for shown in training_set.order(rng, MEMBERS).batches(BATCH_CLIPS):
+            values, targets = training_set.whole(shown), training_set.targets(shown)
             own, others = shares(shown.places.shape, rng), rng.permutation(len(values))
             of_batches.append(float(towers.train_on_batch(*mixed(values, targets, own, others))))
         losses.append(float(np.mean(of_batches)))
@@ -43,7 +43,7 @@ def _renewed(width: int, n_outputs: int, seed: int) -> Any:
     """Compiled towers as new, their weights drawn by the seed."""
     towers = _compiled(width, n_outputs)
     load_keras().utils.set_random_seed(seed)
-    renew(towers, build_towers(width, n_outputs, MEMBERS))
+    renew(towers, build_mlps(width, n_outputs, MEMBERS))
     return towers
 
 
@@ -51,7 +51,7 @@ def _renewed(width: int, n_outputs: int, seed: int) -> Any:
 def _compiled(width: int, n_outputs: int) -> Any:
     """One for all trainings of a process: tracing takes 2.5 s, a hundred of its steps."""
     keras = load_keras()
-    towers = build_towers(width, n_outputs, MEMBERS)
+    towers = build_mlps(width, n_outputs, MEMBERS)
     towers.compile(
         keras.optimizers.AdamW(LEARNING_RATE, weight_decay=WEIGHT_DECAY),
         masked_crossentropy,
@@ -61,7 +61,7 @@ def _compiled(width: int, n_outputs: int) -> Any:
     return towers
 
 
-def build_towers(width: int, n_outputs: int, members: int) -> Any:
+def build_mlps(width: int, n_outputs: int, members: int) -> Any:
     """A committee in training: standardised features (n, members, width), each member its own, to logits
     (n, members, n_outputs). Two hidden layers of 256 each; not compiled."""
     keras = load_keras()

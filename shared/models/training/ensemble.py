@@ -20,11 +20,19 @@ from shared.audio.spec import EncodedSpec, VoiceSpec
 from shared.models.data.folds import Fold, Indices
 from shared.models.metrics.calibration import Logits, Values
 from shared.models.serving.backend import load_keras
-from shared.models.training import tcn, towers
+from shared.models.training import mlps, tcn
+from shared.models.training.baseline import Report, TrainingConfig
 from shared.models.training.distance import LEAST_LOG, NEAR, Directions, Trust
-from shared.models.training.learning import Chosen, Fits, Learnt, Lesson, Told, learnt, temperature_of
-from shared.models.training.material import FARTHEST, Material, Scale
-from shared.models.training.training import Recipe, Report
+from shared.models.training.fit_result import (
+    FitResult,
+    Fits,
+    FoldData,
+    Outputs,
+    ValidationOutputs,
+    fit_result,
+    temperature_of,
+)
+from shared.models.training.training_set import FARTHEST, Scale, TrainingSet
 
 # Of the joined logits, what the towers have: with an encoder they are better than the convolutions, without
 # one they are worse (decisions 006 and 013).
@@ -37,13 +45,13 @@ BATCH_CLIPS = 256
 Distances = Callable[[Floats], Values]
 
 
-def share_of_towers(spec: VoiceSpec) -> float:
+def share_of_mlps(spec: VoiceSpec) -> float:
     return WITH_ENCODER if isinstance(spec, EncodedSpec) else WITHOUT
 
 
-def learn_committee(
-    lesson: Lesson, recipe: Recipe, report: Report, fits: Fits | None = None, *, spec: VoiceSpec
-) -> Learnt:
+def learn_ensemble(
+    fold_data: FoldData, config: TrainingConfig, report: Report, fits: Fits | None = None, *, spec: VoiceSpec
+) -> FitResult:
     """Fit on all who learn; temperature and thresholds from the fold's crossed parts, where it has any.
 
     fits: what other folds' parts have taught, to be taken over and added to; spec: what the network is fed,
@@ -51,43 +59,43 @@ def learn_committee(
     """
     fits = {} if fits is None else fits
     done = count(1)
-    epochs = (recipe.epochs or towers.EPOCHS) + (recipe.epochs or tcn.EPOCHS)
-    total = (1 + len(lesson.fold.crossed)) * epochs
+    epochs = (config.epochs or mlps.EPOCHS) + (config.epochs or tcn.EPOCHS)
+    total = (1 + len(fold_data.fold.crossed)) * epochs
 
     def advance() -> None:
         report("training", next(done), total)
 
     def fitted(train: Indices) -> tuple[Any, dict[str, list[float]]]:
-        return fit_committee(Material(lesson, train, spec), recipe, advance)
+        return fit_ensemble(TrainingSet(fold_data, train, spec), config, advance)
 
-    def chosen_by(part: Fold) -> Chosen:
-        key = _key(lesson, part.train, recipe)
+    def chosen_by(part: Fold) -> ValidationOutputs:
+        key = _key(fold_data, part.train, config)
         if key in fits:
             for _ in range(epochs):
                 advance()
             answers = fits.pop(key)
         else:
             answers = fits[key] = _answers(fitted(part.train)[0])
-        return Chosen.of(lesson, part, *answers)
+        return ValidationOutputs.of(fold_data, part, *answers)
 
-    chosen = [chosen_by(part) for part in lesson.fold.crossed]
-    network, history = fitted(lesson.fold.train)
-    if len(lesson.fold.inner):
-        chosen.append(Chosen.of(lesson, lesson.fold, *_answers(network)))
-    together = trusting(network, Chosen.together(chosen, n_outputs=len(lesson.labels)))
-    return learnt(lesson, network, together, history, best_epoch=len(history["loss"]))
+    chosen = [chosen_by(part) for part in fold_data.fold.crossed]
+    network, history = fitted(fold_data.fold.train)
+    if len(fold_data.fold.inner):
+        chosen.append(ValidationOutputs.of(fold_data, fold_data.fold, *_answers(network)))
+    together = trusting(network, ValidationOutputs.together(chosen, n_outputs=len(fold_data.labels)))
+    return fit_result(fold_data, network, together, history, best_epoch=len(history["loss"]))
 
 
-def _key(lesson: Lesson, train: Indices, recipe: Recipe) -> bytes:
+def _key(fold_data: FoldData, train: Indices, config: TrainingConfig) -> bytes:
     """The same for the same recordings in the same order, in whichever fold. Five folds have ten trainings in
     common, each of two."""
     what = (
-        lesson.clips.twins[train].tolist(),
-        lesson.clips.emotions[train].tolist(),
-        recipe.seed,
-        recipe.epochs,
+        fold_data.clips.twins[train].tolist(),
+        fold_data.clips.emotions[train].tolist(),
+        config.seed,
+        config.epochs,
     )
-    return hashlib.sha256(repr((asdict(lesson.spec), *what)).encode()).digest()
+    return hashlib.sha256(repr((asdict(fold_data.spec), *what)).encode()).digest()
 
 
 def _answers(network: Any) -> tuple[Logits, Distances]:
@@ -104,7 +112,7 @@ def _answers(network: Any) -> tuple[Logits, Distances]:
     return Logits(network), distances
 
 
-def trusting(network: Any, chosen: Chosen) -> Chosen:
+def trusting(network: Any, chosen: ValidationOutputs) -> ValidationOutputs:
     """Give a joined network the trust that follows from what those who choose were told, and them the logits
     that they would have been told with it."""
     own = ~chosen.known.is_foreign
@@ -121,55 +129,57 @@ def trusting(network: Any, chosen: Chosen) -> Chosen:
         [np.array([[trust.steepness]]), np.array([-trust.steepness * trust.near])]
     )
 
-    def shrunk(told: Told) -> Told:
+    def shrunk(told: Outputs) -> Outputs:
         return replace(told, logits=told.logits * trust(told.distances)[:, np.newaxis])
 
     return replace(chosen, known=shrunk(chosen.known), unknown=shrunk(chosen.unknown))
 
 
-def fit_committee(
-    material: Material, recipe: Recipe, advance: Callable[[], None]
+def fit_ensemble(
+    training_set: TrainingSet, config: TrainingConfig, advance: Callable[[], None]
 ) -> tuple[Any, dict[str, list[float]]]:
     """The joined network, and the loss of its convolutional member by epoch.
 
     The same seed gives the same weights on the same machine. `advance` is called after each epoch.
     """
-    side_by_side, _ = towers.fit_towers(material, recipe.epochs, recipe.seed, advance)
-    convolutional, losses = tcn.fit_tcn(material, recipe.epochs, recipe.seed, advance)
+    side_by_side, _ = mlps.fit_mlps(training_set, config.epochs, config.seed, advance)
+    convolutional, losses = tcn.fit_tcn(training_set, config.epochs, config.seed, advance)
     # A copy: the next training begins in the same network.
-    own = tcn.build_tcn(material.spec.frames, material.spec.descriptors, material.n_outputs, material.n_hints)
+    own = tcn.build_tcn(
+        training_set.spec.frames, training_set.spec.descriptors, training_set.n_outputs, training_set.n_hints
+    )
     own.set_weights(convolutional.get_weights())
-    return joined(side_by_side, own, material), {"loss": losses}
+    return joined(side_by_side, own, training_set), {"loss": losses}
 
 
-def joined(side_by_side: Any, convolutional: Any, material: Material) -> Any:
+def joined(side_by_side: Any, convolutional: Any, training_set: TrainingSet) -> Any:
     """A trained committee as one network: features (n, *spec.shape) to probabilities (n, n_outputs).
 
     It standardises by the scales of the material itself; the towers' batch normalisation has become part of
     their weights. Its logits are `share_of_towers` of their mean, and for the rest those of the convolutions.
     """
     keras = load_keras()
-    layers, spec = keras.layers, material.spec
+    layers, spec = keras.layers, training_set.spec
     inputs = keras.Input(spec.shape)
     whole, frames = _sides(inputs, spec)
     hidden, kernels, biases = [], [], []
     heads, bias = side_by_side.get_layer("head").get_weights()
-    share = share_of_towers(spec)
-    whole = _scaled(whole, material.of_whole)
+    share = share_of_mlps(spec)
+    whole = _scaled(whole, training_set.of_whole)
     for tower, values in enumerate(_tower_outputs(side_by_side, whole)):
         hidden.append(values)
         kernels.append(heads[tower] * share / len(heads))
         biases.append(bias[tower] * share / len(heads))
-    shown = layers.Multiply()([_scaled(frames, material.of_frames), tcn.flags(frames)])
+    shown = layers.Multiply()([_scaled(frames, training_set.of_frames), tcn.flags(frames)])
     head = convolutional.get_layer(tcn.HEAD)
     hidden.append(keras.Model(convolutional.inputs[0], head.input)(shown))
     kernel, constant = head.get_weights()
     kernels.append(kernel * (1 - share))
     biases.append(constant * (1 - share))
     # Logits are shrunk by what they are made of, the bias included, so that the last layer stays what it is.
-    trust = _trust(whole, material.directions)
+    trust = _trust(whole, training_set.directions)
     trusted = layers.Multiply()([layers.Concatenate()(hidden), trust])
-    last = layers.Dense(material.n_outputs, activation="softmax")
+    last = layers.Dense(training_set.n_outputs, activation="softmax")
     network = keras.Model(inputs, last(layers.Concatenate()([trusted, trust])), name="committee")
     bias = np.sum(biases, axis=0)
     last.set_weights([np.concatenate([*kernels, bias[np.newaxis]]), np.zeros_like(bias)])
@@ -225,12 +235,12 @@ def _scaled(values: Any, scale: Scale) -> Any:
 def _tower_outputs(side_by_side: Any, values: Any) -> list[Any]:
     """The last hidden layer of each tower, its normalisation folded into its weights."""
     layers = load_keras().layers
-    weights = [towers.folded(side_by_side, number) for number in (1, 2)]
+    weights = [mlps.folded(side_by_side, number) for number in (1, 2)]
     outputs = []
     for tower in range(len(weights[0][0])):
         inner = values
         for kernels, biases in weights:
-            dense = layers.Dense(towers.HIDDEN, activation="relu")
+            dense = layers.Dense(mlps.HIDDEN, activation="relu")
             inner = dense(inner)
             dense.set_weights([kernels[tower], biases[tower]])
         outputs.append(inner)

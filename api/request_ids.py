@@ -16,7 +16,7 @@ _SANE = re.compile(r"[0-9A-Za-z._:/+=@-]{1,128}", re.ASCII)
 _JOB = re.compile(r"/v1/jobs/(\d{1,19})(?:/.*)?", re.ASCII | re.DOTALL)
 
 
-class Subjects:
+class RequestIds:
     """ASGI middleware: what is logged for /v1/jobs/12/… is about this request, and about job 12."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -25,7 +25,7 @@ BATCH_CLIPS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class TrainingConfig:
     """What to train. drop: emotions left out, the unknowns of the threshold; reserve: speakers who take
     part in nothing; seed: of split, weights and augmentation; base: the version that it is to follow."""
 
@@ -63,13 +63,13 @@ class Fitted:
     best_epoch: int
 
 
-def split(data: AudioData, recipe: Recipe) -> BaselineSplit:
+def split(data: AudioData, config: TrainingConfig) -> BaselineSplit:
     """Stratified 80/20 over the known emotions; raises TooFewRecordings."""
     emotions = np.array([example.emotion for example in data.examples])
     speakers = np.array([example.speaker for example in data.examples])
-    is_known, labels, classes = known_classes(emotions, recipe.drop)
+    is_known, labels, classes = known_classes(emotions, config.drop)
     known = data.features[is_known]
-    train, test = stratified(classes, recipe.seed)
+    train, test = stratified(classes, config.seed)
     heard = speakers[is_known]
     return BaselineSplit(
         labels=labels,
@@ -78,7 +78,7 @@ def split(data: AudioData, recipe: Recipe) -> BaselineSplit:
         test=known[test],
         test_classes=classes[test],
         speakers=Speakers(
-            training=sorted(set(heard[train])), test=sorted(set(heard[test])), reserve=sorted(recipe.reserve)
+            training=sorted(set(heard[train])), test=sorted(set(heard[test])), reserve=sorted(config.reserve)
         ),
     )
 
@@ -90,7 +90,7 @@ def compute_class_weights(classes: Indices) -> dict[int, float]:
     return dict(enumerate(np.where(ratios > 2, ratios**1.5, ratios).tolist()))
 
 
-def fit(parts: BaselineSplit, recipe: Recipe, best: Path, report: Report) -> Fitted:
+def fit(parts: BaselineSplit, config: TrainingConfig, best: Path, report: Report) -> Fitted:
     """Augment the training side and fit; the checkpoint of the best epoch goes to `best`.
 
     The same seed gives the same weights on the same machine.
@@ -98,16 +98,16 @@ def fit(parts: BaselineSplit, recipe: Recipe, best: Path, report: Report) -> Fit
     keras = load_keras()
     import tensorflow as tf
 
-    keras.utils.set_random_seed(recipe.seed)
+    keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
     weights = compute_class_weights(parts.train_classes)
-    inputs, classes = augment_dataset(parts.train, parts.train_classes, np.random.default_rng(recipe.seed))
+    inputs, classes = augment_dataset(parts.train, parts.train_classes, np.random.default_rng(config.seed))
     network = build_classifier(inputs.shape[1:], len(parts.labels))
     network.compile(keras.optimizers.Adam(1e-3), loss="categorical_crossentropy", metrics=["accuracy"])
     targets = keras.utils.to_categorical
     callbacks = keras.callbacks
     done = count(BATCH_CLIPS, BATCH_CLIPS)
-    epochs = recipe.epochs or EPOCHS
+    epochs = config.epochs or EPOCHS
     total = epochs * -(-len(inputs) // BATCH_CLIPS) * BATCH_CLIPS
     stopping = callbacks.EarlyStopping(
         monitor="val_accuracy", patience=10, min_delta=0.001, restore_best_weights=True

@@ -12,20 +12,20 @@ import pytest
 from shared.audio.spec import ENCODED_V8, VOICE_V7, VoiceSpec
 from shared.models.data.folds import Clips, learning_fold
 from shared.models.serving.backend import load_keras
-from shared.models.training import committee, distance, tcn, towers
+from shared.models.training import distance, ensemble, mlps, tcn
+from shared.models.training.baseline import TrainingConfig
 from shared.models.training.distance import Directions, Trust
+from shared.models.training.fit_result import Fits, FoldData, Outputs, ValidationOutputs
 from shared.models.training.hints import hints_of
-from shared.models.training.learning import Chosen, Fits, Lesson, Told
 from shared.models.training.losses import WEIGHT_OF_HINTS, hinted_crossentropy, masked_crossentropy
-from shared.models.training.material import Material, Order
-from shared.models.training.training import Recipe
+from shared.models.training.training_set import BatchOrder, TrainingSet
 
 SPEC = replace(VOICE_V7, statistics=6, frames=40, descriptors=60)
 ENCODED = replace(ENCODED_V8, statistics=6, frames=40, descriptors=60, layers=(1,), pooled=4)
 CLIPS, FOREIGN = 24, 10
 
 
-def lesson_of(clips: Clips, spec=SPEC, draws: int = 1) -> Lesson:
+def lesson_of(clips: Clips, spec=SPEC, draws: int = 1) -> FoldData:
     """What a clip is told by is its number, of a copy a thousand more for each; it has as many frames as its
     number says."""
     features = np.stack([_row(number, spec) for number in range(len(clips.emotions))])
@@ -33,7 +33,7 @@ def lesson_of(clips: Clips, spec=SPEC, draws: int = 1) -> Lesson:
     asked = np.stack(
         [np.isin(["angry", "calm", "sad"], clips.emotions[clips.corpora == name]) for name in clips.corpora]
     )
-    return Lesson(
+    return FoldData(
         spec, features, copies, clips, learning_fold(clips, [], 42), ["angry", "calm", "sad"], asked
     )
 
@@ -45,7 +45,7 @@ def _few_directions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def lesson() -> Lesson:
+def fold_data() -> FoldData:
     """Of three speakers."""
     numbers = np.arange(CLIPS)
     return lesson_of(
@@ -59,7 +59,7 @@ def lesson() -> Lesson:
 
 
 @pytest.fixture
-def of_two_corpora() -> Lesson:
+def of_two_corpora() -> FoldData:
     """Behind the same clips those of another corpus, which knows nobody sad."""
     numbers = np.arange(CLIPS + FOREIGN)
     is_foreign = numbers >= CLIPS
@@ -87,12 +87,12 @@ def _row(number: int, spec) -> np.ndarray:
 
 
 @pytest.mark.parametrize("spec", [SPEC, ENCODED], ids=["alone", "with an encoder"])
-def test_the_joined_network_says_what_its_members_say_each_by_its_share(lesson: Lesson, spec) -> None:
+def test_the_joined_network_says_what_its_members_say_each_by_its_share(fold_data: FoldData, spec) -> None:
     keras = load_keras()
     keras.utils.set_random_seed(3)
     rng = np.random.default_rng(3)
-    lesson = lesson_of(lesson.clips, spec)
-    of_all = Material(lesson, lesson.fold.train, lesson.spec)
+    fold_data = lesson_of(fold_data.clips, spec)
+    of_all = TrainingSet(fold_data, fold_data.fold.train, fold_data.spec)
     assert of_all.width == (10 if spec is ENCODED else 6)
     rows = rng.normal(5, 3, (64, *spec.shape)).astype(np.float32)
     frames = rows[:, spec.statistics : spec.n_voice].reshape(-1, spec.frames, spec.descriptors)
@@ -101,7 +101,7 @@ def test_the_joined_network_says_what_its_members_say_each_by_its_share(lesson: 
     behind = slice(spec.n_voice, None)
     whole = of_all.of_whole(np.concatenate([rows[:, : spec.statistics], rows[:, behind]], axis=1))
     shown = of_all.of_frames(frames) * frames[..., -1:]
-    side_by_side = towers.build_towers(of_all.width, 3, 2)
+    side_by_side = mlps.build_mlps(of_all.width, 3, 2)
     convolutional = tcn.build_tcn(spec.frames, spec.descriptors, 3)
     twice = np.repeat(whole[:, np.newaxis], 2, axis=1)
     for network, inputs in ((side_by_side, twice), (convolutional, shown)):
@@ -111,10 +111,10 @@ def test_the_joined_network_says_what_its_members_say_each_by_its_share(lesson: 
             network.train_on_batch(inputs, targets)
     of_towers = np.asarray(side_by_side(twice, training=False)).mean(axis=1)
     of_convolutions = np.asarray(convolutional(shown, training=False))
-    share = committee.share_of_towers(spec)
+    share = ensemble.share_of_mlps(spec)
     expected = share * of_towers + (1 - share) * of_convolutions
-    network = committee.joined(side_by_side, convolutional, of_all)
-    logits, distances = committee._answers(network)
+    network = ensemble.joined(side_by_side, convolutional, of_all)
+    logits, distances = ensemble._answers(network)
     assert logits(rows) == pytest.approx(expected, abs=1e-3)
     assert np.asarray(network(rows)).sum(axis=1) == pytest.approx(np.ones(64), abs=1e-5)
     outside = whole - of_all.directions.mean
@@ -122,24 +122,24 @@ def test_the_joined_network_says_what_its_members_say_each_by_its_share(lesson: 
     assert distances(rows) == pytest.approx((outside**2).mean(axis=1), abs=1e-3)
 
 
-def test_a_network_trusts_itself_less_the_farther_a_recording_lies(lesson: Lesson) -> None:
+def test_a_network_trusts_itself_less_the_farther_a_recording_lies(fold_data: FoldData) -> None:
     load_keras().utils.set_random_seed(3)
-    of_all = Material(lesson, lesson.fold.train, lesson.spec)
-    network = committee.joined(
-        towers.build_towers(6, 3, 2), tcn.build_tcn(SPEC.frames, SPEC.descriptors, 3), of_all
+    of_all = TrainingSet(fold_data, fold_data.fold.train, fold_data.spec)
+    network = ensemble.joined(
+        mlps.build_mlps(6, 3, 2), tcn.build_tcn(SPEC.frames, SPEC.descriptors, 3), of_all
     )
     rng = np.random.default_rng(0)
     rows = rng.normal(5, 8, (40, *SPEC.shape)).astype(np.float32)
-    logits, distances = committee._answers(network)
+    logits, distances = ensemble._answers(network)
     before, far = logits(rows), distances(rows)
     assert far.std() > 0.01
     is_foreign = far > np.median(far)
     # Of foreign recordings it is as sure as of its own, and wrong about all of them.
     classes = np.where(is_foreign, before.argmin(axis=1), before.argmax(axis=1))
-    told = Told(before, np.zeros(40, bool), np.where(is_foreign, "other", ""), far)
-    nobody = Told.together([], 3)
-    chosen = committee.trusting(network, Chosen(told, classes, nobody, np.empty(0, np.str_)))
-    after = committee._answers(network)[0](rows)
+    told = Outputs(before, np.zeros(40, bool), np.where(is_foreign, "other", ""), far)
+    nobody = Outputs.together([], 3)
+    chosen = ensemble.trusting(network, ValidationOutputs(told, classes, nobody, np.empty(0, np.str_)))
+    after = ensemble._answers(network)[0](rows)
     assert after == pytest.approx(chosen.known.logits, rel=1e-3, abs=1e-3)
     shares = np.abs(after).max(axis=1) / np.abs(before).max(axis=1)
     assert (shares[~is_foreign] > 0.98).mean() >= 0.95, "one in a hundred of its own lies farther"
@@ -173,26 +173,26 @@ def test_directions_are_those_in_which_rows_differ_most() -> None:
     assert (centred - centred @ found.axes @ found.axes.T).std() < 0.02 < centred.std() / 50
 
 
-def test_every_clip_is_shown_as_it_is_and_as_life_makes_it(lesson: Lesson) -> None:
-    of_all = Material(lesson_of(lesson.clips, draws=2), lesson.fold.train, SPEC)
+def test_every_clip_is_shown_as_it_is_and_as_life_makes_it(fold_data: FoldData) -> None:
+    of_all = TrainingSet(lesson_of(fold_data.clips, draws=2), fold_data.fold.train, SPEC)
     heard: dict[int, set[int]] = {number: set() for number in range(CLIPS)}
     rng = np.random.default_rng(0)
     for _ in range(20):
         shown = of_all.order(rng, 2)
         assert sorted(shown.places[:, 0]) == sorted(shown.places[:, 1]) == list(range(CLIPS))
         targets = of_all.targets(shown)
-        assert np.array_equal(targets[..., :3].argmax(axis=-1), lesson.classes(shown.places))
+        assert np.array_equal(targets[..., :3].argmax(axis=-1), fold_data.classes(shown.places))
         for version, place in zip(shown.versions.ravel(), shown.places.ravel(), strict=True):
             heard[int(place)].add(int(version))
     assert all(versions == {0, 1, 2} for versions in heard.values())
-    shown = Order(np.array([4, 9]), np.array([0, 2]))
+    shown = BatchOrder(np.array([4, 9]), np.array([0, 2]))
     frames = of_all.frames(shown)
     assert frames[1, 0, 0] > frames[0, 0, 0] or frames[1, 0, 0] == 4, "a copy's frames are its own"
     assert of_all.whole(shown)[1] == pytest.approx(np.full(6, 4)), "far beyond what standardises"
 
 
-def test_a_foreign_corpus_teaches_what_it_knows_a_share_of_it_each_time(of_two_corpora: Lesson) -> None:
-    of_both = Material(of_two_corpora, of_two_corpora.fold.train, of_two_corpora.spec)
+def test_a_foreign_corpus_teaches_what_it_knows_a_share_of_it_each_time(of_two_corpora: FoldData) -> None:
+    of_both = TrainingSet(of_two_corpora, of_two_corpora.fold.train, of_two_corpora.spec)
     rng = np.random.default_rng(0)
     seen = set[int]()
     for _ in range(20):
@@ -208,22 +208,22 @@ def test_a_foreign_corpus_teaches_what_it_knows_a_share_of_it_each_time(of_two_c
     assert seen == set(range(CLIPS, CLIPS + FOREIGN))
 
 
-def test_a_foreign_corpus_is_judged_by_those_who_never_heard_it(of_two_corpora: Lesson) -> None:
+def test_a_foreign_corpus_is_judged_by_those_who_never_heard_it(of_two_corpora: FoldData) -> None:
     parts = of_two_corpora.fold.crossed
     judged = [part for part in parts if np.any(part.inner >= CLIPS)]
     assert len(judged) == 1
     assert np.sum(judged[0].inner >= CLIPS) == FOREIGN
     assert np.all(judged[0].train < CLIPS)
-    told = Chosen.of(of_two_corpora, judged[0], lambda rows: rows[:, :3].astype(float)).known
+    told = ValidationOutputs.of(of_two_corpora, judged[0], lambda rows: rows[:, :3].astype(float)).known
     assert np.array_equal(told.foreign, np.tile(np.where(judged[0].inner >= CLIPS, "other", ""), 2))
     assert np.array_equal(told.is_copy, np.repeat([False, True], len(judged[0].inner)))
     assert told.logits[~told.is_copy, 0] == pytest.approx(judged[0].inner)
     assert told.logits[told.is_copy, 0] == pytest.approx(judged[0].inner + 1000, abs=1)
 
 
-def test_scales_are_those_of_who_learns_and_of_frames_that_are_there(lesson: Lesson) -> None:
-    part = lesson.fold.crossed[0]
-    some = Material(lesson, part.train, lesson.spec)
+def test_scales_are_those_of_who_learns_and_of_frames_that_are_there(fold_data: FoldData) -> None:
+    part = fold_data.fold.crossed[0]
+    some = TrainingSet(fold_data, part.train, fold_data.spec)
     numbers = part.train.astype(float)
     assert some.of_whole.mean[0] == pytest.approx(numbers.mean())
     assert some.of_whole.std[0] == pytest.approx(numbers.std(), abs=1e-4)
@@ -234,9 +234,9 @@ def test_scales_are_those_of_who_learns_and_of_frames_that_are_there(lesson: Les
     assert some.n_clips == len(part.train)
 
 
-def test_behind_a_recordings_end_there_is_nothing(lesson: Lesson) -> None:
-    of_all = Material(lesson, lesson.fold.train, lesson.spec)
-    frames = of_all.frames(Order(np.array([4, 9]), np.array([0, 0])))
+def test_behind_a_recordings_end_there_is_nothing(fold_data: FoldData) -> None:
+    of_all = TrainingSet(fold_data, fold_data.fold.train, fold_data.spec)
+    frames = of_all.frames(BatchOrder(np.array([4, 9]), np.array([0, 0])))
     assert frames.shape == (2, SPEC.frames, SPEC.descriptors)
     assert not frames[0, 5:].any()
     assert not frames[1, 10:].any()
@@ -244,14 +244,16 @@ def test_behind_a_recordings_end_there_is_nothing(lesson: Lesson) -> None:
 
 
 def test_a_training_that_two_folds_have_in_common_is_done_once(
-    lesson: Lesson, monkeypatch: pytest.MonkeyPatch
+    fold_data: FoldData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[tuple[int, ...]] = []
 
-    def material(_lesson: Lesson, train: np.ndarray, _spec: VoiceSpec) -> tuple[int, ...]:
+    def training_set(_lesson: FoldData, train: np.ndarray, _spec: VoiceSpec) -> tuple[int, ...]:
         return tuple(train)
 
-    def fit(train: tuple[int, ...], _recipe: Recipe, advance: Any) -> tuple[Any, dict[str, list[float]]]:
+    def fit(
+        train: tuple[int, ...], _recipe: TrainingConfig, advance: Any
+    ) -> tuple[Any, dict[str, list[float]]]:
         trained.append(train)
         advance()
         advance()
@@ -261,45 +263,47 @@ def test_a_training_that_two_folds_have_in_common_is_done_once(
         number = float(len(trained))
         return (lambda rows: np.full((len(rows), 3), number)), lambda rows: np.zeros(len(rows))
 
-    monkeypatch.setattr(committee, "Material", material)
-    monkeypatch.setattr(committee, "fit_committee", fit)
-    monkeypatch.setattr(committee, "_answers", answers)
-    monkeypatch.setattr(committee, "trusting", lambda _, chosen: chosen)
-    monkeypatch.setattr(committee, "learnt", lambda _, __, chosen, *___, **____: chosen)
+    monkeypatch.setattr(ensemble, "TrainingSet", training_set)
+    monkeypatch.setattr(ensemble, "fit_ensemble", fit)
+    monkeypatch.setattr(ensemble, "_answers", answers)
+    monkeypatch.setattr(ensemble, "trusting", lambda _, chosen: chosen)
+    monkeypatch.setattr(ensemble, "fit_result", lambda _, __, chosen, *___, **____: chosen)
     fits: Fits = {}
     steps: list[int] = []
 
-    def learn(parts: tuple[int, ...], seed: int = 42) -> Chosen:
-        fold = replace(lesson.fold, crossed=tuple(lesson.fold.crossed[part] for part in parts))
-        some, recipe = replace(lesson, fold=fold), Recipe("", epochs=1, seed=seed)
-        return committee.learn_committee(some, recipe, lambda *_: steps.append(1), fits, spec=SPEC)
+    def learn(parts: tuple[int, ...], seed: int = 42) -> ValidationOutputs:
+        fold = replace(fold_data.fold, crossed=tuple(fold_data.fold.crossed[part] for part in parts))
+        some, config = replace(fold_data, fold=fold), TrainingConfig("", epochs=1, seed=seed)
+        return ensemble.learn_ensemble(some, config, lambda *_: steps.append(1), fits, spec=SPEC)
 
-    first, others = lesson.fold.crossed[0], lesson.fold.crossed[1]
+    first, others = fold_data.fold.crossed[0], fold_data.fold.crossed[1]
     told = learn((0,)).known.logits
-    assert trained == [tuple(first.train), tuple(lesson.fold.train)]
+    assert trained == [tuple(first.train), tuple(fold_data.fold.train)]
     again = learn((1, 0)).known.logits[-len(told) :]
-    assert trained[2:] == [tuple(others.train), tuple(lesson.fold.train)]
+    assert trained[2:] == [tuple(others.train), tuple(fold_data.fold.train)]
     assert np.array_equal(again, told)
     assert len(steps) == 10, "progress counts what is taken over"
     learn((1,), seed=43)
     assert len(trained) == 6
 
 
-def test_a_network_without_an_encoder_is_given_hints_and_does_not_say_them(of_two_corpora: Lesson) -> None:
-    lesson = lesson_of(of_two_corpora.clips, ENCODED)
-    train = lesson.fold.crossed[0].train
-    some = Material(lesson, train, SPEC)
+def test_a_network_without_an_encoder_is_given_hints_and_does_not_say_them(of_two_corpora: FoldData) -> None:
+    fold_data = lesson_of(of_two_corpora.clips, ENCODED)
+    train = fold_data.fold.crossed[0].train
+    some = TrainingSet(fold_data, train, SPEC)
     assert (some.width, some.n_hints) == (6, 4)
-    shown = Order(np.array([4, 9]), np.array([0, 1]))
+    shown = BatchOrder(np.array([4, 9]), np.array([0, 1]))
     told = some.targets_and_hints(shown)
     assert np.array_equal(told[:, :6], some.targets(shown))
-    assert told[1, 6:] != pytest.approx(some.targets_and_hints(Order(np.array([9]), np.array([0])))[0, 6:])
-    network, _ = committee.fit_committee(some, Recipe("", epochs=1), lambda: None)
+    assert told[1, 6:] != pytest.approx(
+        some.targets_and_hints(BatchOrder(np.array([9]), np.array([0])))[0, 6:]
+    )
+    network, _ = ensemble.fit_ensemble(some, TrainingConfig("", epochs=1), lambda: None)
     assert network.output_shape == (None, 3)
-    logits, distances = committee._answers(network)
-    narrow = lesson.features[:, : SPEC.n_voice]
-    assert np.array_equal(logits(lesson.features), logits(narrow))
-    assert np.array_equal(distances(lesson.features), distances(narrow))
+    logits, distances = ensemble._answers(network)
+    narrow = fold_data.features[:, : SPEC.n_voice]
+    assert np.array_equal(logits(fold_data.features), logits(narrow))
+    assert np.array_equal(distances(fold_data.features), distances(narrow))
 
 
 def test_hints_are_what_differs_most_in_what_an_encoder_makes() -> None:
@@ -323,7 +327,9 @@ def test_a_wrong_hint_costs_as_its_square_and_a_wrong_label_as_ever() -> None:
     assert float(loss(truth, told)[0]) == pytest.approx(of_label + WEIGHT_OF_HINTS * 0.5)
 
 
-def test_an_epochs_loss_is_the_mean_of_its_batches(lesson: Lesson, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_epochs_loss_is_the_mean_of_its_batches(
+    fold_data: FoldData, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Network:
         trainable_variables = ()
         optimizer = SimpleNamespace(learning_rate=0.0, finalize_variable_values=lambda _: None)
@@ -334,7 +340,7 @@ def test_an_epochs_loss_is_the_mean_of_its_batches(lesson: Lesson, monkeypatch: 
 
     monkeypatch.setattr(tcn, "_renewed", lambda *_: Network())
     monkeypatch.setattr(tcn, "BATCH_CLIPS", 10)
-    of_all = Material(lesson, lesson.fold.train, lesson.spec)
+    of_all = TrainingSet(fold_data, fold_data.fold.train, fold_data.spec)
     assert -(-of_all.n_clips // 10) == 3
     assert tcn.fit_tcn(of_all, 2, 42, lambda: None)[1] == [(0 + 1 + 2) / 3, (3 + 4 + 5) / 3]
 
@@ -347,9 +353,9 @@ def test_stretches_are_short_and_lie_anywhere() -> None:
     assert hides.any(axis=0).all()
 
 
-def test_mixed_clips_keep_every_frame_of_both(lesson: Lesson) -> None:
-    of_all = Material(lesson, lesson.fold.train, lesson.spec)
-    shown = Order(np.arange(CLIPS), np.zeros(CLIPS, int))
+def test_mixed_clips_keep_every_frame_of_both(fold_data: FoldData) -> None:
+    of_all = TrainingSet(fold_data, fold_data.fold.train, fold_data.spec)
+    shown = BatchOrder(np.arange(CLIPS), np.zeros(CLIPS, int))
     frames, targets = tcn._batch(of_all, shown, np.random.default_rng(0))
     lengths = frames[..., -1].sum(axis=1)
     assert (lengths >= np.arange(1, CLIPS + 1)).all()
@@ -357,8 +363,8 @@ def test_mixed_clips_keep_every_frame_of_both(lesson: Lesson) -> None:
     assert targets[:, :3].sum(axis=1) == pytest.approx(np.ones(CLIPS), abs=1e-5)
 
 
-def test_everybody_who_learns_chooses_once(lesson: Lesson) -> None:
-    chosen = np.concatenate([part.inner for part in lesson.fold.crossed])
+def test_everybody_who_learns_chooses_once(fold_data: FoldData) -> None:
+    chosen = np.concatenate([part.inner for part in fold_data.fold.crossed])
     assert sorted(chosen) == list(range(CLIPS))
-    for part in lesson.fold.crossed:
-        assert not set(lesson.clips.speakers[part.train]) & set(lesson.clips.speakers[part.inner])
+    for part in fold_data.fold.crossed:
+        assert not set(fold_data.clips.speakers[part.train]) & set(fold_data.clips.speakers[part.inner])
