@@ -209,20 +209,20 @@ def test_a_foreign_corpus_teaches_what_it_knows_a_share_of_it_each_time(of_two_c
 
 
 def test_a_foreign_corpus_is_judged_by_those_who_never_heard_it(of_two_corpora: FoldData) -> None:
-    parts = of_two_corpora.fold.crossed
-    judged = [part for part in parts if np.any(part.inner >= CLIPS)]
+    parts = of_two_corpora.fold.cross_validation
+    judged = [part for part in parts if np.any(part.validation >= CLIPS)]
     assert len(judged) == 1
-    assert np.sum(judged[0].inner >= CLIPS) == FOREIGN
+    assert np.sum(judged[0].validation >= CLIPS) == FOREIGN
     assert np.all(judged[0].train < CLIPS)
     told = ValidationOutputs.of(of_two_corpora, judged[0], lambda rows: rows[:, :3].astype(float)).known
-    assert np.array_equal(told.foreign, np.tile(np.where(judged[0].inner >= CLIPS, "other", ""), 2))
-    assert np.array_equal(told.is_copy, np.repeat([False, True], len(judged[0].inner)))
-    assert told.logits[~told.is_copy, 0] == pytest.approx(judged[0].inner)
-    assert told.logits[told.is_copy, 0] == pytest.approx(judged[0].inner + 1000, abs=1)
+    assert np.array_equal(told.foreign, np.tile(np.where(judged[0].validation >= CLIPS, "other", ""), 2))
+    assert np.array_equal(told.is_copy, np.repeat([False, True], len(judged[0].validation)))
+    assert told.logits[~told.is_copy, 0] == pytest.approx(judged[0].validation)
+    assert told.logits[told.is_copy, 0] == pytest.approx(judged[0].validation + 1000, abs=1)
 
 
 def test_scales_are_those_of_who_learns_and_of_frames_that_are_there(fold_data: FoldData) -> None:
-    part = fold_data.fold.crossed[0]
+    part = fold_data.fold.cross_validation[0]
     some = TrainingSet(fold_data, part.train, fold_data.spec)
     numbers = part.train.astype(float)
     assert some.of_whole.mean[0] == pytest.approx(numbers.mean())
@@ -272,11 +272,13 @@ def test_a_training_that_two_folds_have_in_common_is_done_once(
     steps: list[int] = []
 
     def learn(parts: tuple[int, ...], seed: int = 42) -> ValidationOutputs:
-        fold = replace(fold_data.fold, crossed=tuple(fold_data.fold.crossed[part] for part in parts))
+        fold = replace(
+            fold_data.fold, cross_validation=tuple(fold_data.fold.cross_validation[part] for part in parts)
+        )
         some, config = replace(fold_data, fold=fold), TrainingConfig("", epochs=1, seed=seed)
         return ensemble.learn_ensemble(some, config, lambda *_: steps.append(1), fits, spec=SPEC)
 
-    first, others = fold_data.fold.crossed[0], fold_data.fold.crossed[1]
+    first, others = fold_data.fold.cross_validation[0], fold_data.fold.cross_validation[1]
     told = learn((0,)).known.logits
     assert trained == [tuple(first.train), tuple(fold_data.fold.train)]
     again = learn((1, 0)).known.logits[-len(told) :]
@@ -289,7 +291,7 @@ def test_a_training_that_two_folds_have_in_common_is_done_once(
 
 def test_a_network_without_an_encoder_is_given_hints_and_does_not_say_them(of_two_corpora: FoldData) -> None:
     fold_data = lesson_of(of_two_corpora.clips, ENCODED)
-    train = fold_data.fold.crossed[0].train
+    train = fold_data.fold.cross_validation[0].train
     some = TrainingSet(fold_data, train, SPEC)
     assert (some.width, some.n_hints) == (6, 4)
     shown = BatchOrder(np.array([4, 9]), np.array([0, 1]))
@@ -364,7 +366,7 @@ def test_mixed_clips_keep_every_frame_of_both(fold_data: FoldData) -> None:
 
 
 def test_everybody_who_learns_chooses_once(fold_data: FoldData) -> None:
-    chosen = np.concatenate([part.inner for part in fold_data.fold.crossed])
+    chosen = np.concatenate([part.validation for part in fold_data.fold.cross_validation])
     assert sorted(chosen) == list(range(CLIPS))
-    for part in fold_data.fold.crossed:
-        assert not set(fold_data.clips.speakers[part.train]) & set(fold_data.clips.speakers[part.inner])
+    for part in fold_data.fold.cross_validation:
+        assert not set(fold_data.clips.speakers[part.train]) & set(fold_data.clips.speakers[part.validation])

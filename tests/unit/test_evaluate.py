@@ -246,15 +246,17 @@ def test_a_statistic_over_all_clips_is_caught(data: AudioData, fold: Fold) -> No
 
 
 @pytest.mark.parametrize(
-    ("leak", "judges"), [("inner", "test"), ("tuning", "unknown")], ids=["early stopping", "threshold"]
+    ("leak", "judges"),
+    [("validation", "test"), ("unknown_validation", "unknown")],
+    ids=["early stopping", "threshold"],
 )
 def test_early_stopping_or_a_threshold_by_judging_clips_is_caught(
     data: AudioData, fold: Fold, leak: str, judges: str
 ) -> None:
     leaky = replace(fold, **{leak: getattr(fold, judges)})
-    if fold.crossed:
-        first = replace(fold.crossed[0], **{leak: getattr(fold, judges)})
-        leaky = replace(fold, crossed=(first, *fold.crossed[1:]))
+    if fold.cross_validation:
+        first = replace(fold.cross_validation[0], **{leak: getattr(fold, judges)})
+        leaky = replace(fold, cross_validation=(first, *fold.cross_validation[1:]))
     assert seen(data, leaky) != seen(judged_by_others(data, leaky), leaky)
     with pytest.raises(Leak, match=f"is both in its part {leak} and"):
         check(Clips.of(data), leaky)

@@ -32,7 +32,10 @@ def clips() -> Clips:
 
 
 def sides(fold: Fold) -> dict[str, set[int]]:
-    return {part: set(getattr(fold, part)) for part in ("train", "inner", "test", "tuning", "unknown")}
+    return {
+        part: set(getattr(fold, part))
+        for part in ("train", "validation", "test", "unknown_validation", "unknown")
+    }
 
 
 def test_the_seed_protocol_is_the_seeds_split_and_chooses_by_speakers_inside_training(clips: Clips) -> None:
@@ -43,11 +46,11 @@ def test_the_seed_protocol_is_the_seeds_split_and_chooses_by_speakers_inside_tra
     moved = test - sides(fold)["test"]
     assert moved <= {0, 1}
     assert sides(fold)["test"] == test - moved
-    assert sides(fold)["train"] | sides(fold)["inner"] == train | moved
-    assert not set(clips.speakers[fold.train]) & set(clips.speakers[fold.inner])
+    assert sides(fold)["train"] | sides(fold)["validation"] == train | moved
+    assert not set(clips.speakers[fold.train]) & set(clips.speakers[fold.validation])
     habit = seed_fold(clips, DROP, 42, select_on_test=True)
     check(clips, habit)
-    assert sides(habit)["inner"] == sides(habit)["test"] == sides(fold)["test"]
+    assert sides(habit)["validation"] == sides(habit)["test"] == sides(fold)["test"]
     assert sides(habit)["train"] == train | moved
 
 
@@ -58,11 +61,11 @@ def test_two_of_five_folds_have_one_training_in_common() -> None:
     for fold in folds:
         check(clips, fold)
         judges = set(clips.speakers[fold.test])
-        for part in fold.crossed:
-            choosers = set(clips.speakers[part.inner])
+        for part in fold.cross_validation:
+            choosers = set(clips.speakers[part.validation])
             trainings.setdefault(tuple(part.train), []).append(judges | choosers)
             assert not set(clips.speakers[part.train]) & (judges | choosers)
-        everyone = np.concatenate([part.inner for part in fold.crossed])
+        everyone = np.concatenate([part.validation for part in fold.cross_validation])
         assert sorted(everyone) == sorted(fold.train)
     assert len(trainings) == 10
     assert all(len(heldout) == 2 and heldout[0] == heldout[1] for heldout in trainings.values())
@@ -76,7 +79,7 @@ def test_twins_stay_on_one_side_whatever_the_seed(clips: Clips) -> None:
         parted += len({0, 1} & set(train)) == 1
         fold = seed_fold(clips, DROP, seed)
         check(clips, fold)
-        assert sum(bool({0, 1} & sides(fold)[part]) for part in ("train", "inner", "test")) == 1
+        assert sum(bool({0, 1} & sides(fold)[part]) for part in ("train", "validation", "test")) == 1
     assert parted > 5  # the seed's own split parts them
 
 
@@ -89,9 +92,9 @@ def test_each_speaker_judges_once_and_is_not_heard_before(clips: Clips) -> None:
         check(clips, fold)
         parts = sides(fold)
         assert len(set.union(*parts.values())) == sum(map(len, parts.values()))
-        assert set(clips.emotions[fold.unknown]) == set(clips.emotions[fold.tuning]) == set(DROP)
-        assert set(clips.speakers[fold.tuning]) == set(clips.speakers[fold.inner])
-        assert not set(clips.emotions[np.concatenate([fold.train, fold.inner, fold.test])]) & set(DROP)
+        assert set(clips.emotions[fold.unknown]) == set(clips.emotions[fold.unknown_validation]) == set(DROP)
+        assert set(clips.speakers[fold.unknown_validation]) == set(clips.speakers[fold.validation])
+        assert not set(clips.emotions[np.concatenate([fold.train, fold.validation, fold.test])]) & set(DROP)
 
 
 def test_a_twin_of_a_judging_clip_by_another_speaker_is_left_out_of_learning(clips: Clips) -> None:
@@ -101,7 +104,7 @@ def test_a_twin_of_a_judging_clip_by_another_speaker_is_left_out_of_learning(cli
     folds = speaker_folds(shared, DROP, 42, [["01"], ["02"]])
     for fold in folds:
         check(shared, fold)
-    assert len(clips.twins) - 20 not in sides(folds[0])["train"] | sides(folds[0])["inner"]
+    assert len(clips.twins) - 20 not in sides(folds[0])["train"] | sides(folds[0])["validation"]
 
 
 def test_a_folds_file_names_speakers_a_line_and_absent_ones_are_left_out(
@@ -153,7 +156,13 @@ def fold(clips: Clips) -> Fold:
 
 @pytest.mark.parametrize(
     ("learns", "judges"),
-    [("train", "test"), ("inner", "test"), ("tuning", "unknown"), ("train", "inner"), ("tuning", "test")],
+    [
+        ("train", "test"),
+        ("validation", "test"),
+        ("unknown_validation", "unknown"),
+        ("train", "validation"),
+        ("unknown_validation", "test"),
+    ],
     ids=["weights", "early stopping", "threshold", "choice", "threshold by known"],
 )
 def test_a_planted_speaker_is_caught(clips: Clips, fold: Fold, learns: str, judges: str) -> None:
@@ -166,7 +175,8 @@ def test_a_planted_speaker_is_caught(clips: Clips, fold: Fold, learns: str, judg
 
 
 @pytest.mark.parametrize(
-    ("learns", "judges"), [("train", "test"), ("inner", "test"), ("train", "inner"), ("tuning", "unknown")]
+    ("learns", "judges"),
+    [("train", "test"), ("validation", "test"), ("train", "validation"), ("unknown_validation", "unknown")],
 )
 def test_a_planted_twin_is_caught(clips: Clips, fold: Fold, learns: str, judges: str) -> None:
     twins = clips.twins.copy()
@@ -179,7 +189,7 @@ def test_a_planted_twin_is_caught(clips: Clips, fold: Fold, learns: str, judges:
 
 def test_choosing_on_the_test_part_is_caught_unless_it_is_said(clips: Clips) -> None:
     habit = seed_fold(clips, DROP, 42, select_on_test=True)
-    with pytest.raises(Leak, match="in its part inner and in its part test"):
+    with pytest.raises(Leak, match="in its part validation and in its part test"):
         check(clips, replace(habit, selects_on_test=False))
     in_training = replace(habit, train=np.append(habit.train, habit.test[0]))
     with pytest.raises(Leak, match="in its part train and in its part test"):

@@ -76,25 +76,30 @@ class Clips:
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One training and its judgement. seed: of the weights and the augmentation.
+    """One training and its test, as indices of clips.
 
-    train: fits the weights, and any statistic; inner: chooses epoch and temperature, and with `tuning`, clips
-    of unknown emotions by the same speakers, the threshold; test and unknown: only judge. crossed: where all
-    who learn fit, and `inner` is nobody, the learning side once more in parts: each part's speakers choose by
-    what the others' recordings taught. Of five folds the parts of one are the groups of the other four, so
-    that two folds have one training in common. Where nobody chooses, neither is there.
-    holds_speakers_out: no judging speaker is heard before; selects_on_test: the seed's habit, where `inner`
-    is the test part itself.
+    name: for people.
+    seed: of the weights and the augmentation.
+    train: fits the weights, and any statistic.
+    validation: chooses epoch and temperature; with `unknown_validation`, clips of unknown emotions by the
+        same speakers, the threshold.
+    test, unknown: only judge, known and unknown emotions.
+    cross_validation: where all who learn fit and `validation` is nobody, the learning side once more in
+        parts: each part's speakers choose by what the others' recordings taught. Of five folds the parts of
+        one are the groups of the other four, so that two folds have one training in common. Empty where
+        nobody chooses.
+    holds_speakers_out: no test speaker is heard before.
+    selects_on_test: the baseline's habit, where `validation` is the test part itself.
     """
 
     name: str
     seed: int
     train: Indices
-    inner: Indices
+    validation: Indices
     test: Indices
-    tuning: Indices = field(default_factory=lambda: _NOBODY)
+    unknown_validation: Indices = field(default_factory=lambda: _NOBODY)
     unknown: Indices = field(default_factory=lambda: _NOBODY)
-    crossed: tuple[Fold, ...] = ()
+    cross_validation: tuple[Fold, ...] = ()
     holds_speakers_out: bool = False
     selects_on_test: bool = False
 
@@ -148,7 +153,7 @@ def speaker_folds(
             name,
             seed,
             train=learns[is_known[learns]],
-            inner=_NOBODY,
+            validation=_NOBODY,
             test=np.flatnonzero(judges & is_known),
             unknown=np.flatnonzero(judges & ~is_known),
             holds_speakers_out=True,
@@ -158,7 +163,7 @@ def speaker_folds(
         fold = _learning(clips, judging, learns, is_known, part, choosers, others)
         folds.append(fold)
         _check_classes(clips, np.flatnonzero(is_known), fold.train)
-        chooses = np.concatenate([part.inner for part in fold.crossed or [fold]])
+        chooses = np.concatenate([part.validation for part in fold.cross_validation or [fold]])
         wanted = {"judge": fold.test} | ({} if choosers is Choosers.NOBODY else {"choose": chooses})
         for does, indices in wanted.items():
             if not len(indices):
@@ -173,7 +178,7 @@ def learning_fold(clips: Clips, drop: Sequence[str], seed: int) -> Fold:
     """
     is_known, _, _ = known_classes(clips.emotions, drop)
     everyone = np.arange(len(is_known))
-    fold = Fold("all", seed, train=everyone[is_known], inner=_NOBODY, test=_NOBODY)
+    fold = Fold("all", seed, train=everyone[is_known], validation=_NOBODY, test=_NOBODY)
     return _learning(clips, fold, everyone, is_known, "The folder", Choosers.ALL)
 
 
@@ -207,11 +212,12 @@ def _learning(
         divisions = list(some.split(side, groups=clips.speakers[side]))
     parts = []
     for fits, chooses in divisions:
-        outer, inner = side[fits], side[chooses]
-        outer = outer[~np.isin(clips.twins[outer], clips.twins[inner])]
-        train, known, unknown = outer[is_known[outer]], inner[is_known[inner]], inner[~is_known[inner]]
-        parts.append(replace(fold, train=train, inner=known, tuning=unknown))
-    return replace(fold, crossed=tuple(parts)) if choosers is Choosers.ALL else parts[0]
+        fitting, choosing = side[fits], side[chooses]
+        fitting = fitting[~np.isin(clips.twins[fitting], clips.twins[choosing])]
+        train = fitting[is_known[fitting]]
+        known, unknown = choosing[is_known[choosing]], choosing[~is_known[choosing]]
+        parts.append(replace(fold, train=train, validation=known, unknown_validation=unknown))
+    return replace(fold, cross_validation=tuple(parts)) if choosers is Choosers.ALL else parts[0]
 
 
 def _apart(chooses: NDArray[np.bool_]) -> tuple[Indices, Indices]:
@@ -267,14 +273,14 @@ def check(clips: Clips, fold: Fold) -> None:
     """Raise Leak if anything of what judges takes part in what is learnt or chosen, or fits what chooses.
 
     Between what learns and what judges no twin is allowed, and no speaker where the fold holds speakers out;
-    between what fits and what chooses neither. The seed's habit is excused for `inner` alone.
+    between what fits and what chooses neither. The seed's habit is excused for `validation` alone.
     """
-    chooses = () if fold.selects_on_test else ("inner", "tuning")
+    chooses = () if fold.selects_on_test else ("validation", "unknown_validation")
     for first, second in product(("train", *chooses), ("test", "unknown")):
         _check_apart(clips, fold, first, second, speakers=fold.holds_speakers_out)
     for second in chooses:
         _check_apart(clips, fold, "train", second, speakers=True)
-    for part in fold.crossed:
+    for part in fold.cross_validation:
         check(clips, part)
 
 

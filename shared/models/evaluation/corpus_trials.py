@@ -142,17 +142,17 @@ def _linear(trial: _Trial, report: Report) -> Predictions:
     fold_data = FoldData.of(data, trial.clips, fold)
     part_of = fold_data.fold
     logits, chosen = [], []
-    for done, part in enumerate(part_of.crossed):
-        report("training", done, len(part_of.crossed) + 1)
+    for done, part in enumerate(part_of.cross_validation):
+        report("training", done, len(part_of.cross_validation) + 1)
         fitted = _fitted(fold_data, part.train, trial.epochs)
-        logits.append(masked(fitted(fold_data.features[part.inner]), fold_data.asked[part.inner]))
-        chosen.append(fold_data.classes(part.inner))
+        logits.append(masked(fitted(fold_data.features[part.validation]), fold_data.asked[part.validation]))
+        chosen.append(fold_data.classes(part.validation))
     known, classes = np.concatenate(logits), np.concatenate(chosen)
     temperature = fit_temperature(known, classes)
     confidences = softmax(known / temperature, axis=1).max(axis=1)
     threshold, _ = risk_threshold(confidences, known.argmax(axis=1) == classes)
     fitted = _fitted(fold_data, part_of.train, trial.epochs)
-    report("training", len(part_of.crossed) + 1, len(part_of.crossed) + 1)
+    report("training", len(part_of.cross_validation) + 1, len(part_of.cross_validation) + 1)
     told = probabilities(fitted(data.features[fold.test]), np.isin(labels, trial.shared), temperature)
     return _replied(trial, told, threshold)
 
@@ -190,7 +190,7 @@ def _identity(network: str, epochs: int | None, spec: FeatureSpec, clips: Clips,
     """SHA-256 of all that replies follow from, but for the code."""
     columns = clips.twins, clips.emotions, clips.speakers
     parts: Sequence[Indices] = [
-        indices for one in (fold, *fold.crossed) for indices in (one.train, one.inner, one.test)
+        indices for one in (fold, *fold.cross_validation) for indices in (one.train, one.validation, one.test)
     ]
     facts = [
         network, epochs, asdict(spec), fold.name, fold.seed,

@@ -170,9 +170,9 @@ def _identity(plan: EvaluationPlan, recipe: NetworkRecipe, clips: Clips, fold: F
 
 def _facts(clips: Clips, folds: Sequence[Fold]) -> list[object]:
     columns = clips.twins, clips.emotions, clips.speakers
-    names = "train", "inner", "tuning", "test", "unknown"
+    names = "train", "validation", "unknown_validation", "test", "unknown"
     return [
-        [fold.seed, fold.name, _facts(clips, fold.crossed)]
+        [fold.seed, fold.name, _facts(clips, fold.cross_validation)]
         + [column[getattr(fold, name)].tolist() for name in names for column in columns]
         for fold in folds
     ]

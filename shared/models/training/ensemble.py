@@ -52,7 +52,7 @@ def share_of_mlps(spec: VoiceSpec) -> float:
 def learn_ensemble(
     fold_data: FoldData, config: TrainingConfig, report: Report, fits: Fits | None = None, *, spec: VoiceSpec
 ) -> FitResult:
-    """Fit on all who learn; temperature and thresholds from the fold's crossed parts, where it has any.
+    """Fit on all who learn; temperature and thresholds from the fold's cross-validation, where it has any.
 
     fits: what other folds' parts have taught, to be taken over and added to; spec: what the network is fed,
     the beginning of the lesson's rows.
@@ -60,7 +60,7 @@ def learn_ensemble(
     fits = {} if fits is None else fits
     done = count(1)
     epochs = (config.epochs or mlps.EPOCHS) + (config.epochs or tcn.EPOCHS)
-    total = (1 + len(fold_data.fold.crossed)) * epochs
+    total = (1 + len(fold_data.fold.cross_validation)) * epochs
 
     def advance() -> None:
         report("training", next(done), total)
@@ -78,11 +78,11 @@ def learn_ensemble(
             answers = fits[key] = _answers(fitted(part.train)[0])
         return ValidationOutputs.of(fold_data, part, *answers)
 
-    chosen = [chosen_by(part) for part in fold_data.fold.crossed]
+    validation = [chosen_by(part) for part in fold_data.fold.cross_validation]
     network, history = fitted(fold_data.fold.train)
-    if len(fold_data.fold.inner):
-        chosen.append(ValidationOutputs.of(fold_data, fold_data.fold, *_answers(network)))
-    together = trusting(network, ValidationOutputs.together(chosen, n_outputs=len(fold_data.labels)))
+    if len(fold_data.fold.validation):
+        validation.append(ValidationOutputs.of(fold_data, fold_data.fold, *_answers(network)))
+    together = trusting(network, ValidationOutputs.together(validation, n_outputs=len(fold_data.labels)))
     return fit_result(fold_data, network, together, history, best_epoch=len(history["loss"]))
 
 
@@ -112,18 +112,18 @@ def _answers(network: Any) -> tuple[Logits, Distances]:
     return Logits(network), distances
 
 
-def trusting(network: Any, chosen: ValidationOutputs) -> ValidationOutputs:
+def trusting(network: Any, validation: ValidationOutputs) -> ValidationOutputs:
     """Give a joined network the trust that follows from what those who choose were told, and them the logits
     that they would have been told with it."""
-    own = ~chosen.known.is_foreign
+    own = ~validation.known.is_foreign
     if not own.any():
-        return chosen
-    near = float(np.quantile(chosen.known.distances[own], NEAR))
+        return validation
+    near = float(np.quantile(validation.known.distances[own], NEAR))
     trust = Trust(near, UNTAUGHT)
     if not own.all():
-        foreign = chosen.known.only(~own)
+        foreign = validation.known.only(~own)
         trust = Trust.fit(
-            foreign.logits, chosen.classes[~own], foreign.distances, near, temperature_of(chosen)
+            foreign.logits, validation.classes[~own], foreign.distances, near, temperature_of(validation)
         )
     network.get_layer(BEYOND).set_weights(
         [np.array([[trust.steepness]]), np.array([-trust.steepness * trust.near])]
@@ -132,7 +132,7 @@ def trusting(network: Any, chosen: ValidationOutputs) -> ValidationOutputs:
     def shrunk(told: Outputs) -> Outputs:
         return replace(told, logits=told.logits * trust(told.distances)[:, np.newaxis])
 
-    return replace(chosen, known=shrunk(chosen.known), unknown=shrunk(chosen.unknown))
+    return replace(validation, known=shrunk(validation.known), unknown=shrunk(validation.unknown))
 
 
 def fit_ensemble(

@@ -47,7 +47,11 @@ class FoldData:
         """What `fold` lets be learnt of all that was read."""
         learns = np.unique(
             np.concatenate(
-                [part for one in (fold, *fold.crossed) for part in (one.train, one.inner, one.tuning)]
+                [
+                    part
+                    for one in (fold, *fold.cross_validation)
+                    for part in (one.train, one.validation, one.unknown_validation)
+                ]
             )
         )
         # A slice is no copy, and where everyone learns there is nothing to leave out.
@@ -81,11 +85,11 @@ def _among(learns: Indices, fold: Fold) -> Fold:
     return replace(
         fold,
         train=np.searchsorted(learns, fold.train),
-        inner=np.searchsorted(learns, fold.inner),
-        tuning=np.searchsorted(learns, fold.tuning),
+        validation=np.searchsorted(learns, fold.validation),
+        unknown_validation=np.searchsorted(learns, fold.unknown_validation),
         test=nobody,
         unknown=nobody,
-        crossed=tuple(_among(learns, part) for part in fold.crossed),
+        cross_validation=tuple(_among(learns, part) for part in fold.cross_validation),
     )
 
 
@@ -155,10 +159,10 @@ class ValidationOutputs:
             )
 
         return cls(
-            told(part.inner),
-            np.tile(fold_data.classes(part.inner), len(versions)),
-            told(part.tuning),
-            np.tile(fold_data.clips.emotions[part.tuning], len(versions)),
+            told(part.validation),
+            np.tile(fold_data.classes(part.validation), len(versions)),
+            told(part.unknown_validation),
+            np.tile(fold_data.clips.emotions[part.unknown_validation], len(versions)),
         )
 
     @classmethod
@@ -187,7 +191,7 @@ class FitResult:
     threshold: float
     is_reached: bool
     thresholds: list[Threshold]
-    chosen: ValidationOutputs
+    validation: ValidationOutputs
     history: dict[str, list[float]]
     epochs: int
     best_epoch: int
@@ -198,15 +202,15 @@ class FitResult:
 def fit_result(
     fold_data: FoldData,
     network: Any,
-    chosen: ValidationOutputs,
+    validation: ValidationOutputs,
     history: dict[str, list[float]],
     best_epoch: int,
 ) -> FitResult:
     """A fitted network with what those who choose make of it; a temperature of 1 where nobody does."""
     logits = Logits(network)
-    temperature = temperature_of(chosen)
-    threshold, is_reached = _threshold(chosen, temperature, len(fold_data.labels))
-    thresholds = _thresholds(chosen, temperature, len(fold_data.labels))
+    temperature = temperature_of(validation)
+    threshold, is_reached = _threshold(validation, temperature, len(fold_data.labels))
+    thresholds = _thresholds(validation, temperature, len(fold_data.labels))
     digest = hashlib.sha256()
     for weights in network.get_weights():
         digest.update(np.ascontiguousarray(weights).tobytes())
@@ -220,7 +224,7 @@ def fit_result(
         threshold,
         is_reached,
         thresholds,
-        chosen,
+        validation,
         history,
         epochs=len(history["loss"]),
         best_epoch=best_epoch,
@@ -229,42 +233,46 @@ def fit_result(
     )
 
 
-def temperature_of(chosen: ValidationOutputs) -> float:
+def temperature_of(validation: ValidationOutputs) -> float:
     """That of the clips of the network's own corpus, as they are and as life makes them; 1 where nobody
     chooses."""
-    own = ~chosen.known.is_foreign
-    return fit_temperature(chosen.known.logits[own], chosen.classes[own]) if own.any() else 1.0
+    own = ~validation.known.is_foreign
+    return fit_temperature(validation.known.logits[own], validation.classes[own]) if own.any() else 1.0
 
 
-def _threshold(chosen: ValidationOutputs, temperature: float, n_labels: int) -> tuple[float, bool]:
-    if not len(chosen.classes):
+def _threshold(validation: ValidationOutputs, temperature: float, n_labels: int) -> tuple[float, bool]:
+    if not len(validation.classes):
         return float("nan"), False
     known, unknown = (
-        SCORES[TOP](told.logits, temperature, n_labels) for told in (chosen.known, chosen.unknown)
+        SCORES[TOP](told.logits, temperature, n_labels) for told in (validation.known, validation.unknown)
     )
-    right = chosen.known.logits.argmax(axis=1) == chosen.classes
+    right = validation.known.logits.argmax(axis=1) == validation.classes
     return risk_threshold(np.append(known, unknown), np.append(right, np.zeros(len(unknown), bool)))
 
 
-def _thresholds(chosen: ValidationOutputs, temperature: float, n_labels: int) -> list[Threshold]:
+def _thresholds(validation: ValidationOutputs, temperature: float, n_labels: int) -> list[Threshold]:
     """By each rule and on each unknown emotion; an unknown emotion's clip is never right."""
-    emotions: Sequence[str] = np.unique(chosen.unknown_emotions).tolist()
+    emotions: Sequence[str] = np.unique(validation.unknown_emotions).tolist()
     return [
         threshold
         for emotion in emotions
         for threshold in _set_on(
-            emotion, chosen, chosen.unknown.logits[chosen.unknown_emotions == emotion], temperature, n_labels
+            emotion,
+            validation,
+            validation.unknown.logits[validation.unknown_emotions == emotion],
+            temperature,
+            n_labels,
         )
     ]
 
 
 def _set_on(
-    emotion: str, chosen: ValidationOutputs, unknown: Values, temperature: float, n_labels: int
+    emotion: str, validation: ValidationOutputs, unknown: Values, temperature: float, n_labels: int
 ) -> list[Threshold]:
     value, unclipped = seed_threshold(SCORES[TOP](unknown, temperature, n_labels))
     found = [Threshold(set_on=emotion, rule="seed", score=TOP, value=value, is_reached=unclipped == value)]
-    known = chosen.known.logits
-    right = np.concatenate([known.argmax(axis=1) == chosen.classes, np.zeros(len(unknown), bool)])
+    known = validation.known.logits
+    right = np.concatenate([known.argmax(axis=1) == validation.classes, np.zeros(len(unknown), bool)])
     for score, of in SCORES.items():
         values = np.concatenate([of(logits, temperature, n_labels) for logits in (known, unknown)])
         value, is_reached = risk_threshold(values, right)

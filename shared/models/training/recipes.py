@@ -55,11 +55,11 @@ def learn_baseline(
         labels=fold_data.labels,
         train=features[fold.train],
         train_classes=fold_data.classes(fold.train),
-        test=features[fold.inner],
-        test_classes=fold_data.classes(fold.inner),
+        test=features[fold.validation],
+        test_classes=fold_data.classes(fold.validation),
         speakers=Speakers(
             training=np.unique(fold_data.clips.speakers[fold.train]).tolist(),
-            test=np.unique(fold_data.clips.speakers[fold.inner]).tolist(),
+            test=np.unique(fold_data.clips.speakers[fold.validation]).tolist(),
             reserve=[],
         ),
     )

@@ -157,19 +157,20 @@ def cross_validated(data: AudioData, config: TrainingConfig, _folder: Path, repo
     check(clips, fold)
     fold_data = FoldData.of(data, clips, fold)
     result = RECIPES[config.network].learn(fold_data, config, report, None)
-    chosen, n_labels = result.chosen, len(fold_data.labels)
+    validation, n_labels = result.validation, len(fold_data.labels)
     known, unknown = (
-        SCORES[TOP](told.logits, result.temperature, n_labels) for told in (chosen.known, chosen.unknown)
+        SCORES[TOP](told.logits, result.temperature, n_labels)
+        for told in (validation.known, validation.unknown)
     )
-    told = chosen.known.logits.argmax(axis=1)
-    of_all = Confidences(known, told == chosen.classes, unknown)
+    told = validation.known.logits.argmax(axis=1)
+    of_all = Confidences(known, told == validation.classes, unknown)
     threshold = result.threshold
-    as_they_are = ~chosen.known.is_copy & ~chosen.known.is_foreign
-    told, classes = told[as_they_are], chosen.classes[as_they_are]
-    unaltered = ~chosen.unknown.is_copy & ~chosen.unknown.is_foreign
+    as_they_are = ~validation.known.is_copy & ~validation.known.is_foreign
+    told, classes = told[as_they_are], validation.classes[as_they_are]
+    unaltered = ~validation.unknown.is_copy & ~validation.unknown.is_foreign
     answers = Confidences(known[as_they_are], told == classes, unknown[unaltered])
     caveats = [caveat.format(judged=judged) for caveat in CROSSED]
-    caveats += _of_foreign(chosen, known, threshold)
+    caveats += _of_foreign(validation, known, threshold)
     if not are_unheard:
         caveats.append(ONE_SPEAKER)
     if not result.is_reached:
@@ -200,12 +201,12 @@ def cross_validated(data: AudioData, config: TrainingConfig, _folder: Path, repo
     )  # fmt: skip
 
 
-def _of_foreign(chosen: ValidationOutputs, confidences: Values, threshold: float) -> Iterator[str]:
+def _of_foreign(validation: ValidationOutputs, confidences: Values, threshold: float) -> Iterator[str]:
     """A sentence about each foreign corpus, its clips as they are."""
-    told = chosen.known
+    told = validation.known
     for corpus in np.unique(told.foreign[told.is_foreign]).tolist():
         those = (told.foreign == corpus) & ~told.is_copy
-        is_right = told.logits[those].argmax(axis=1) == chosen.classes[those]
+        is_right = told.logits[those].argmax(axis=1) == validation.classes[those]
         accepted = confidences[those] >= threshold
         of_these = f", and {is_right[accepted].mean():.0%} of these were right" if accepted.any() else ""
         yield FOREIGN.format(
