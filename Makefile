@@ -11,7 +11,7 @@ DATABASE ?= sqlite
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --fork-strategy fewest \
 	--custom-compile-command "make lock" --quiet
 
-.PHONY: help setup run down test test-full faults fuzz soak check format bench bench-short bench-clip bench-flow bench-rows bench-peer encoder detector lock clean
+.PHONY: help setup run down test test-fast test-full faults fuzz soak check format bench bench-short bench-clip bench-flow bench-rows bench-peer encoder detector lock clean
 
 help:  ## the targets, a line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ down: setup  ## stop the stack that `make run` left running
 
 test: setup  ## the tests, on real servers (unit, integration, acceptance, faults)
 	@sh infra/test.sh $(BIN) -m "not long"
+
+test-fast: setup  ## the unit tests alone, in about a minute
+	@$(BIN)/python -m pytest -m "not long and not slow" tests/unit
 
 test-full: setup  ## the same with the long forms (3 GB, three hours, 1 GB resumed), and stacks on PostgreSQL too
 	@sh infra/test.sh $(BIN)
