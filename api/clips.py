@@ -14,6 +14,7 @@ from api.access import Reader
 from api.paced import PacedResponse
 from api.services import Services, Wired
 from shared.core.errors.requests import NoAudio, UnknownClip, WrongRange
+from shared.core.states import JobState
 from shared.database.queries import of_key
 from shared.database.results import Pace
 from shared.database.tables import clip, job, shard
@@ -72,7 +73,7 @@ def _row(services: Services, clip_id: int, key_id: int | None) -> RowMapping:
         select(clip.c.error, clip.c.offset, clip.c.size, shard.c.object_key)
         .join(job, job.c.id == clip.c.job_id)
         .outerjoin(shard, shard.c.id == clip.c.shard_id)
-        .where(clip.c.id == clip_id, job.c.state != "deleting", of_key(key_id))
+        .where(clip.c.id == clip_id, job.c.state != JobState.DELETING, of_key(key_id))
     )
     with services.database.read() as connection:
         row = connection.execute(statement).mappings().one_or_none()

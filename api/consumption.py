@@ -6,6 +6,7 @@ import time
 
 from sqlalchemy import exists, select
 
+from shared.core.states import WorkState
 from shared.database import queries
 from shared.database.sessions import Database
 from shared.database.tables import consumption, unit, upload
@@ -40,7 +41,7 @@ class Consumption:
             heard = set(connection.execute(select(consumption.c.queue).where(recent)).scalars())
             for task, table in ((UNPACK, upload), (CLASSIFY, unit)):
                 until = max(now, self._since + self._lease_s)  # so it was taken or renewed since then
-                held = exists().where(table.c.state == "leased", table.c.lease_until >= until)
+                held = exists().where(table.c.state == WorkState.LEASED, table.c.lease_until >= until)
                 if connection.execute(select(held)).scalar_one():
                     heard.add(task)
         self._ask([queue for queue in QUEUES if queue not in heard])

@@ -24,6 +24,7 @@ from shared.core.errors.requests import (
     UploadUnfinished,
 )
 from shared.core.settings import MEBIBYTE
+from shared.core.states import JobState, UploadState
 from shared.database import keys, queries
 from shared.database.tables import job, upload, webhook
 from shared.jobs import leases, webhooks
@@ -110,7 +111,7 @@ def create_job(
     values = {
         "key": uuid4().hex,
         "name": request.name,
-        "state": "open",
+        "state": JobState.OPEN,
         "model_version": version,
         "threshold": request.threshold,
         "windows": request.windows,
@@ -186,9 +187,9 @@ def _confirm_arrived(services: Services, job_id: int) -> None:
     with services.database.read() as connection:
         uploads = queries.uploads_of(connection, [job_id])
     for row in uploads:
-        if row["state"] == "receiving" and (size := services.storage.size(row["object_key"])):
-            arrived = upload.c.id == row["id"], upload.c.state == "receiving"
-            values = {"state": "pending", "bytes": size, "multipart_id": None}
+        if row["state"] == UploadState.RECEIVING and (size := services.storage.size(row["object_key"])):
+            arrived = upload.c.id == row["id"], upload.c.state == UploadState.RECEIVING
+            values = {"state": UploadState.PENDING, "bytes": size, "multipart_id": None}
             with services.database.write() as connection:
                 lock_open_job(connection, job_id)
                 connection.execute(update(upload).where(*arrived).values(values))
@@ -200,14 +201,14 @@ def _seal(connection: Connection, services: Services, job_id: int) -> list[Bell]
     if not uploads:
         raise JobWithoutUploads(job=job_id)
     for row in uploads:
-        if row["state"] == "receiving":
+        if row["state"] == UploadState.RECEIVING:
             raise UploadUnfinished(job=job_id, name=row["name"], received=row["bytes"])
     now = services.database.clock
     small = sum(row["bytes"] for row in uploads) < SMALL_BYTES
     connection.execute(
-        update(job).where(job.c.id == job_id).values(state="running", started_at=now, small=small)
+        update(job).where(job.c.id == job_id).values(state=JobState.RUNNING, started_at=now, small=small)
     )
-    pending = upload.c.state == "pending"
+    pending = upload.c.state == UploadState.PENDING
     connection.execute(update(upload).where(upload.c.job_id == job_id, pending).values(rung_at=now))
     ids = connection.execute(select(upload.c.id).where(upload.c.job_id == job_id, pending)).scalars()
     return leases.bells_for(connection, UNPACK, list(ids))
@@ -218,7 +219,7 @@ def lock_open_job(connection: Connection, job_id: int) -> None:
     state = leases.lock_job(connection, job_id)
     if state is None:
         raise UnknownJob(job=job_id)
-    if state != "open":
+    if state != JobState.OPEN:
         raise JobNotOpen(job=job_id, state=state)
 
 

@@ -13,6 +13,7 @@ from api.jobs import check_room_for_job, document, find
 from api.models import aliases
 from api.services import Services, Wired
 from api.strict import RequestModel
+from shared.core.states import UploadState
 from shared.database import queries
 from shared.database.tables import upload
 from shared.jobs import lifecycle
@@ -74,7 +75,7 @@ def delete_job(job_id: OwnJob, services: Wired, _: Submitter) -> JobDocument:
 def _failed_uploads_in_store(services: Services, job_id: int) -> list[int]:
     with services.database.read() as connection:
         failed = select(upload.c.id, upload.c.object_key, upload.c.bucket).where(
-            upload.c.job_id == job_id, upload.c.state == "failed"
+            upload.c.job_id == job_id, upload.c.state == UploadState.FAILED
         )
         rows = connection.execute(failed).all()
     return [

@@ -21,6 +21,7 @@ from shared.core.errors.infrastructure import StoreFull
 from shared.core.errors.requests import UploadExists, UploadOffset, UploadReplaced
 from shared.core.errors.uploads import EmptyUpload, UploadTooLarge
 from shared.core.settings import MEBIBYTE
+from shared.core.states import UploadState
 from shared.database.tables import upload, upload_part
 from shared.jobs.status import UploadDocument
 from shared.store.objects import upload_key
@@ -53,7 +54,7 @@ def begin(services: Services, job_id: int, name: str, expected_bytes: int | None
         same = upload.c.job_id == job_id, upload.c.name == name
         stands = connection.execute(select(upload).where(*same)).mappings().one_or_none()
         if stands is not None:
-            if stands["state"] != "receiving":
+            if stands["state"] != UploadState.RECEIVING:
                 raise UploadExists(job=job_id, name=name)
             connection.execute(delete(upload_part).where(upload_part.c.upload_id == stands["id"]))
             connection.execute(delete(upload).where(upload.c.id == stands["id"]))
@@ -61,7 +62,7 @@ def begin(services: Services, job_id: int, name: str, expected_bytes: int | None
             "job_id": job_id,
             "name": name,
             "object_key": upload_key(find(connection, job_id)["key"]),
-            "state": "receiving",
+            "state": UploadState.RECEIVING,
             "expected_bytes": expected_bytes,
             "touched_at": services.database.clock,
         }
@@ -76,7 +77,7 @@ def go_on(services: Services, job_id: int, name: str, start: int) -> RowMapping:
     """The row of an upload that broke off, if its acknowledged bytes end at `start`; else UploadOffset."""
     with services.database.write() as connection:
         lock_open_job(connection, job_id)
-        same = upload.c.job_id == job_id, upload.c.name == name, upload.c.state == "receiving"
+        same = upload.c.job_id == job_id, upload.c.name == name, upload.c.state == UploadState.RECEIVING
         row = connection.execute(select(upload).where(*same)).mappings().one_or_none()
     received = 0 if row is None else row["bytes"]
     if row is None or received != start:
@@ -178,7 +179,7 @@ class Receiver:
         """From here on this part need not be sent again: the store has it and the database says so."""
         number, before, bytes_now = self._number + 1, self.acknowledged, self.acknowledged + size
         with self._parts.database.write() as connection:
-            ours = upload.c.id == self._row["id"], upload.c.state == "receiving"
+            ours = upload.c.id == self._row["id"], upload.c.state == UploadState.RECEIVING
             values = {
                 "bytes": bytes_now,
                 "multipart_id": self._multipart_id,
@@ -211,8 +212,8 @@ class Receiver:
     def _close(self) -> UploadDocument:
         """From here the upload is ours to keep: the store has it, and its row says so."""
         with self._parts.database.write() as connection:
-            mine = upload.c.id == self._row["id"], upload.c.state == "receiving"
-            values = {"state": "pending", "bytes": self.acknowledged, "multipart_id": None}
+            mine = upload.c.id == self._row["id"], upload.c.state == UploadState.RECEIVING
+            values = {"state": UploadState.PENDING, "bytes": self.acknowledged, "multipart_id": None}
             row = (
                 connection.execute(update(upload).where(*mine).values(values).returning(*upload.c))
                 .mappings()
@@ -227,7 +228,7 @@ class Receiver:
     def forget(self) -> None:
         """As if the upload had never begun."""
         with self._parts.database.write() as connection:
-            mine = upload.c.id == self._row["id"], upload.c.state == "receiving"
+            mine = upload.c.id == self._row["id"], upload.c.state == UploadState.RECEIVING
             gone = select(upload.c.id).where(*mine)
             connection.execute(delete(upload_part).where(upload_part.c.upload_id.in_(gone)))
             connection.execute(delete(upload).where(*mine))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -19,20 +19,19 @@ from api.rows import Row
 from api.services import Wired
 from shared.audio.quality_words import Word
 from shared.core.errors.requests import NoSegments, WrongCursor, WrongFilter
+from shared.core.states import COMPLETE, Outcome
 from shared.database import queries, results, segments
 from shared.database.filters import Filters
 from shared.database.keyset_scans import Cursor
 from shared.database.results import RESULT_COLUMNS, Pace
 from shared.database.segments import SEGMENT_COLUMNS
-from shared.database.tables import OUTCOMES
 from shared.models.serving import registry
 from shared.models.serving.registry import Manifest
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
 
 
-JOB_STATE, COMPLETE = "Voxmood-Job-State", "Voxmood-Complete"
-COMPLETE_STATES = ("done", "failed")
+JOB_STATE_HEADER, COMPLETE_HEADER = "Voxmood-Job-State", "Voxmood-Complete"
 
 
 class ResultPage(BaseModel):
@@ -66,7 +65,7 @@ def _question(
     services: Wired,
     _: Reader,
     model: Annotated[str | None, Query(description="a model version; else the job's")] = None,
-    outcome: Annotated[list[str], Query(description=f"any of these: {', '.join(OUTCOMES)}")] = [],  # noqa: B006
+    outcome: Annotated[list[str], Query(description=f"any of these: {', '.join(Outcome)}")] = [],  # noqa: B006
     emotion: Annotated[list[str], Query(description="any of these labels of the version")] = [],  # noqa: B006
     confidence: Annotated[
         str, Query(description="LO:HI, both included, each from 0 to 1 or empty: `0.8:`, `:0.5`")
@@ -84,7 +83,7 @@ def _question(
     if segments and not queries.windows_of(row).keep_segments:
         raise NoSegments(job=job_id)
     manifest = registry.read_manifest(services.settings.model_folders, model or row["model_version"])
-    _check("outcome", outcome, OUTCOMES)
+    _check("outcome", outcome, list(Outcome))
     _check(f"emotion of {manifest.version}", emotion, manifest.labels)
     _check("quality", quality, tuple(Word))
     lowest, highest = _confidence_range(confidence)
@@ -97,7 +96,7 @@ def _question(
 Asked = Annotated[Question, Depends(_question)]
 
 
-def _check(name: str, values: list[str], known: tuple[str, ...] | list[str]) -> None:
+def _check(name: str, values: list[str], known: Sequence[str]) -> None:
     for value in values:
         if value not in known:
             raise WrongFilter(value=value, filter=name, allowed=f"There are: {', '.join(known)}.")
@@ -152,8 +151,8 @@ async def _export_place(services: Wired, caller: Reader) -> AsyncIterator[None]:
         200: {
             "content": {media_type: {} for _, media_type in FORMATS.values()},
             "headers": {
-                JOB_STATE: {"description": "the job's state", "schema": {"type": "string"}},
-                COMPLETE: {"description": "true or false", "schema": {"type": "string"}},
+                JOB_STATE_HEADER: {"description": "the job's state", "schema": {"type": "string"}},
+                COMPLETE_HEADER: {"description": "true or false", "schema": {"type": "string"}},
             },
         }
     },
@@ -174,8 +173,8 @@ async def export_results(
     name = f"voxmood-job-{question.job_id}{'-segments' if question.segments else ''}.{format}"
     headers = {
         "Content-Disposition": f'attachment; filename="{name}"',
-        JOB_STATE: question.state,
-        COMPLETE: "true" if question.state in COMPLETE_STATES else "false",
+        JOB_STATE_HEADER: question.state,
+        COMPLETE_HEADER: "true" if question.state in COMPLETE else "false",
     }
     blocks = write(pages, manifest, question.columns)
     return PacedResponse(blocks, services.exporting, pace, headers=headers, media_type=media_type)

@@ -5,18 +5,19 @@ The answers hold dicts: checking 1,000 of them against a model costs millisecond
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 
-Outcome = Literal["classified", "rejected", "no_voice", "failed"]
+from shared.core.states import Outcome
+
 _HEARD: dict[str, JsonValue] = {
     "type": ["number", "null"],
     "description": "the probability of an emotion of the model version",
 }
 _EXAMPLE: dict[str, JsonValue] = {
     "path": "tapes/1987/take 12.wav",
-    "outcome": "classified",
+    "outcome": Outcome.CLASSIFIED,
     "emotion": "happy",
     "confidence": 0.91,
     "threshold": 0.6,

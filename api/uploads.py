@@ -29,6 +29,7 @@ from shared.core.errors.requests import (
     UploadExists,
     WrongRange,
 )
+from shared.core.states import UploadState
 from shared.database.tables import upload
 from shared.jobs.status import JobDocument, UploadDocument
 
@@ -173,7 +174,7 @@ def _location(job_id: int, name: str) -> str:
 
 
 def _insert_sources(services: Services, job_id: int, bucket: str, objects: list[tuple[str, int]]) -> None:
-    common = {"job_id": job_id, "bucket": bucket, "state": "pending"}
+    common = {"job_id": job_id, "bucket": bucket, "state": UploadState.PENDING}
     rows = [common | {"name": key, "object_key": key, "bytes": size} for key, size in objects]
     with services.database.write() as connection:
         lock_open_job(connection, job_id)

@@ -30,9 +30,10 @@ from benchmarks.clip import milliseconds
 from benchmarks.command import run, say
 from benchmarks.figures import DATABASES, ROWS, show
 from shared.core.settings import Settings
+from shared.core.states import Outcome
 from shared.database import upgrade
 from shared.database.sessions import Database
-from shared.database.tables import OUTCOMES, clip, job, prediction, shard, unit, upload
+from shared.database.tables import clip, job, prediction, shard, unit, upload
 from shared.models.data.datasets import RAVDESS_EMOTIONS
 from shared.models.serving import registry
 from tests.servers import running_postgres
@@ -124,7 +125,7 @@ def fill(database: Database, rows: int) -> None:
         for name, column in counted.items():
             count = select(func.count(column)).where(clip.c.upload_id == upload.c.id)
             connection.execute(update(upload).values({name: count.scalar_subquery()}))
-        for name in OUTCOMES:
+        for name in Outcome:
             count = in_unit.where(prediction.c.outcome == name)
             connection.execute(update(unit).values({name: count.scalar_subquery()}))
 

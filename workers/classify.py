@@ -15,8 +15,9 @@ from sqlalchemy import Connection, exists, func, select, update
 from shared.core import logs
 from shared.core.errors.infrastructure import InfrastructureError, ObjectMissing
 from shared.core.errors.recordings import ClipError, CrashesDecoder, LostInStore, TakesTooMuchMemory
+from shared.core.states import Outcome, WorkState
 from shared.database import queries
-from shared.database.tables import OUTCOMES, clip, clip_try, job, prediction, segment, shard, unit
+from shared.database.tables import clip, clip_try, job, prediction, segment, shard, unit
 from shared.jobs import leases
 from shared.jobs.leases import Lease, LeaseLost
 from shared.models.serving import registry, version_pins
@@ -205,12 +206,12 @@ class Classifying:
 
     def _complete(self) -> str:
         counts = self.services.database.write_again(self._commit)
-        by_outcome = (f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome])
+        by_outcome = (f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
         return f"{counts.total()} clips: " + ", ".join(by_outcome) if counts else "no clips of its own"
 
     def _commit(self, connection: Connection) -> Counter[str]:
         """One transaction: the fence, the predictions, and the counts from the prediction table."""
-        leases.fence(connection, self.lease, state="done", lease_until=None)
+        leases.fence(connection, self.lease, state=WorkState.DONE, lease_until=None)
         self._insert(connection, self.verdicts)
         return self._count(connection)
 
@@ -219,7 +220,7 @@ class Classifying:
         statement = select(prediction.c.outcome, func.count()).group_by(prediction.c.outcome)
         rows = connection.execute(statement.where(prediction.c.unit_id == self.lease.id)).all()
         counts: Counter[str] = Counter(dict(rows))
-        values = {outcome: counts[outcome] for outcome in OUTCOMES}
+        values = {outcome: counts[outcome] for outcome in Outcome}
         connection.execute(update(unit).where(unit.c.id == self.lease.id).values(values))
         return counts
 

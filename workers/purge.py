@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, select, update
 
 from shared.core.errors.uploads import UploadAbandoned
+from shared.core.states import ENDED, JobState, UploadState
 from shared.database.tables import job, shard, tombstone, upload
 from shared.jobs import leases, lifecycle
 from shared.store.objects import job_prefix
@@ -38,7 +39,11 @@ def remove_unreferenced(services: Services) -> str:
     def needed(keys: list[str]) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = [upload.c.object_key.in_(keys)]
         # An unpacker that dies right after its last commit leaves the upload behind.
-        return conditions if services.settings.keep_uploads else [*conditions, upload.c.state != "done"]
+        return (
+            conditions
+            if services.settings.keep_uploads
+            else [*conditions, upload.c.state != UploadState.DONE]
+        )
 
     removed = 0
     for keys in services.storage.older_than("jobs/", UNREFERENCED_S):
@@ -56,12 +61,12 @@ def remove_unreferenced(services: Services) -> str:
 def _fail_abandoned_uploads(services: Services) -> int:
     """Uploads that received nothing for an hour; the job can then be started without them."""
     database, limit_s = services.database, services.settings.upload_abandoned_s
-    abandoned = upload.c.state == "receiving", upload.c.touched_at < database.clock - limit_s
+    abandoned = upload.c.state == UploadState.RECEIVING, upload.c.touched_at < database.clock - limit_s
     with database.write() as connection:
         rows = connection.execute(select(upload.c.id, upload.c.job_id, upload.c.name).where(*abandoned)).all()
         for row in rows:
             error = UploadAbandoned(name=row.name, minutes=round(limit_s / 60))
-            values = {"state": "failed", "error_code": error.code, "error": str(error)}
+            values = {"state": UploadState.FAILED, "error_code": error.code, "error": str(error)}
             connection.execute(update(upload).where(upload.c.id == row.id, *abandoned).values(values))
     for row in rows:
         _abort(services, row.id)
@@ -80,14 +85,14 @@ def _mark_outdated_jobs(services: Services) -> int:
     days = services.settings.retention_days
     if days is None:
         return 0
-    ended = job.c.state.in_(lifecycle.RETRIABLE), job.c.ended_at < services.database.clock - days * DAY_S
+    ended = job.c.state.in_(ENDED), job.c.ended_at < services.database.clock - days * DAY_S
     with services.database.write() as connection:
-        return connection.execute(update(job).where(*ended).values(state="deleting")).rowcount
+        return connection.execute(update(job).where(*ended).values(state=JobState.DELETING)).rowcount
 
 
 def _deleted_jobs(services: Services) -> Sequence[Any]:
     with services.database.read() as connection:
-        return connection.execute(select(job.c.id, job.c.key).where(job.c.state == "deleting")).all()
+        return connection.execute(select(job.c.id, job.c.key).where(job.c.state == JobState.DELETING)).all()
 
 
 def _erase(services: Services, row: Any) -> bool:
@@ -96,7 +101,9 @@ def _erase(services: Services, row: Any) -> bool:
         if lifecycle.holds_leases(connection, services.database, row.id):
             return False
         receiving = select(upload.c.id).where(upload.c.job_id == row.id, upload.c.multipart_id.is_not(None))
-        unfinished = list(connection.execute(receiving.where(upload.c.state == "receiving")).scalars())
+        unfinished = list(
+            connection.execute(receiving.where(upload.c.state == UploadState.RECEIVING)).scalars()
+        )
     for upload_id in unfinished:
         _abort(services, upload_id)
     services.storage.delete_prefix(job_prefix(row.key))

@@ -16,6 +16,7 @@ from shared.core import logs
 from shared.core.errors.infrastructure import InfrastructureError, ObjectMissing
 from shared.core.errors.recordings import ClipError
 from shared.core.errors.uploads import EmptyArchive, UnpackFailed, UploadError
+from shared.core.states import UploadState, WorkState
 from shared.database.tables import clip, job, shard, unit, upload
 from shared.jobs import leases
 from shared.jobs.doorbell import CLASSIFY
@@ -238,7 +239,7 @@ class Unpacking:
         values = {
             "job_id": self.row.job_id,
             "shard_id": shard_id,
-            "state": "pending",
+            "state": WorkState.PENDING,
             "model_version": self.row.model_version,
             "rung_at": self.services.database.clock,
         }
@@ -266,7 +267,10 @@ class Unpacking:
         if error is not None and "kept" in error.facts:
             error = type(error)(**error.facts | {"kept": found})
         self.failed = not found
-        end: dict[str, Any] = {"state": "failed" if self.failed else "done", "lease_until": None}
+        end: dict[str, Any] = {
+            "state": UploadState.FAILED if self.failed else UploadState.DONE,
+            "lease_until": None,
+        }
         self.position = self.row.bytes
         if error is not None:
             end |= {"error_code": error.code, "error": str(error)}

@@ -16,6 +16,7 @@ import typer
 from shared.cli.console import progress, say
 from shared.core.errors.infrastructure import EmptyFolder, FileMissing
 from shared.core.errors.recordings import Unreadable
+from shared.core.states import Outcome
 
 if TYPE_CHECKING:
     from shared.models.serving.classifier import Classifier
@@ -58,7 +59,7 @@ def classify_files(
                 bar.advance(task, len(batch))
     if len(files) != 1:
         say(f"{len(files)} clips: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
-    if counts["failed"] == len(files):
+    if counts[Outcome.FAILED] == len(files):
         raise typer.Exit(1)
 
 

@@ -11,6 +11,7 @@ import typer
 from shared.cli.console import program, say
 from shared.cli.files import written
 from shared.cli.submit import Server, submit_paths
+from shared.core.states import JobState
 
 
 def demo(
@@ -46,5 +47,5 @@ def demo(
         "synthesised: nobody meant anything by them, so an honest version rejects them; odd/ is broken on "
         f"purpose. Your own recordings: {program()} submit PATH --wait"
     )
-    if state != "done":
+    if state != JobState.DONE:
         raise typer.Exit(1)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from shared.cli.console import hinted, is_narrow, out, print_json
 from shared.cli.submit import Server, sentence
+from shared.core.states import JobState, Outcome
 
 
 def list_jobs(
@@ -45,7 +46,7 @@ def list_jobs(
             str(document["id"]), Text(document["name"] or ""), document["state"],
             *([] if narrow else [document["model_version"]]),
             f"{created:%Y-%m-%d}" if narrow else f"{created:%Y-%m-%d %H:%M}",
-            *(f"{counts[key]:,}" for key in ("clips", "classified", "rejected", "no_voice", "failed")),
+            *(f"{counts[key]:,}" for key in ("clips", *Outcome)),
         )  # fmt: skip
     out.print(table)
 
@@ -64,7 +65,7 @@ def status(
         print_json(document)
         return
     out.print(sentence(document), markup=False)
-    if document["state"] == "running":
+    if document["state"] == JobState.RUNNING:
         out.print(_ahead(document["progress"]))
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("upload", overflow="fold")

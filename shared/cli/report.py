@@ -15,12 +15,12 @@ import typer
 from shared.cli.console import progress, say
 from shared.cli.files import check_folder, written
 from shared.cli.submit import Server, sentence
+from shared.core.states import Outcome
 from shared.models.serving.rejection import below
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-OUTCOMES = ("classified", "rejected", "no_voice", "failed")
 BINS = 20
 MOST_EXAMPLES = 10
 
@@ -42,13 +42,13 @@ class Summary:
         self.outcomes[outcome] += 1
         if row["emotion"]:
             self.emotions[row["emotion"]] += 1
-        if row["outcome"] == "failed":
+        if row["outcome"] == Outcome.FAILED:
             self.failures[row["error_code"]] += 1
             self.examples.setdefault(row["error_code"], row["error"])
         if row["confidence"] is not None:
             place = min(int(row["confidence"] * BINS), BINS - 1)
             self.bins.setdefault(outcome, [0] * BINS)[place] += 1
-        if outcome == "rejected":
+        if outcome == Outcome.REJECTED:
             one = (row["confidence"], row["path"], below(row["confidence"], row["threshold"]))
             self.doubtful = sorted([*self.doubtful, one])[-MOST_EXAMPLES:]
 
@@ -83,7 +83,7 @@ def page(document: dict[str, Any], summary: Summary, model: str) -> str:
     title = f"Job {document['id']}" + (f": {document['name']}" if document["name"] else "")
     sections = [
         f"<h1>{escape(title)}</h1><p>{escape(sentence(document))}</p><p>Model version {escape(model)}.</p>",
-        _table("Outcomes", ((name, summary.outcomes[name]) for name in OUTCOMES)),
+        _table("Outcomes", ((name, summary.outcomes[name]) for name in Outcome)),
         f"<h2>Emotions and confidence</h2>{_plots(summary)}",
         _table("Just below the threshold: listen to these first",
                ((path, said) for _, path, said in reversed(summary.doubtful))),
@@ -122,7 +122,7 @@ def _plots(summary: Summary) -> str:
 def _histogram(axes: Axes, summary: Summary) -> None:
     edges = [place / BINS for place in range(BINS)]
     bottom = [0] * BINS
-    for outcome in ("classified", "rejected"):
+    for outcome in (Outcome.CLASSIFIED, Outcome.REJECTED):
         heights = summary.bins.get(outcome, [0] * BINS)
         axes.bar(edges, heights, 1 / BINS, bottom, align="edge", label=outcome)
         bottom = [below + height for below, height in zip(bottom, heights, strict=True)]

@@ -21,11 +21,17 @@ from shared.cli.console import out, say
 from shared.cli.files import check_folder, written
 from shared.cli.submit import Server, sentence
 from shared.core.errors.infrastructure import RequestRefused, TooManyRows
+from shared.core.states import Outcome
 
 if TYPE_CHECKING:
     from shared.client import Client, Filters
 
-_STYLES = {"classified": "green", "rejected": "yellow", "no_voice": "cyan", "failed": "red"}
+_STYLES = {
+    Outcome.CLASSIFIED: "green",
+    Outcome.REJECTED: "yellow",
+    Outcome.NO_VOICE: "cyan",
+    Outcome.FAILED: "red",
+}
 PLACE = ("channel", "start_s", "end_s")  # of a segment
 ALWAYS = (
     "path",
@@ -47,15 +53,6 @@ class Format(StrEnum):
 
 
 OF_FILES = tuple(one for one in Format if one is not Format.table)
-
-
-class Outcome(StrEnum):
-    """What became of a clip."""
-
-    classified = "classified"
-    rejected = "rejected"
-    no_voice = "no_voice"
-    failed = "failed"
 
 
 def show_results(
@@ -249,9 +246,9 @@ def _cells(row: dict[str, Any]) -> dict[str, str | Text]:
     from shared.models.serving.rejection import below
 
     confidence = "" if row["confidence"] is None else f"{row['confidence']:.2f}"
-    if row["outcome"] == "rejected":
+    if row["outcome"] == Outcome.REJECTED:
         confidence = below(row["confidence"], row["threshold"])
-    says = row["message"] if row["outcome"] in ("failed", "no_voice") else row["error"] or ""
+    says = row["message"] if row["outcome"] in (Outcome.FAILED, Outcome.NO_VOICE) else row["error"] or ""
     places = {name: row[name] for name in PLACE if name in row}
     return {
         "path": Text(row["path"]),

@@ -13,6 +13,7 @@ from shared.cli.console import say, transfer_progress
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.infrastructure import RequestRefused, ServerUnreachable
 from shared.core.settings import default_state_dir
+from shared.core.states import JobState, UploadState
 
 if TYPE_CHECKING:
     from shared.client import Client
@@ -59,8 +60,8 @@ def unfinished_job(client: Client, notes: Notes) -> dict[str, Any] | None:
         document = client.job(job)
     except RequestRefused:
         return None
-    given_up = any(upload["state"] == "failed" for upload in document["uploads"])
-    return document if document["state"] == "open" and not given_up else None
+    given_up = any(upload["state"] == UploadState.FAILED for upload in document["uploads"])
+    return document if document["state"] == JobState.OPEN and not given_up else None
 
 
 def add_sources(client: Client, job: int, sources: list[str], *, is_begun: bool) -> None:
@@ -110,7 +111,7 @@ def _try(
     try:
         known = client.upload(job, name)
         start = 0 if known is None else int(known["bytes"])
-        if known is not None and known["state"] != "receiving":
+        if known is not None and known["state"] != UploadState.RECEIVING:
             bar.update(task, completed=content.size)
             return None
         if start:

@@ -17,6 +17,7 @@ from shared.cli.console import print_json, progress, say
 from shared.cli.sending import Notes, abandon, add_sources, may_help_later, send, unfinished_job
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.requests import UnknownEncoding
+from shared.core.states import ENDED, JobState, Outcome
 from shared.core.words import clips, pace
 from shared.packing import to_send, upload_names
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.5
 SOURCE = "s3://"
-ENDED = {"done", "failed", "cancelled", "deleting"}
+ENDED_OR_GOING = {*ENDED, JobState.DELETING}
 Server = Annotated[
     str | None,
     typer.Option("--server", envvar="VOXMOOD_URL", help="Address of the API. Default: the running stack's."),
@@ -125,7 +126,7 @@ def submit(
         print_json(document)
     else:
         typer.echo(job)
-    if wait and document["state"] != "done":
+    if wait and document["state"] != JobState.DONE:
         raise typer.Exit(1)
 
 
@@ -181,7 +182,7 @@ def _follow(client: Client, job: int) -> None:
             document = client.job(job)
             so_far = document["progress"]
             bar.update(task, completed=so_far["done"], total=so_far["expected"])
-            if document["state"] in ENDED:
+            if document["state"] in ENDED_OR_GOING:
                 break
             time.sleep(POLL_S)
 
@@ -189,11 +190,7 @@ def _follow(client: Client, job: int) -> None:
 def sentence(document: dict[str, Any]) -> str:
     """What has become of a job, in a line or a few."""
     counts = document["counts"]
-    parts = [
-        f"{counts[key]:,} {key.replace('_', ' ')}"
-        for key in ("classified", "rejected", "no_voice", "failed")
-        if counts[key]
-    ]
+    parts = [f"{counts[key]:,} {key.replace('_', ' ')}" for key in Outcome if counts[key]]
     of_them = ", ".join(parts)
     if counts["duplicates"]:
         of_them += f"; {counts['duplicates']:,} of them duplicates"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, FromClause, or_
 
+from shared.core.states import Outcome
 from shared.database.tables import clip, prediction
 
 
@@ -61,7 +62,7 @@ class Filters:
     @property
     def want_unpack_failures(self) -> bool:
         """Whether a clip that unpack itself ended can be among the rows."""
-        can_be = not self.outcomes or "failed" in self.outcomes
+        can_be = not self.outcomes or Outcome.FAILED in self.outcomes
         has_none = self.emotions or self.qualities or self.lowest is not None or self.highest is not None
         return can_be and not has_none
 

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, case, func, 
 from shared.core import api_keys as keys
 from shared.core.api_keys import SCOPES
 from shared.core.errors.access import KeyExpired, TooManyBytes, TooManyJobs, UnknownKey
+from shared.core.states import UNFINISHED, UploadState
 from shared.database.sessions import Database
 from shared.database.tables import api_key, job, shard, upload
 
@@ -108,7 +109,7 @@ def check_jobs(connection: Connection, key_id: int | None, most: int, more: int 
     """TooManyJobs if the key, already locked, has over `most` open or running jobs, or would with `more`."""
     if key_id is None:
         return
-    unfinished = job.c.key_id == key_id, job.c.state.in_(("open", "running"))
+    unfinished = job.c.key_id == key_id, job.c.state.in_(UNFINISHED)
     count = connection.execute(select(func.count()).select_from(job).where(*unfinished)).scalar_one()
     if count + more > most:
         raise TooManyJobs(count=min(count, most))
@@ -129,11 +130,11 @@ def stored_bytes(connection: Connection, key_id: int, *, keeps_uploads: bool) ->
     An upload that is unpacked is removed, unless the server keeps them; one in another's bucket is not ours.
     """
     jobs = select(job.c.id).where(job.c.key_id == key_id)
-    announced = and_(upload.c.state == "receiving", upload.c.expected_bytes > upload.c.bytes)
+    announced = and_(upload.c.state == UploadState.RECEIVING, upload.c.expected_bytes > upload.c.bytes)
     size = case((announced, upload.c.expected_bytes), else_=upload.c.bytes)
     there: list[ColumnElement[bool]] = [upload.c.job_id.in_(jobs), upload.c.bucket.is_(None)]
     if not keeps_uploads:
-        there.append(upload.c.state != "done")
+        there.append(upload.c.state != UploadState.DONE)
     sums = (
         select(func.coalesce(func.sum(size), 0)).where(*there),
         select(func.coalesce(func.sum(shard.c.bytes), 0)).where(shard.c.job_id.in_(jobs)),

@@ -16,8 +16,9 @@ from sqlalchemy import (
     tuple_,
 )
 
+from shared.core.states import Outcome
 from shared.database.filters import Filters, begins
-from shared.database.tables import OUTCOMES, clip, prediction
+from shared.database.tables import clip, prediction
 
 # (upload id, member) of a clip, (upload id, member, number) of a segment.
 Cursor = tuple[int, ...]
@@ -53,11 +54,11 @@ class KeysetScan:
         """Predictions of originals: one walk for each emotion, else for each outcome."""
         filters = self.filters
         if filters.emotions:
-            if filters.outcomes and "classified" not in filters.outcomes:
+            if filters.outcomes and Outcome.CLASSIFIED not in filters.outcomes:
                 return []
             kinds = [prediction.c.emotion == emotion for emotion in sorted(filters.emotions)]
         else:
-            kinds = [prediction.c.outcome == outcome for outcome in sorted(filters.outcomes or OUTCOMES)]
+            kinds = [prediction.c.outcome == outcome for outcome in sorted(filters.outcomes or Outcome)]
         version = prediction.c.job_id == self.job_id, prediction.c.model_version == self.model_version
         walk = self.keys(prediction.c.upload_id, prediction.c.member).where(
             *version, *filters.of_confidence, *filters.of_quality

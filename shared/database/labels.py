@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, func, select
 
+from shared.core.states import JobState
 from shared.database.queries import of_key
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, label, model, retraining, shard, upload
@@ -32,7 +33,7 @@ class Chosen:
             (label.c.labeller, self.labeller),
         )
         return [
-            job.c.state != "deleting",
+            job.c.state != JobState.DELETING,
             of_key(self.key_id),
             *(column == value for column, value in asked if value is not None),
         ]
@@ -72,7 +73,7 @@ def labelled_clips(
     behind the one that removes them.
     """
     of_jobs = select(clip.c.job_id).where(clip.c.id.in_(clip_ids)).distinct()
-    alive = select(job.c.id).where(job.c.id.in_(of_jobs), job.c.state != "deleting", of_key(key_id))
+    alive = select(job.c.id).where(job.c.id.in_(of_jobs), job.c.state != JobState.DELETING, of_key(key_id))
     jobs = list(connection.execute(alive.with_for_update(read=True)).scalars())
     wanted = select(clip.c.id, clip.c.shard_id, clip.c.duplicate_of)
     rows = connection.execute(wanted.where(clip.c.id.in_(clip_ids), clip.c.job_id.in_(jobs)))
@@ -102,7 +103,7 @@ def votes(connection: Connection, most: int) -> Sequence[Any]:
         .join(original, original.c.id == func.coalesce(clip.c.duplicate_of, clip.c.id))
         .join(shard, shard.c.id == original.c.shard_id)
         .join(job, job.c.id == clip.c.job_id)
-        .where(job.c.state != "deleting")
+        .where(job.c.state != JobState.DELETING)
         .order_by(label.c.created_at.desc(), label.c.id.desc())
         .limit(most)
     )  # fmt: skip

@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, select, true
 
 from shared.audio.windows import Windows
+from shared.core.states import Outcome, WorkState
 from shared.database.sessions import Database
-from shared.database.tables import OUTCOMES, clip, job, prediction, shard, unit, upload, webhook
+from shared.database.tables import clip, job, prediction, shard, unit, upload, webhook
 
 
 def of_key(key_id: int | None) -> ColumnElement[bool]:
@@ -71,9 +72,10 @@ def tallies(connection: Connection, job_ids: Iterable[int], with_copies: Iterabl
     Units have their counts on their rows; duplicates are looked up one by one, along their index.
     """
     found = {job_id: Tally() for job_id in job_ids}
-    sums = [func.sum(unit.c[outcome]).label(outcome) for outcome in OUTCOMES]
-    answered = sum((unit.c[outcome] for outcome in OUTCOMES[1:]), start=unit.c[OUTCOMES[0]])
-    ahead = func.sum(case((unit.c.state == "done", 0), else_=shard.c.clips - answered)).label("ahead")
+    sums = [func.sum(unit.c[outcome]).label(outcome) for outcome in Outcome]
+    first, *others = (unit.c[outcome] for outcome in Outcome)
+    answered = sum(others, start=first)
+    ahead = func.sum(case((unit.c.state == WorkState.DONE, 0), else_=shard.c.clips - answered)).label("ahead")
     own = (unit.c.model_version == job.c.model_version).label("own")
     units = (
         select(unit.c.job_id, shard.c.upload_id, own, ahead, *sums)
@@ -85,9 +87,9 @@ def tallies(connection: Connection, job_ids: Iterable[int], with_copies: Iterabl
     for row in connection.execute(units).mappings():
         tally = found[row["job_id"]]
         if row["own"]:
-            tally.of(row["upload_id"]).update({outcome: int(row[outcome]) for outcome in OUTCOMES})
+            tally.of(row["upload_id"]).update({outcome: int(row[outcome]) for outcome in Outcome})
         else:
-            tally.others += sum(int(row[outcome]) for outcome in OUTCOMES)
+            tally.others += sum(int(row[outcome]) for outcome in Outcome)
             tally.others_ahead += int(row["ahead"])
     for row in connection.execute(_copies(list(with_copies))).mappings():
         tally = found[row["job_id"]]

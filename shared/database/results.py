@@ -34,6 +34,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from shared.core.states import Outcome
 from shared.database.filters import Filters
 from shared.database.keyset_scans import PLACES, Conditions, Cursor, Keys, KeysetScan, place
 from shared.database.sessions import Database
@@ -137,7 +138,7 @@ def _rows(clips: FromClause, model_version: str) -> Select[Any]:
     return (
         select(
             clip.c.path,
-            case((ended_by_unpack, "failed"), else_=prediction.c.outcome).label("outcome"),
+            case((ended_by_unpack, Outcome.FAILED), else_=prediction.c.outcome).label("outcome"),
             prediction.c.emotion,
             prediction.c.confidence,
             prediction.c.threshold,

@@ -6,6 +6,8 @@ Ids are never reused (SQLite: AUTOINCREMENT), because messages and object keys o
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -25,6 +27,8 @@ from sqlalchemy import (
     text,
 )
 
+from shared.core.states import JobState, Outcome, UploadState, WebhookState, WorkState
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -39,15 +43,9 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 Path = Text().with_variant(Text(collation="C"), "postgresql")
 Seconds = Float(53)
 
-JOB_STATES = ("open", "running", "done", "failed", "cancelled", "deleting")
-UPLOAD_STATES = ("receiving", "pending", "leased", "done", "failed")
-UNIT_STATES = ("pending", "leased", "done")
-OUTCOMES = ("classified", "rejected", "no_voice", "failed")
-WEBHOOK_STATES = ("waiting", "delivered", "given_up")
 
-
-def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
-    return CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in values)})", name=column)
+def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(repr(str(value)) for value in values)})", name=column)
 
 
 def _count(name: str) -> Column[int]:
@@ -94,7 +92,7 @@ job = Table(
     Column("run_started_at", Seconds, comment="by the last retry or reclassify; null: at started_at"),
     Column("run_done", Integer, nullable=False, server_default=text("0"),
            comment="outcomes that stood when that run began"),
-    _one_of("state", JOB_STATES),
+    _one_of("state", JobState),
     # Unique for each API key; null is like no other null, so those without one have an index of their own.
     Index("uq_job_key_id_idempotency_key", "key_id", "idempotency_key", unique=True),
     Index("uq_job_idempotency_key", "idempotency_key", unique=True, sqlite_where=text("key_id IS NULL"),
@@ -129,7 +127,7 @@ upload = Table(
     Column("crashes", Integer, nullable=False, server_default=text("0"), comment="since the last boundary"),
     Column("returns", Integer, nullable=False, server_default=text("0"), comment="leases given back"),
     Column("not_before", Seconds, comment="a pause after something outside failed; null: now"),
-    _one_of("state", UPLOAD_STATES),
+    _one_of("state", UploadState),
     UniqueConstraint("job_id", "name"),
     Index("ix_upload_waiting", "state", "rung_at", sqlite_where=text("state IN ('pending', 'leased')"),
           postgresql_where=text("state IN ('pending', 'leased')")),
@@ -200,10 +198,10 @@ unit = Table(
     Column("lease_until", Seconds),
     Column("rung_at", Seconds),
     Column("crashes", Integer, nullable=False, server_default=text("0"), comment="children lost to it"),
-    *(_count(outcome) for outcome in OUTCOMES),
+    *(_count(outcome) for outcome in Outcome),
     Column("returns", Integer, nullable=False, server_default=text("0"), comment="leases given back"),
     Column("not_before", Seconds, comment="a pause after something outside failed; null: now"),
-    _one_of("state", UNIT_STATES),
+    _one_of("state", WorkState),
     UniqueConstraint("shard_id", "model_version"),
     Index("ix_unit_waiting", "state", "rung_at", sqlite_where=text("state IN ('pending', 'leased')"),
           postgresql_where=text("state IN ('pending', 'leased')")),
@@ -240,7 +238,7 @@ prediction = Table(
     Column("bandwidth_hz", Seconds, comment="up to where there is sound"),
     Column("snr_db", Seconds, comment="of the voice, above the floor between words"),
     Column("voiced_s", Seconds, comment="seconds of voice in all that was heard"),
-    _one_of("outcome", OUTCOMES),
+    _one_of("outcome", Outcome),
     # A page of any outcome or emotion is one walk along these, in archive order.
     Index("ix_prediction_by_outcome", "job_id", "model_version", "outcome", "upload_id", "member",
           "confidence"),
@@ -266,7 +264,7 @@ segment = Table(
     Column("confidence", Seconds),
     Column("probabilities", JSON(none_as_null=True)),
     ForeignKeyConstraint(["clip_id", "model_version"], ["prediction.clip_id", "prediction.model_version"]),
-    _one_of("outcome", OUTCOMES),
+    _one_of("outcome", Outcome),
 )
 
 consumption = Table(
@@ -338,7 +336,7 @@ webhook = Table(
     _count("attempts"),
     Column("due_at", Seconds, comment="when to try; null: nothing is owed"),
     Column("error", Text, comment="why the last try failed"),
-    _one_of("state", WEBHOOK_STATES),
+    _one_of("state", WebhookState),
     Index("ix_webhook_due_at", "due_at", sqlite_where=text("due_at IS NOT NULL"),
           postgresql_where=text("due_at IS NOT NULL")),
 )  # fmt: skip

@@ -30,6 +30,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, or_, select, update
 
 from shared.core.retries import jittered
+from shared.core.states import EXPECTED_UPLOADS, LEFT, JobState, WorkState
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, shard, unit, upload
 from shared.jobs import webhooks
@@ -61,7 +62,7 @@ class Lease:
 
 
 def _job_runs(table: Table) -> ColumnElement[bool]:
-    return exists().where(job.c.id == table.c.job_id, job.c.state == "running")
+    return exists().where(job.c.id == table.c.job_id, job.c.state == JobState.RUNNING)
 
 
 def _is_due(database: Database, table: Table) -> ColumnElement[bool]:
@@ -70,12 +71,12 @@ def _is_due(database: Database, table: Table) -> ColumnElement[bool]:
 
 def take(database: Database, table: Table, row_id: int, lease_s: float) -> Lease | None:
     """Lease a row for `lease_s` seconds; None when there is nothing to do on it, or not yet."""
-    expired = and_(table.c.state == "leased", table.c.lease_until < database.clock)
+    expired = and_(table.c.state == WorkState.LEASED, table.c.lease_until < database.clock)
     statement = (
         update(table)
         .where(table.c.id == row_id, _job_runs(table))
-        .where(or_(and_(table.c.state == "pending", _is_due(database, table)), expired))
-        .values(state="leased", lease_until=database.clock + lease_s, attempts=table.c.attempts + 1)
+        .where(or_(and_(table.c.state == WorkState.PENDING, _is_due(database, table)), expired))
+        .values(state=WorkState.LEASED, lease_until=database.clock + lease_s, attempts=table.c.attempts + 1)
         .returning(table.c.job_id, table.c.attempts, table.c.returns, table.c.crashes)
     )
     row = database.write_again(lambda connection: connection.execute(statement).one_or_none())
@@ -94,11 +95,11 @@ def fence(connection: Connection, lease: Lease, *conditions: ColumnElement[bool]
     First statement of every transaction in which a worker commits something. The job's row is locked
     for share, so that a cancel or a delete that comes now waits, and one that came before is seen.
     """
-    running = select(job.c.id).where(job.c.id == lease.job_id, job.c.state == "running")
+    running = select(job.c.id).where(job.c.id == lease.job_id, job.c.state == JobState.RUNNING)
     if connection.execute(running.with_for_update(read=True)).one_or_none() is None:
         raise LeaseLost
     table = lease.table
-    ours = and_(table.c.id == lease.id, table.c.attempts == lease.attempts, table.c.state == "leased")
+    ours = and_(table.c.id == lease.id, table.c.attempts == lease.attempts, table.c.state == WorkState.LEASED)
     if connection.execute(update(table).where(ours, *conditions).values(**values)).rowcount != 1:
         raise LeaseLost
 
@@ -122,7 +123,7 @@ def give_back(
     table = lease.table
     wait_s = jittered(FIRST_PAUSE_S, lease.returns, LONGEST_PAUSE_S) if pause else 0.0
     values = {
-        "state": "pending",
+        "state": WorkState.PENDING,
         "lease_until": None,
         "rung_at": None,  # the next sweep that finds it due rings
         "not_before": database.clock + wait_s if pause else None,
@@ -143,14 +144,19 @@ def give_back(
 def _release(database: Database, lease: Lease) -> None:
     """Whatever the job's state: nothing of the work is kept, and a bell is left to the sweep."""
     table = lease.table
-    ours = and_(table.c.id == lease.id, table.c.attempts == lease.attempts, table.c.state == "leased")
-    values = {"state": "pending", "lease_until": None, "rung_at": None, "returns": table.c.returns + 1}
+    ours = and_(table.c.id == lease.id, table.c.attempts == lease.attempts, table.c.state == WorkState.LEASED)
+    values = {
+        "state": WorkState.PENDING,
+        "lease_until": None,
+        "rung_at": None,
+        "returns": table.c.returns + 1,
+    }
     database.write_again(lambda connection: connection.execute(update(table).where(ours).values(values)))
 
 
 def record_crash(database: Database, table: Table, row_id: int) -> None:
     """A child was lost, or ended by the time limit, on this unit or upload."""
-    statement = update(table).where(table.c.id == row_id, table.c.state.in_(("pending", "leased")))
+    statement = update(table).where(table.c.id == row_id, table.c.state.in_(LEFT))
     statement = statement.values(crashes=table.c.crashes + 1)
     database.write_again(lambda connection: connection.execute(statement))
 
@@ -169,10 +175,10 @@ def close_job(database: Database, job_id: int) -> str | None:
     """
     with database.write() as connection:
         state = lock_job(connection, job_id)
-        if state != "running" or _has_work(connection, job_id):
+        if state != JobState.RUNNING or _has_work(connection, job_id):
             return state
         has_clips = connection.execute(select(exists().where(clip.c.job_id == job_id))).scalar_one()
-        ended = "done" if has_clips else "failed"
+        ended = JobState.DONE if has_clips else JobState.FAILED
         values = {"state": ended, "ended_at": database.clock}
         connection.execute(update(job).where(job.c.id == job_id).values(values))
         webhooks.owe(connection, database, job_id)
@@ -180,10 +186,8 @@ def close_job(database: Database, job_id: int) -> str | None:
 
 
 def _has_work(connection: Connection, job_id: int) -> bool:
-    waiting_upload = exists().where(
-        upload.c.job_id == job_id, upload.c.state.in_(("receiving", "pending", "leased"))
-    )
-    waiting_unit = exists().where(unit.c.job_id == job_id, unit.c.state.in_(("pending", "leased")))
+    waiting_upload = exists().where(upload.c.job_id == job_id, upload.c.state.in_(EXPECTED_UPLOADS))
+    waiting_unit = exists().where(unit.c.job_id == job_id, unit.c.state.in_(LEFT))
     return bool(connection.execute(select(or_(waiting_upload, waiting_unit))).scalar_one())
 
 
@@ -210,29 +214,29 @@ def _lost(
     connection: Connection, database: Database, table: Table, small: bool, ring_again_s: float, unheard: bool
 ) -> list[int]:
     now = database.clock
-    expired = and_(table.c.state == "leased", table.c.lease_until < now)
-    pending = and_(table.c.state == "pending", _is_due(database, table))
+    expired = and_(table.c.state == WorkState.LEASED, table.c.lease_until < now)
+    pending = and_(table.c.state == WorkState.PENDING, _is_due(database, table))
     if not unheard:
         pending = and_(pending, or_(table.c.rung_at.is_(None), table.c.rung_at < now - ring_again_s))
-    of_jobs = exists().where(job.c.id == table.c.job_id, job.c.state == "running", job.c.small == small)
+    of_jobs = exists().where(
+        job.c.id == table.c.job_id, job.c.state == JobState.RUNNING, job.c.small == small
+    )
     chosen = select(table.c.id).where(of_jobs, or_(expired, pending)).order_by(table.c.id).limit(SWEEP_LIMIT)
     if connection.dialect.name == "postgresql":
         chosen = chosen.with_for_update(skip_locked=True)
     ids = list(connection.execute(chosen).scalars())
     if ids:
-        statement = update(table).where(table.c.id.in_(ids), or_(expired, table.c.state == "pending"))
-        values = {"state": "pending", "lease_until": None, "rung_at": now, "not_before": None}
+        statement = update(table).where(table.c.id.in_(ids), or_(expired, table.c.state == WorkState.PENDING))
+        values = {"state": WorkState.PENDING, "lease_until": None, "rung_at": now, "not_before": None}
         connection.execute(statement.values(values))
     return ids
 
 
 def _endable_jobs(database: Database) -> list[int]:
-    busy_upload = exists().where(
-        upload.c.job_id == job.c.id, upload.c.state.in_(("receiving", "pending", "leased"))
-    )
-    busy_unit = exists().where(unit.c.job_id == job.c.id, unit.c.state.in_(("pending", "leased")))
+    busy_upload = exists().where(upload.c.job_id == job.c.id, upload.c.state.in_(EXPECTED_UPLOADS))
+    busy_unit = exists().where(unit.c.job_id == job.c.id, unit.c.state.in_(LEFT))
     with database.read() as connection:
-        statement = select(job.c.id).where(job.c.state == "running", ~busy_upload, ~busy_unit)
+        statement = select(job.c.id).where(job.c.state == JobState.RUNNING, ~busy_upload, ~busy_unit)
         return list(connection.execute(statement.limit(SWEEP_LIMIT)).scalars())
 
 
@@ -252,7 +256,7 @@ def bells_for(connection: Connection, task: str, ids: list[int]) -> list[Bell]:
             for row in connection.execute(uploads)
         ]
     # How many shards a job has is known once none of its uploads waits any more.
-    unpacked = ~exists().where(upload.c.job_id == job.c.id, upload.c.state.in_(("pending", "leased")))
+    unpacked = ~exists().where(upload.c.job_id == job.c.id, upload.c.state.in_(LEFT))
     of = shard.alias("of")
     total = select(func.count()).where(of.c.job_id == unit.c.job_id).scalar_subquery()
     place = select(func.count()).where(of.c.job_id == unit.c.job_id, of.c.id <= shard.c.id).scalar_subquery()

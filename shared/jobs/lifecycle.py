@@ -14,6 +14,7 @@ from collections.abc import Collection
 from sqlalchemy import ColumnElement, Connection, Table, case, delete, or_, select, tuple_, update
 
 from shared.core.errors.requests import UnknownJob, WrongJobState
+from shared.core.states import ENDED, LEFT, UNFINISHED, JobState, Outcome, UploadState, WorkState
 from shared.database.sessions import Database
 from shared.database.tables import (
     clip,
@@ -34,10 +35,7 @@ from shared.jobs.doorbell import CLASSIFY, UNPACK, Bell
 
 # Rows removed in one transaction: others wait for SQLite's one writer meanwhile (about 30 ms).
 ERASE_ROWS = 5_000
-CANCELLABLE = ("open", "running")
 # Of uploads and units whose job was cancelled.
-INTERRUPTED = ("pending", "leased")
-RETRIABLE = ("done", "failed", "cancelled")
 
 
 def _lock(connection: Connection, job_id: int, action: str, allowed: Collection[str]) -> None:
@@ -51,8 +49,8 @@ def _lock(connection: Connection, job_id: int, action: str, allowed: Collection[
 def cancel(database: Database, job_id: int) -> None:
     """Stop a job. What has an outcome keeps it; the rest keeps its place, for `retry`."""
     with database.write() as connection:
-        _lock(connection, job_id, "cancelled", CANCELLABLE)
-        values = {"state": "cancelled", "ended_at": database.clock}
+        _lock(connection, job_id, JobState.CANCELLED, UNFINISHED)
+        values = {"state": JobState.CANCELLED, "ended_at": database.clock}
         connection.execute(update(job).where(job.c.id == job_id).values(values))
         webhooks.owe(connection, database, job_id)
 
@@ -63,18 +61,21 @@ def retry(database: Database, job_id: int, uploads_in_store: Collection[int]) ->
     `uploads_in_store`: failed uploads whose object is still there. `attempts` never goes back: it fences.
     """
     with database.write() as connection:
-        _lock(connection, job_id, "retried", RETRIABLE)
+        _lock(connection, job_id, "retried", ENDED)
         units = select(unit.c.id).where(unit.c.job_id == job_id)
-        failed = delete(prediction).where(prediction.c.unit_id.in_(units), prediction.c.outcome == "failed")
-        again = select(prediction.c.unit_id).where(
-            prediction.c.unit_id.in_(units), prediction.c.outcome == "failed"
+        failed = delete(prediction).where(
+            prediction.c.unit_id.in_(units), prediction.c.outcome == Outcome.FAILED
         )
-        affected = unit.c.job_id == job_id, or_(unit.c.state != "done", unit.c.id.in_(again))
+        again = select(prediction.c.unit_id).where(
+            prediction.c.unit_id.in_(units), prediction.c.outcome == Outcome.FAILED
+        )
+        affected = unit.c.job_id == job_id, or_(unit.c.state != WorkState.DONE, unit.c.id.in_(again))
         unit_ids = _set_pending(connection, database, unit, *affected, crashes=0, failed=0)
         connection.execute(delete(clip_try).where(clip_try.c.unit_id.in_(units)))
         connection.execute(failed)
         unfinished = or_(
-            upload.c.state.in_(INTERRUPTED), (upload.c.state == "failed") & upload.c.id.in_(uploads_in_store)
+            upload.c.state.in_(LEFT),
+            (upload.c.state == UploadState.FAILED) & upload.c.id.in_(uploads_in_store),
         )
         fresh = {"crashes": 0, "error_code": None, "error": None}
         of_job = upload.c.job_id == job_id
@@ -88,16 +89,14 @@ def reclassify(database: Database, job_id: int, model_version: str) -> list[Bell
     What a cancelled job has left goes on with it.
     """
     with database.write() as connection:
-        _lock(connection, job_id, "reclassified", RETRIABLE)
+        _lock(connection, job_id, "reclassified", ENDED)
         shards = list(connection.execute(select(shard.c.id).where(shard.c.job_id == job_id)).scalars())
-        common = {"job_id": job_id, "model_version": model_version, "state": "pending"}
+        common = {"job_id": job_id, "model_version": model_version, "state": WorkState.PENDING}
         if shards:
             rows = [common | {"shard_id": shard_id} for shard_id in shards]
             connection.execute(database.insert(unit).on_conflict_do_nothing(), rows)
         upload_ids, unit_ids = (
-            _set_pending(
-                connection, database, table, table.c.job_id == job_id, table.c.state.in_(INTERRUPTED)
-            )
+            _set_pending(connection, database, table, table.c.job_id == job_id, table.c.state.in_(LEFT))
             for table in (upload, unit)
         )
         return _run_again(connection, database, job_id, upload_ids, unit_ids)
@@ -113,12 +112,12 @@ def _set_pending(
     """
     ids = list(connection.execute(select(table.c.id).where(*chosen)).scalars())
     values = {
-        "state": "pending",
+        "state": WorkState.PENDING,
         "lease_until": None,
         "rung_at": database.clock,
         "not_before": None,
         # As given back: that its job ended is no evidence against the work.
-        "returns": table.c.returns + case((table.c.state == "leased", 1), else_=0),
+        "returns": table.c.returns + case((table.c.state == WorkState.LEASED, 1), else_=0),
     }
     connection.execute(update(table).where(*chosen).values(values | fresh))
     return ids
@@ -127,7 +126,7 @@ def _set_pending(
 def _run_again(
     connection: Connection, database: Database, job_id: int, upload_ids: list[int], unit_ids: list[int]
 ) -> list[Bell]:
-    running = {"state": "running", "ended_at": None, "run_started_at": database.clock,
+    running = {"state": JobState.RUNNING, "ended_at": None, "run_started_at": database.clock,
                "run_done": status.standing(connection, job_id)}  # fmt: skip
     connection.execute(update(job).where(job.c.id == job_id).values(running))
     return leases.bells_for(connection, UNPACK, upload_ids) + leases.bells_for(
@@ -140,7 +139,7 @@ def mark_deleted(database: Database, job_id: int) -> None:
     with database.write() as connection:
         if leases.lock_job(connection, job_id) is None:
             raise UnknownJob(job=job_id)
-        connection.execute(update(job).where(job.c.id == job_id).values(state="deleting"))
+        connection.execute(update(job).where(job.c.id == job_id).values(state=JobState.DELETING))
 
 
 def holds_leases(connection: Connection, database: Database, job_id: int) -> bool:
@@ -148,7 +147,11 @@ def holds_leases(connection: Connection, database: Database, job_id: int) -> boo
     return any(
         connection.execute(
             select(table.c.id)
-            .where(table.c.job_id == job_id, table.c.state == "leased", table.c.lease_until > database.clock)
+            .where(
+                table.c.job_id == job_id,
+                table.c.state == WorkState.LEASED,
+                table.c.lease_until > database.clock,
+            )
             .limit(1)
         ).one_or_none()
         for table in (upload, unit)

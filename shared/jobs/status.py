@@ -9,19 +9,17 @@ from typing import Literal
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection, RowMapping
 
+from shared.core.states import COMPLETE, JobState, Outcome, UploadState, WebhookState
 from shared.database import queries
 from shared.database.queries import Tally
 from shared.database.sessions import Database
-from shared.database.tables import OUTCOMES
-
-COMPLETE = ("done", "failed")
 
 
 class UploadDocument(BaseModel):
     """One upload of a job."""
 
     name: str
-    state: Literal["receiving", "pending", "leased", "done", "failed"]
+    state: UploadState
     bytes: int
     clips: int = Field(description="recordings found in it so far")
     failed: int = Field(description="of them, those that failed: taken out of the archive, or decoded")
@@ -62,9 +60,7 @@ class WebhookDocument(BaseModel):
     """Who is told of the job's end, and whether that went well."""
 
     url: str
-    state: Literal["waiting", "delivered", "given_up"] = Field(
-        description="waiting: for the job's end, or for the next try"
-    )
+    state: WebhookState = Field(description="waiting: for the job's end, or for the next try")
     attempts: int = Field(description="requests begun since the job's last end")
     error: str | None = Field(description="why the last one failed")
 
@@ -74,7 +70,7 @@ class JobDocument(BaseModel):
 
     id: int
     name: str | None
-    state: Literal["open", "running", "done", "failed", "cancelled", "deleting"]
+    state: JobState
     model_version: str
     threshold: float | None
     windows: Literal["clip", "sliding"]
@@ -154,7 +150,7 @@ def _document(
             clips=clips,
             done=done,
             duplicates=tally.copies.total(),
-            **{outcome: outcomes[outcome] for outcome in OUTCOMES},
+            **{outcome: outcomes[outcome] for outcome in Outcome},
         ),
         progress=_progress(row, uploads, clips, done, tally, now),
         webhook=None if webhook is None else WebhookDocument.model_validate(dict(webhook)),
@@ -177,7 +173,7 @@ def _progress(
     if not read:
         return Progress(done=of_run, expected=None, fraction=0.0, clips_per_s=rate or None, seconds_left=None)
     ahead = max(round(clips * total / read) - done, 0) + tally.others_ahead
-    goes_on = rate and row["state"] == "running"
+    goes_on = rate and row["state"] == JobState.RUNNING
     return Progress(
         done=of_run,
         expected=of_run + ahead,

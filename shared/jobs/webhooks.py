@@ -23,10 +23,10 @@ from sqlalchemy import ColumnElement, Connection, and_, select, update
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.webhooks import WebhookPrivate, WebhookUnreachable, WrongWebhook
 from shared.core.retries import jittered
+from shared.core.states import ENDED, WebhookState
 from shared.database.sessions import Database
 from shared.database.tables import job, webhook
 
-ENDED = ("done", "failed", "cancelled")
 # Longer than a try may take: nobody else tries meanwhile.
 LEASE_S = 60.0
 FIRST_PAUSE_S = 5.0
@@ -71,7 +71,7 @@ def check(url: str, private: bool) -> None:
 
 def owe(connection: Connection, database: Database, job_id: int) -> None:
     """The job ends in this transaction: whoever wants to know of it is to be told."""
-    values = {"state": "waiting", "event_id": f"msg_{uuid4().hex}", "attempts": 0, "error": None}
+    values = {"state": WebhookState.WAITING, "event_id": f"msg_{uuid4().hex}", "attempts": 0, "error": None}
     owed = update(webhook).where(webhook.c.job_id == job_id)
     connection.execute(owed.values(due_at=database.clock, **values))
 
@@ -104,9 +104,9 @@ def settle(database: Database, delivery: Delivery, error: VoxmoodError | None, f
     """What came of a try; final: another would not help. Nothing, if the job has ended anew meanwhile."""
     values: dict[str, Any]
     if error is None:
-        values = {"state": "delivered", "due_at": None, "error": None}
+        values = {"state": WebhookState.DELIVERED, "due_at": None, "error": None}
     elif final or delivery.last:
-        values = {"state": "given_up", "due_at": None, "error": str(error)}
+        values = {"state": WebhookState.GIVEN_UP, "due_at": None, "error": str(error)}
     else:
         pause_s = jittered(FIRST_PAUSE_S, delivery.attempts, LONGEST_PAUSE_S)
         values = {"due_at": database.clock + pause_s, "error": str(error)}

@@ -11,6 +11,7 @@ import streamlit as st
 
 from shared.client import Client
 from shared.core.errors.base import VoxmoodError
+from shared.core.states import JobState, Outcome, UploadState
 from shared.core.words import clips, pace
 from shared.models.serving.rejection import digits_below
 from shared.page import recording
@@ -20,7 +21,7 @@ LOOK_EVERY_S = 0.5
 SHOWN_ROWS = 1000
 # A download is held in memory: 100,000 rows take about 25 MB.
 DOWNLOADED_ROWS = 100_000
-COUNTS = ("classified", "rejected", "no_voice", "failed", "duplicates")
+COUNTS = (*Outcome, "duplicates")
 COLUMNS = ("path", "outcome", "emotion", "confidence", "message")
 
 
@@ -30,17 +31,17 @@ def show(client: Client, number: str) -> None:
         st.error(plain(f"{number} is no job's number."))
         return
     document = client.job(int(number))
-    if document["state"] == "running":
+    if document["state"] == JobState.RUNNING:
         _title(document)
         _follow(client, int(number))
         return
     rows = list(islice(client.results(int(number), None, page=SHOWN_ROWS), SHOWN_ROWS))
     for upload in document["uploads"]:
         if upload["error"]:
-            (st.error if upload["state"] == "failed" else st.warning)(plain(upload["error"]))
+            (st.error if upload["state"] == UploadState.FAILED else st.warning)(plain(upload["error"]))
     if recording.is_one(document, rows):
         recording.show(client, document, rows[0])
-    elif document["state"] == "open":
+    elif document["state"] == JobState.OPEN:
         st.info(f"Job {number} is still open: it has not been started.")
     else:
         _table(client, document, rows)
@@ -54,7 +55,7 @@ def _follow(client: Client, number: int) -> None:
     except VoxmoodError as error:
         st.error(plain(str(error)))
         return
-    if document["state"] != "running":
+    if document["state"] != JobState.RUNNING:
         st.rerun()
     counts, progress = document["counts"], document["progress"]
     words = ["Unpacking"]
@@ -86,7 +87,7 @@ def _table(client: Client, document: dict[str, Any], rows: list[dict[str, Any]])
     if not rows:
         return
     _counts(document["counts"])
-    rejected = [(row["confidence"], row["threshold"]) for row in rows if row["outcome"] == "rejected"]
+    rejected = [(row["confidence"], row["threshold"]) for row in rows if row["outcome"] == Outcome.REJECTED]
     digits = digits_below(rejected)  # none of them looks as if it had reached its threshold
     st.dataframe(
         [{column: row[column] for column in COLUMNS} for row in rows],

@@ -11,6 +11,7 @@ import streamlit as st
 from soundfile import LibsndfileError, SoundFile
 
 from shared.client import Client
+from shared.core.states import Outcome
 from shared.models.serving.rejection import below
 from shared.page.words import plain
 
@@ -30,20 +31,20 @@ def is_one(document: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
 def show(client: Client, document: dict[str, Any], row: dict[str, Any]) -> None:
     """The recording, to be heard, and its result row."""
     st.subheader(plain(row["path"]), anchor=False)
-    if row["outcome"] == "failed":
+    if row["outcome"] == Outcome.FAILED:
         st.error(plain(row["message"]))
         return
     if sound := playable(client.audio(row["clip_id"], HEARD_BYTES)):
         st.audio(*sound)
-    if row["outcome"] == "no_voice":
+    if row["outcome"] == Outcome.NO_VOICE:
         st.info(row["message"])
         return
-    if row["outcome"] == "rejected":
+    if row["outcome"] == Outcome.REJECTED:
         st.warning(row["message"])
     emotion, confidence, threshold = st.columns(3)
     emotion.metric("Emotion", row["emotion"] or "rejected")
     confidence_shown, threshold_shown = f"{row['confidence']:.2f}", f"{row['threshold']:.2f}"
-    if row["outcome"] == "rejected":  # with as many digits as it takes to see why
+    if row["outcome"] == Outcome.REJECTED:  # with as many digits as it takes to see why
         confidence_shown, threshold_shown = below(row["confidence"], row["threshold"]).split(" < ")
     confidence.metric("Confidence", confidence_shown)
     threshold.metric("Threshold", threshold_shown)

@@ -12,8 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, func, select, text
 
+from shared.core.states import Outcome
 from shared.database.sessions import Database
-from shared.database.tables import OUTCOMES, clip, job, prediction, shard, unit, upload
+from shared.database.tables import clip, job, prediction, shard, unit, upload
 from tests.acceptance.jobs import Api
 
 Manifest = Mapping[str, Sequence[str]]
@@ -75,7 +76,7 @@ def _tables_agree(connection: Connection, job_id: int) -> None:
     assert {row.state for row in connection.execute(select(upload).where(upload.c.job_id == job_id))} <= {
         "done", "failed",
     }  # fmt: skip
-    miscounted = [row for row in units if sum(getattr(row, name) for name in OUTCOMES) != row.predictions]
+    miscounted = [row for row in units if sum(getattr(row, name) for name in Outcome) != row.predictions]
     assert not miscounted, f"units whose counts are not those of their predictions: {miscounted}"
     orphans = prediction.c.job_id == job_id, ~exists().where(clip.c.id == prediction.c.clip_id)
     assert _count(connection, prediction, *orphans) == 0, "predictions without a clip"
@@ -95,5 +96,5 @@ def _counts_agree(document: dict[str, Any], rows: list[dict[str, Any]], clips: i
     assert counts["clips"] == counts["done"] == clips, counts
     assert counts["duplicates"] == duplicates, counts
     outcomes = Counter(row["outcome"] for row in rows)
-    assert {outcome: counts[outcome] for outcome in OUTCOMES} == {one: outcomes[one] for one in OUTCOMES}
+    assert {outcome: counts[outcome] for outcome in Outcome} == {one: outcomes[one] for one in Outcome}
     assert sum(one["clips"] for one in document["uploads"]) == clips, document["uploads"]

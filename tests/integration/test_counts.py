@@ -27,7 +27,8 @@ from shared.audio.synthesis import speech_like, wav_bytes
 from shared.cli import worksheet
 from shared.cli.main import app
 from shared.core.settings import REPOSITORY, Settings
-from shared.database.tables import OUTCOMES, job, unit
+from shared.core.states import Outcome
+from shared.database.tables import job, unit
 from shared.jobs import leases, lifecycle
 from tests.archive_builders import encrypted_zip, zip_of
 from tests.integration.builders import row_of, set_row
@@ -79,14 +80,14 @@ def cells(table: str, row: str) -> dict[str, str]:
 
 def counted(words: str) -> dict[str, int]:
     """The counts in a job's sentence."""
-    named = {name: re.search(rf"([\d,]+) {name.replace('_', ' ')}", words) for name in OUTCOMES}
+    named = {name: re.search(rf"([\d,]+) {name.replace('_', ' ')}", words) for name in Outcome}
     return {name: int(found[1]) if found else 0 for name, found in named.items()}
 
 
 def surfaces(services: Services, server: str, job_id: int, tmp_path: Path) -> dict[str, dict[str, int]]:
     """What each surface counts of each outcome."""
     document = httpx.get(f"{server}/v1/jobs/{job_id}", trust_env=False).json()
-    assert document["counts"]["done"] == sum(document["counts"][name] for name in OUTCOMES)
+    assert document["counts"]["done"] == sum(document["counts"][name] for name in Outcome)
     webhook = json.loads(notify._document(services, job_id) or b"")
     listed = httpx.get(f"{server}/v1/jobs", trust_env=False).json()["jobs"][0]
     rows = [json.loads(line) for line in told(server, "results", str(job_id), "--format", "jsonl").split("\n")
@@ -136,13 +137,13 @@ def surfaces(services: Services, server: str, job_id: int, tmp_path: Path) -> di
         "parquet": of_rows(pq.read_table(files["parquet"]).to_pylist()),
         "xlsx": of_rows(rows_of_workbook(files["xlsx"])),
         "status command": counted(status),
-        "jobs command": {name: int(jobs[name.replace("_", " ")]) for name in OUTCOMES},
+        "jobs command": {name: int(jobs[name.replace("_", " ")]) for name in Outcome},
         "report's sentence": counted(report.read_text()),
-        "report's table": {name: int(count) for name, count in of_report if name in OUTCOMES},
+        "report's table": {name: int(count) for name, count in of_report if name in set(Outcome)},
         "page": metrics,
         "SQL": {name: int(count) for name, count in view},
     }
-    return {name: {outcome: counts.get(outcome, 0) for outcome in OUTCOMES} for name, counts in found.items()}
+    return {name: {outcome: counts.get(outcome, 0) for outcome in Outcome} for name, counts in found.items()}
 
 
 def agreed(found: dict[str, dict[str, int]]) -> dict[str, int]:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from shared.database.tables import OUTCOMES, job, prediction, shard, unit, upload
+from shared.core.states import Outcome
+from shared.database.tables import job, prediction, shard, unit, upload
 from shared.jobs import leases
 from tests.archive_builders import zip_of
 from tests.integration.builders import row_of, set_row
@@ -87,5 +88,5 @@ def test_one_bell_heard_by_two_workers_at_once_gives_each_clip_one_outcome(servi
         found = connection.execute(select(prediction.c.clip_id)).all()
     assert len(found) == len(set(found)) == 6
     rows = [row_of(services.database, unit, unit_id) for unit_id in units]
-    assert sum(getattr(row, name) for row in rows for name in OUTCOMES) == 6
+    assert sum(getattr(row, name) for row in rows for name in Outcome) == 6
     assert len(outcomes(services, upload_id)) == 6

@@ -14,6 +14,7 @@ from scipy.special import softmax
 from shared.audio.decode import DecodeLimits
 from shared.audio.spec import VOICE_V7, FeatureSpec
 from shared.core.errors.models import NobodyJudges, TooFewCorpora, UnknownNetwork
+from shared.core.states import Outcome
 from shared.models.data import feature_cache
 from shared.models.data.audio_data import AudioData
 from shared.models.data.classes import FEWEST_CLIPS
@@ -22,7 +23,7 @@ from shared.models.data.datasets import Dataset
 from shared.models.data.folds import Choosers, Clips, Fold, Indices, Words, check, speaker_folds
 from shared.models.evaluation.predictions import Predictions
 from shared.models.metrics.calibration import Values, fit_temperature
-from shared.models.serving.rejection import CLASSIFIED, REJECTED, risk_threshold
+from shared.models.serving.rejection import risk_threshold
 from shared.models.training.baseline import Report, TrainingConfig
 from shared.models.training.fit_result import FoldData
 from shared.models.training.masked import STEPS, Linear, Mask, masked, probabilities
@@ -175,7 +176,7 @@ def _as_ever(trial: _Trial, report: Report) -> Predictions:
 def _replied(trial: _Trial, told: Values, threshold: float) -> Predictions:
     examples = [trial.data.examples[place] for place in trial.fold.test]
     accepted = told.max(axis=1) >= threshold
-    outcomes = np.where(accepted, CLASSIFIED, REJECTED)
+    outcomes = np.where(accepted, Outcome.CLASSIFIED, Outcome.REJECTED)
     return Predictions(
         paths=np.array([example.path for example in examples], np.str_),
         emotions=np.array([example.emotion for example in examples], np.str_),

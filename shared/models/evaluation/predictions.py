@@ -10,11 +10,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.core.states import Outcome
 from shared.models.data.folds import Indices, Words
 from shared.models.evaluation.summary import Figures, share
 from shared.models.metrics.calibration import Reliability, Values
 from shared.models.metrics.scores import average_recall
-from shared.models.serving.rejection import FAILED, NO_VOICE
 
 NOBODY = -1  # the class of an answer that is none
 
@@ -67,8 +67,8 @@ class Predictions:
             "accepted": None if accepted is None else int(accepted.sum()),
             "accepted_share": None if accepted is None else share(accepted),
             "right_of_accepted": None if accepted is None else share(is_right[accepted]),
-            "no_voice": share(self.outcomes == NO_VOICE),
-            "failed": int((self.outcomes == FAILED).sum()),
+            "no_voice": share(self.outcomes == Outcome.NO_VOICE),
+            "failed": int((self.outcomes == Outcome.FAILED).sum()),
             "ece": Reliability.of(self.confidences[answered], is_right[answered]).error
             if answered.any()
             else None,

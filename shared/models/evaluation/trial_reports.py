@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from shared.audio.conditions import Condition
+from shared.core.states import Outcome
 from shared.models.data.corpora import JoinedCorpora
 from shared.models.data.datasets import Dataset, Example, fingerprint
 from shared.models.evaluation.corpus_trials import CorpusTrial
@@ -19,7 +20,6 @@ from shared.models.evaluation.served_trials import SOUND_S, TestClips
 from shared.models.evaluation.summary import Figures, share
 from shared.models.metrics.plots import plot_trials
 from shared.models.serving.registry import Manifest
-from shared.models.serving.rejection import FAILED, NO_VOICE
 
 PICTURE = "trials.png"
 MEANS = "accuracy", "accepted_share", "no_voice", "ece"
@@ -68,7 +68,7 @@ def conditions_report(
         "sounds": {
             kind: {
                 "clips": len(replies.paths),
-                "no_voice": share(replies.outcomes == NO_VOICE),
+                "no_voice": share(replies.outcomes == Outcome.NO_VOICE),
                 "accepted": replies.figures()["accepted"],
             }
             for kind, replies in without_voice.items()
@@ -274,9 +274,9 @@ def _clips(examples: Sequence[Example]) -> Figures:
 
 
 def _failed(replies: Predictions) -> list[str]:
-    return [str(path) for path in replies.paths[replies.outcomes == FAILED]]
+    return [str(path) for path in replies.paths[replies.outcomes == Outcome.FAILED]]
 
 
 def _share_of_sounds(without_voice: Mapping[str, Predictions]) -> float | None:
-    outcomes = [replies.outcomes == NO_VOICE for replies in without_voice.values()]
+    outcomes = [replies.outcomes == Outcome.NO_VOICE for replies in without_voice.values()]
     return share(np.concatenate(outcomes)) if outcomes else None

@@ -19,11 +19,11 @@ from shared.audio.rumble import without_rumble
 from shared.audio.windows import Windows
 from shared.core.errors.recordings import ClipError, HeardInPart, TooManyWindows
 from shared.core.settings import Runtime, Settings
+from shared.core.states import Outcome
 from shared.models.serving.detectors import Detector, detector
 from shared.models.serving.devices import BATCH_CLIPS
 from shared.models.serving.encoders import Features, feature_maker
 from shared.models.serving.registry import Folders, Manifest, folder_of, verify
-from shared.models.serving.rejection import CLASSIFIED, NO_VOICE, REJECTED
 from shared.models.serving.runtimes import Network, load_network
 from shared.models.serving.verdicts import Segment, Verdict
 
@@ -254,13 +254,13 @@ class Classifier:
     ) -> tuple[str, str | None, float | None, dict[str, float] | None]:
         """Outcome, emotion, confidence and probabilities; row: (labels,), or None where there is no voice."""
         if row is None:
-            return NO_VOICE, None, None, None
+            return Outcome.NO_VOICE, None, None, None
         probabilities = dict(zip(self.manifest.labels, row.tolist(), strict=True))
         emotion = max(probabilities, key=probabilities.__getitem__)
         confidence = probabilities[emotion]
         if confidence >= threshold:
-            return CLASSIFIED, emotion, confidence, probabilities
-        return REJECTED, None, confidence, probabilities
+            return Outcome.CLASSIFIED, emotion, confidence, probabilities
+        return Outcome.REJECTED, None, confidence, probabilities
 
     def _verdict(self, hearing: _Hearing, threshold: float) -> Verdict:
         if hearing.error is not None:

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from shared.audio.quality_words import SAID, Word
-
-CLASSIFIED, REJECTED, NO_VOICE, FAILED = "classified", "rejected", "no_voice", "failed"
+from shared.core.states import Outcome
 
 SEED_PERCENTILE = 95
 SEED_MARGIN = 0.05
@@ -112,11 +111,11 @@ def message(
     >>> message("rejected", confidence=0.57, threshold=0.85, quality=["narrow_band", "noisy"])
     'Low confidence (0.57 < 0.85): telephone bandwidth, noisy.'
     """
-    if outcome == FAILED:
+    if outcome == Outcome.FAILED:
         return error or "Could not be read."
-    if outcome == NO_VOICE:
+    if outcome == Outcome.NO_VOICE:
         said = "No voice to classify."
-    elif outcome == CLASSIFIED:
+    elif outcome == Outcome.CLASSIFIED:
         said = f"Classified as {emotion} ({confidence or 0:.2f})."
     else:
         lacks = ", ".join(SAID[Word(word)] for word in quality if word != Word.good)

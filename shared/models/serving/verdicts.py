@@ -7,7 +7,8 @@ from typing import Self
 
 from shared.audio.quality import Quality
 from shared.core.errors.recordings import ClipError
-from shared.models.serving.rejection import FAILED, message
+from shared.core.states import Outcome
+from shared.models.serving.rejection import message
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Verdict:
 
     @classmethod
     def failed(cls, path: str, error: ClipError) -> Self:
-        return cls(path, FAILED, error_code=error.code, error=str(error))
+        return cls(path, Outcome.FAILED, error_code=error.code, error=str(error))
 
     @property
     def message(self) -> str:
