@@ -11,7 +11,7 @@ DATABASE ?= sqlite
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --fork-strategy fewest \
 	--custom-compile-command "make lock" --quiet
 
-.PHONY: help setup run down test test-fast test-full faults fuzz soak check format bench bench-short bench-clip bench-flow bench-rows bench-peer encoder detector lock clean
+.PHONY: help setup run down test test-fast test-full faults fuzz soak check format bench bench-short bench-clip bench-flow bench-rows bench-peer encoder detector lock release clean
 
 help:  ## the targets, a line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -85,6 +85,9 @@ lock: $(VENV)/.ready  ## resolve the dependencies anew
 			| $(LOCK) --no-deps - -o requirements/$$kind.lock; \
 	done
 	@echo uv | $(LOCK) --constraint requirements/dev.lock - -o requirements/uv.lock
+
+release: setup  ## VERSION=0.2.0: version, changelog, commit and tag; prints the notes
+	@$(BIN)/python infra/release.py $(VERSION)
 
 clean:  ## remove what `make` built (not the state folder)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
