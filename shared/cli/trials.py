@@ -37,7 +37,7 @@ def judge_conditions(
     from shared.audio.decode import DecodeLimits
     from shared.core.settings import Settings
     from shared.models.data.datasets import read_dataset
-    from shared.models.evaluation.served_trials import hear, sounds, test_clips
+    from shared.models.evaluation.served_trials import hear, judging_clips, sounds
     from shared.models.evaluation.trial_reports import conditions_report
 
     settings = Settings()
@@ -45,7 +45,7 @@ def judge_conditions(
     dataset = read_dataset(judges.folder, judges.labels)
     classifier = _classifier(model)
     manifest = classifier.manifest
-    those = test_clips(
+    those = judging_clips(
         manifest, dataset,
         speakers=judges.speakers, clips=judges.clips, is_foreign=judges.is_foreign, seed=SEED,
     )  # fmt: skip
@@ -80,7 +80,7 @@ def judge_corpora(
     from shared.audio.decode import DecodeLimits
     from shared.core.settings import Settings
     from shared.models.data.corpora import read_corpora
-    from shared.models.evaluation.served_trials import hear, is_foreign, test_clips
+    from shared.models.evaluation.served_trials import hear, is_foreign, judging_clips
     from shared.models.evaluation.trial_reports import corpora_report
 
     settings = Settings()
@@ -93,7 +93,7 @@ def judge_corpora(
         for done, (name, dataset) in enumerate(corpora.items()):
             report("corpora", done, len(corpora))
             is_other = are_foreign or is_foreign(manifest, dataset)
-            those = test_clips(manifest, dataset, clips=clips, is_foreign=is_other, seed=SEED)
+            those = judging_clips(manifest, dataset, clips=clips, is_foreign=is_other, seed=SEED)
             replies = hear(
                 classifier, those, CONDITIONS[CLEAN], DecodeLimits.of(settings), report, folder, SEED
             )

@@ -168,7 +168,7 @@ def test_a_process_loads_a_detector_once_and_only_for_a_version_that_names_one(
     program = f"""if True:
         import sys
         from pathlib import Path
-        from shared.models import detectors
+        from shared.models.serving import detectors
         from workers.classify import classifier
         opened = []
         sys.addaudithook(lambda event, given: event == "open" and opened.append(str(given[0])))

@@ -260,7 +260,7 @@ def test_a_process_loads_an_encoder_once_and_only_for_a_version_that_names_one(
         import sys
         from pathlib import Path
         from shared.audio.synthesis import speech_like, wav_bytes
-        from shared.models import encoders
+        from shared.models.serving import encoders
         from workers.classify import classifier
         opened = []
         sys.addaudithook(lambda event, given: event == "open" and opened.append(str(given[0])))

@@ -30,7 +30,7 @@ from shared.core.settings import Settings
 from shared.models.data.corpora import JoinedCorpora, read_corpora
 from shared.models.data.datasets import BANGLASER, NOT_STATED, RAVDESS_EMOTIONS, Example, read_dataset
 from shared.models.evaluation.predictions import Predictions
-from shared.models.evaluation.served_trials import is_foreign, test_clips
+from shared.models.evaluation.served_trials import is_foreign, judging_clips
 from shared.models.serving.registry import Speakers, read_manifest
 from shared.models.training.losses import masked_crossentropy, masked_targets
 from shared.models.training.masked import RIDGE, Linear, probabilities
@@ -143,15 +143,17 @@ def test_a_speaker_has_been_heard_under_any_spelling_but_not_in_another_corpus(
     known = read_dataset(people)
     respelt = replace(known, examples=tuple(replace(one, speaker="1") for one in known.examples))
     with pytest.raises(NobodyJudges):
-        test_clips(manifest, respelt)
+        judging_clips(manifest, respelt)
     with pytest.raises(HeardSpeakers, match="learnt from 1,"):
-        test_clips(manifest, respelt, speakers=["1"])
+        judging_clips(manifest, respelt, speakers=["1"])
     joined = manifest.model_copy(
         update={"speakers": Speakers(training=["ravdess/01", "banglaser/19"], test=[], reserve=[])}
     )
     unnamed = replace(known, credit=NOT_STATED)
-    assert {one.speaker for one in test_clips(joined, known).examples} == {"19", "20"}
-    assert {one.speaker for one in test_clips(joined, unnamed).examples} == {"20"}  # nobody says which corpus
+    assert {one.speaker for one in judging_clips(joined, known).examples} == {"19", "20"}
+    assert {one.speaker for one in judging_clips(joined, unnamed).examples} == {
+        "20"
+    }  # nobody says which corpus
     assert not is_foreign(manifest, known)
     assert not is_foreign(manifest, unnamed)
     assert is_foreign(manifest, replace(known, credit=BANGLASER.credit))

@@ -41,7 +41,7 @@ SOUND_PEAK_DB = -12.0
 
 
 @dataclass(frozen=True, slots=True)
-class TestClips:
+class JudgingClips:
     """Who judges a version: recordings, and which of them."""
 
     recordings: Recordings
@@ -52,7 +52,7 @@ class TestClips:
         return fingerprint(self.recordings, self.examples)
 
 
-def test_clips(
+def judging_clips(
     manifest: Manifest,
     dataset: Dataset,
     *,
@@ -60,7 +60,7 @@ def test_clips(
     clips: int | None = None,
     is_foreign: bool = False,
     seed: int = 42,
-) -> TestClips:
+) -> JudgingClips:
     """The recordings of a dataset that may judge a version: of its labels, by speakers it never heard.
 
     speakers: those alone; clips: so many of theirs, drawn by the seed; is_foreign: the version learnt from
@@ -86,7 +86,7 @@ def test_clips(
     if clips is not None and clips < len(examples):
         places = np.random.default_rng(seed).permutation(len(examples))[:clips]
         examples = [examples[place] for place in sorted(places)]
-    return TestClips(dataset, tuple(examples))
+    return JudgingClips(dataset, tuple(examples))
 
 
 def _heard(manifest: Manifest, dataset: Dataset) -> set[str]:
@@ -113,7 +113,7 @@ def is_foreign(manifest: Manifest, dataset: Dataset) -> bool:
 
 def hear(
     classifier: Classifier,
-    those: TestClips,
+    those: JudgingClips,
     condition: Condition,
     limits: DecodeLimits,
     report: Report,
@@ -191,7 +191,7 @@ def _replies(manifest: Manifest, examples: Sequence[Example], verdicts: Sequence
     )
 
 
-def _pool(those: TestClips, rate: int, limits: DecodeLimits, seed: int) -> list[tuple[str, Floats]]:
+def _pool(those: JudgingClips, rate: int, limits: DecodeLimits, seed: int) -> list[tuple[str, Floats]]:
     """Some of the audience, each with its speaker."""
     found: list[tuple[str, Floats]] = []
     for place in np.random.default_rng(seed).permutation(len(those.examples)):
@@ -216,7 +216,7 @@ def _number(text: str) -> int:
 
 
 def _identity(
-    manifest: Manifest, those: TestClips, condition: Condition, limits: DecodeLimits, seed: int
+    manifest: Manifest, those: JudgingClips, condition: Condition, limits: DecodeLimits, seed: int
 ) -> str:
     """SHA-256 of all that replies follow from, but for the code."""
     facts = [

@@ -16,7 +16,7 @@ from shared.models.evaluation.corpus_trials import CorpusTrial
 from shared.models.evaluation.plan import Protocol
 from shared.models.evaluation.predictions import Predictions
 from shared.models.evaluation.reports import JSON, MARKDOWN, number, table
-from shared.models.evaluation.served_trials import SOUND_S, TestClips
+from shared.models.evaluation.served_trials import SOUND_S, JudgingClips
 from shared.models.evaluation.summary import Figures, share
 from shared.models.metrics.plots import plot_trials
 from shared.models.serving.registry import Manifest
@@ -32,7 +32,7 @@ EXPLAINED = (
 
 def conditions_report(
     manifest: Manifest,
-    those: TestClips,
+    those: JudgingClips,
     heard: Mapping[Condition, Predictions],
     missing: Sequence[Condition],
     without_voice: Mapping[str, Predictions],
@@ -78,7 +78,7 @@ def conditions_report(
 
 
 def corpora_report(
-    manifest: Manifest, heard: Mapping[str, tuple[Dataset, TestClips, Predictions]], seed: int
+    manifest: Manifest, heard: Mapping[str, tuple[Dataset, JudgingClips, Predictions]], seed: int
 ) -> Figures:
     """The document of `corpus` for a version that ships."""
     found = {}
