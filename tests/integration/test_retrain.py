@@ -233,7 +233,7 @@ def test_labelled_clips_become_a_candidate_that_classifies_and_the_champion_stay
     assert manifest.unknown_labels == ["calm", "disgust", "fearful", "neutral", "sad", "surprised"]
     assert manifest.speakers.training == ["07"]
     data = manifest.data
-    assert (data.training_clips, data.judging_clips, data.unknown_clips, data.left_out) == (19, 5, 8, 0)
+    assert (data.training_clips, data.test_clips, data.unknown_clips, data.left_out) == (19, 5, 8, 0)
     assert manifest.threshold_rule.unknown_clips == 8
     with database.read() as connection:
         stored = connection.execute(select(model).where(model.c.version == version)).one()

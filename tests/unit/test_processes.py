@@ -104,7 +104,7 @@ def test_a_process_whose_parent_was_gone_before_it_asked_ends_at_once() -> None:
 
 
 def test_the_parent_itself_does_not_die_of_the_question() -> None:
-    program = "import os; from shared import processes; processes.die_with_parent(os.getpid()); print(1)"
+    program = "import os; from shared.core import processes; processes.die_with_parent(os.getpid()); print(1)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "1\n")
 
