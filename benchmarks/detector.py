@@ -30,7 +30,7 @@ CLIPS, SEED = 200, 12
 SOUND_CLIPS, SOUNDS_S = 100, (1.0, 3.0, 6.4, 20.0)
 LIMITS_S = 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2
 RUNS = 40
-VERSION, EVERY = "v7", 20  # whose answers show what weights are worth, on every so many recordings
+VERSION, EVERY = "v8-small", 20  # whose answers show what weights are worth, on every so many recordings
 AROUND = {
     "as they are": (0, 0),
     "5 s of zeros behind": (0, 5),

@@ -217,7 +217,7 @@ def _device(settings: Settings) -> Finding:
     lack = onnx_lack() if runtime == "onnx" else tensorflow_lack()
     if lack and device == "gpu":
         return Finding(
-            "device", "problem", str(NoGpu(lack=lack)), "See VOXMOOD_DEVICE in shared/settings.py."
+            "device", "problem", str(NoGpu(lack=lack)), "See VOXMOOD_DEVICE in shared/core/settings.py."
         )
     if lack:
         return Finding("device", "ok", f"{runtime} runs networks on the CPU: it has nothing for a GPU")

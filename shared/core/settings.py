@@ -263,7 +263,7 @@ class Settings(BaseSettings):
         "take 3 minutes of a core, and 30 MB",
     )
 
-    # --- the lease protocol (shared/leases.py) ---------------------------------------------------
+    # --- the lease protocol (shared/jobs/leases.py) ---------------------------------------------------
     lease_s: float = Field(
         default=60.0, gt=0, description="seconds a lease holds without renewal; a batch takes under one"
     )

@@ -50,7 +50,7 @@ def celery_app(settings: Settings) -> Celery:
     """Celery as all of voxmood's processes use it: the API to ring, the workers to listen."""
     app = Celery("voxmood", broker=settings.broker_url.get_secret_value(), set_as_current=False)
     app.conf.update(
-        # Acknowledged early, no results kept: recovery is by leases alone (shared/leases.py).
+        # Acknowledged early, no results kept: recovery is by leases alone (shared/jobs/leases.py).
         task_acks_late=False,
         task_ignore_result=True,
         task_store_errors_even_if_ignored=False,

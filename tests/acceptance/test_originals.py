@@ -17,7 +17,7 @@ IS_THERE = ORIGINAL.is_dir() and RAVDESS.is_dir()
 pytestmark = pytest.mark.skipif(not IS_THERE, reason="shared/data is not beside the clone")
 
 
-@pytest.fixture(scope="module", params=["seed-v6", "v7"])
+@pytest.fixture(scope="module", params=["seed-v6", "v8-small"])
 def classifier(request: pytest.FixtureRequest) -> Classifier:
     return Classifier.load(REPOSITORY / "saved_models", request.param)
 

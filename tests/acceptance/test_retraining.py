@@ -85,7 +85,7 @@ def test_labels_are_imported_wrong_lines_are_named_and_retraining_says_what_it_l
     assert psutil.Process(stack.record.children["train"].pid).nice() == 19, "nobody waits for it"
     versions = [json.loads(line) for line in stack.voxmood("models", "list", "--json").stdout.splitlines()]
     assert [(one["version"], one["aliases"]) for one in versions] == [
-        ("seed-v6", []), ("v7", []), ("v7-six", []), ("v8", ["champion"]), ("v8-six", [])
+        ("seed-v6", []), ("v8", ["champion"]), ("v8-six", []), ("v8-small", [])
     ]  # fmt: skip
 
 

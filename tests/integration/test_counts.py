@@ -217,7 +217,7 @@ def test_all_surfaces_count_alike_while_a_job_is_cancelled_and_when_it_is_whole(
     ended = row_of(services.database, job, job_id)
     assert document["progress"]["clips_per_s"] == pytest.approx(5 / (ended.ended_at - ended.run_started_at))
 
-    lifecycle.reclassify(services.database, job_id, "v7-six")
+    lifecycle.reclassify(services.database, job_id, "v8-six")
     document = httpx.get(f"{server}/v1/jobs/{job_id}", trust_env=False).json()
     assert document["progress"] | {"clips_per_s": None} == {
         "done": 0, "expected": 10, "fraction": 0.0, "clips_per_s": None, "seconds_left": None

@@ -119,7 +119,7 @@ def test_the_lease_of_a_worker_that_died_under_a_cancelled_job_is_taken_away(
 def test_reclassify_rings_for_what_a_cancelled_job_has_left(services: Services) -> None:
     made = make_job(services.database, upload_state="pending")
     lifecycle.cancel(services.database, made.job)
-    bells = lifecycle.reclassify(services.database, made.job, "v7")
+    bells = lifecycle.reclassify(services.database, made.job, "v8-small")
     assert {(bell.task, bell.id) for bell in bells} >= {("unpack", made.upload), ("classify", made.unit)}
     assert len(bells) == 3
 
@@ -128,7 +128,7 @@ def test_thirty_mixed_requests_at_once_leave_nothing_waiting(services: Services)
     chance = random.Random(17)
     job_id, upload_id = send(services, zip_of({f"{n}.txt": b"words %d" % n for n in range(40)}))
     with services.database.write() as connection:
-        connection.execute(job.update().where(job.c.id == job_id).values(model_version="v7"))
+        connection.execute(job.update().where(job.c.id == job_id).values(model_version="v8-small"))
     asked: list[Callable[[], Any]] = [
         lambda: lifecycle.cancel(services.database, job_id),
         lambda: lifecycle.retry(services.database, job_id, []),
@@ -167,10 +167,10 @@ def test_thirty_mixed_requests_at_once_leave_nothing_waiting(services: Services)
     assert row_of(services.database, job, job_id).state == "done"
     with services.database.read() as connection:
         versions = set(connection.execute(select(unit.c.model_version)).scalars())
-    assert versions <= {"v7", OTHER}
+    assert versions <= {"v8-small", OTHER}
     with services.database.read() as connection:
         rows = connection.execute(select(prediction.c.clip_id, prediction.c.model_version)).all()
     assert len(rows) == len(set(rows))
     clips = {row.id for row in clips_of(services, upload_id)}
-    assert {row.clip_id for row in rows if row.model_version == "v7"} == clips
+    assert {row.clip_id for row in rows if row.model_version == "v8-small"} == clips
     assert len(clips) == 40

@@ -42,7 +42,7 @@ def test_what_was_not_measured_is_in_no_table() -> None:
 def test_a_report_is_written_with_its_picture(tmp_path: Path) -> None:
     found = {figure.key: figure.must for figure in FIGURES}
     found |= {"ms_a_clip_seed": 70.0, "floor_1_clips_s": 99.0, "processor_ms_store": 1.25}
-    report = {"date": "2000-01-01", "machine": "none", "cores": 2, "champion": "v7", "clips": 4, "rows": 9}
+    report = {"date": "2000-01-01", "machine": "none", "cores": 2, "champion": "v8", "clips": 4, "rows": 9}
     report |= {"found": found, "stages": dict.fromkeys(STAGES, 0.5)}
     write(report, tmp_path)
     assert json.loads((tmp_path / JSON).read_text())["found"] == found

@@ -202,11 +202,11 @@ def encoded(manifest: Manifest) -> Manifest:
 
 
 def test_a_spec_comes_back_from_a_manifest_and_those_of_other_versions_are_as_before() -> None:
-    manifest = encoded(registry.read_manifest(SHIPPED, "v7"))
+    manifest = encoded(registry.read_manifest(SHIPPED, "v8-small"))
     again = Manifest.model_validate_json(manifest.model_dump_json())
     assert again.feature_spec == ENCODED_V8
     assert type(again.feature_spec) is type(ENCODED_V8)
-    for version in ("v7", "v7-six", "seed-v6"):
+    for version in ("seed-v6",):
         written = json.loads((SHIPPED / version / MANIFEST).read_bytes())["feature_spec"]
         read = registry.read_manifest(SHIPPED, version)
         assert read.model_dump(mode="json")["feature_spec"] == {"kind": "seed", **written}
@@ -225,7 +225,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     column = keras.layers.Cropping1D((ENCODED_V8.n_voice, 0))(column)
     embeddings = keras.layers.BatchNormalization()(keras.layers.Flatten()(column))
     network = keras.Model(inputs, keras.layers.Dense(9, activation="softmax")(embeddings))
-    manifest = encoded(registry.read_manifest(SHIPPED, "v7"))
+    manifest = encoded(registry.read_manifest(SHIPPED, "v8-small"))
     with registry.new_version(models, "toy") as folder:
         network.save(folder / MODEL)
         export(network, manifest, folder)
@@ -252,7 +252,7 @@ def test_a_version_whose_encoder_is_another_is_damaged(toy: Path, tmp_path: Path
         registry.verify(tmp_path, "toy")
 
 
-@pytest.mark.parametrize(("version", "loads"), [("v7", 0), ("seed-v6", 0), ("toy", 1)])
+@pytest.mark.parametrize(("version", "loads"), [("v8-small", 0), ("seed-v6", 0), ("toy", 1)])
 def test_a_process_loads_an_encoder_once_and_only_for_a_version_that_names_one(
     toy: Path, version: str, loads: int
 ) -> None:

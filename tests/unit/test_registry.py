@@ -13,6 +13,7 @@ from shared.core.errors.models import DamagedModel, ModelExists, WrongVersionNam
 from shared.core.errors.requests import UnknownModel
 from shared.core.settings import REPOSITORY, Settings
 from shared.models.serving import registry
+from shared.models.serving.detectors import SILERO
 from shared.models.training.recipes import RECIPES, successor
 
 SHIPPED = REPOSITORY / "saved_models"
@@ -85,16 +86,17 @@ def test_an_unknown_version_is_answered_with_those_that_there_are(models: Path, 
 
 def test_what_ships_is_whole_and_says_who_was_heard() -> None:
     manifests = {version: registry.verify(SHIPPED, version) for version in registry.versions(SHIPPED)}
-    assert set(manifests) == {"seed-v6", "v7", "v7-six", "v8", "v8-six"}
+    assert set(manifests) == {"seed-v6", "v8", "v8-six", "v8-small"}
     assert Settings().champion == "v8"
     actors = [f"{number:02}" for number in range(1, 19)]
-    for version in ("v7", "v7-six", "v8", "v8-six"):
+    for version in ("v8", "v8-six", "v8-small"):
         manifest = manifests[version]
-        of_ravdess = "ravdess/" if manifest.network == "v8" else ""
+        of_ravdess = "ravdess/"
         heard = [one for one in manifest.speakers.training if one.startswith(of_ravdess)]
         assert [one.removeprefix(of_ravdess) for one in heard][-18:] == actors
         assert manifest.speakers.reserve == [f"{of_ravdess}19", f"{of_ravdess}20"]
-        assert manifest.hears_no_voice is (manifest.voice_detector is None) is (manifest.network == "v7")
+        assert manifest.voice_detector == SILERO
+        assert not manifest.hears_no_voice
         assert manifest.threshold_rule.name == "risk"
         curve = manifest.threshold_rule.curve
         assert curve[-1][0] < manifest.threshold < curve[0][0]
@@ -102,10 +104,10 @@ def test_what_ships_is_whole_and_says_who_was_heard() -> None:
             manifest.files
         )
     assert {successor(manifest.network) for manifest in manifests.values()} <= set(RECIPES), "all retrain"
-    for network in ("v7", "v8"):
-        assert manifests[network].unknown_labels == []
-        assert manifests[f"{network}-six"].unknown_labels == ["sad", "surprised"]
-        assert len(manifests[network].labels) == 8
+    assert manifests["v8-six"].unknown_labels == ["sad", "surprised"]
+    for version in ("v8", "v8-small"):
+        assert manifests[version].unknown_labels == []
+        assert len(manifests[version].labels) == 8
     assert max(file.stat().st_size for file in SHIPPED.rglob("*")) < 25_000_000
 
 

@@ -139,7 +139,7 @@ def test_who_taught_a_version_does_not_judge_it(people: Path, tmp_path: Path) ->
 def test_a_speaker_has_been_heard_under_any_spelling_but_not_in_another_corpus(
     people: Path, tmp_path: Path
 ) -> None:
-    manifest = read_manifest(Settings().model_folders, "v7")
+    manifest = read_manifest(Settings().model_folders, "v8")
     known = read_dataset(people)
     respelt = replace(known, examples=tuple(replace(one, speaker="1") for one in known.examples))
     with pytest.raises(NobodyJudges):
@@ -163,7 +163,7 @@ def test_a_version_is_judged_by_corpora_that_it_never_saw(
     corpora: dict[str, Path], people: Path, tmp_path: Path
 ) -> None:
     report = answered(
-        "--protocol", "corpus", "--model", "v7-six", "--corpus", f"two={corpora['two']}",
+        "--protocol", "corpus", "--model", "v8-six", "--corpus", f"two={corpora['two']}",
         "--corpus", f"people={people}", "--output", tmp_path,
     )  # fmt: skip
     two = report["corpora"]["two"]
@@ -217,10 +217,10 @@ def test_each_corpus_is_judged_by_what_the_others_teach(
         (("--protocol", "conditions"), "--data"),
         (("--protocol", "conditions", "--data", ".", "--network", "v8"), "--network"),
         (("--protocol", "conditions", "--data", ".", "--drop", "sad"), "--drop"),
-        (("--protocol", "seed", "--data", ".", "--model", "v7"), "--model"),
+        (("--protocol", "seed", "--data", ".", "--model", "v8"), "--model"),
         (("--protocol", "speaker", "--data", ".", "--conditions", "clean"), "--conditions"),
         (("--protocol", "corpus"), "--corpus"),
-        (("--protocol", "corpus", "--corpus", "a=b", "--model", "v7", "--epochs", "2"), "--network"),
+        (("--protocol", "corpus", "--corpus", "a=b", "--model", "v8", "--epochs", "2"), "--network"),
         (("--protocol", "corpus", "--corpus", "a=b", "--clips", "2"), "--clips"),
     ],
 )
