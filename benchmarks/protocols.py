@@ -1,14 +1,14 @@
-"""What the networks are worth under every protocol, side by side, from their reports: README's tables.
+"""What the networks are worth under every protocol, side by side, from their reports.
 
 `python -m benchmarks.protocols` reads what `voxmood evaluate` wrote below docs/reports, trains nothing, and
-prints Markdown.
+prints Markdown: the tables of docs/figures.md, with `--short` that of README.md.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -24,6 +24,7 @@ PUBLISHED = {(): 0.7862, ("sad",): 0.8341, ("surprised",): 0.8075, ("sad", "surp
 UNKNOWNS = ("sad", "surprised")
 VERSIONS = "v7", "v8", "v8-small"  # judged under conditions and in corpora that they never saw
 TRAINED = ", trained without each corpus in turn"
+STRANGE = "emospeech"
 
 Reports = dict[tuple[Protocol, str, tuple[str, ...]], Figures]
 
@@ -85,10 +86,13 @@ def _paired(reports: Reports, network: str, other: str) -> str:
 
 def experiments(reports: Reports, network: str) -> Iterator[str]:
     """Each remaining class's recall in the four experiments, over the seeds."""
-    by_drop = {drop: reports[Protocol.SEED, network, drop] for drop in PUBLISHED}
+    asked = (reports.get((Protocol.SEED, network, drop)) for drop in PUBLISHED)
+    by_drop = dict(zip(PUBLISHED, asked, strict=True))
     rows = []
-    for label in by_drop[()]["labels"]:
-        recalls = (one["results"][HONEST]["all"]["folds"]["recall"].get(label) for one in by_drop.values())
+    for label in reports[Protocol.SEED, network, ()]["labels"]:
+        recalls = (
+            one and one["results"][HONEST]["all"]["folds"]["recall"].get(label) for one in by_drop.values()
+        )
         rows.append([label, *(interval(recall) for recall in recalls)])
     header = ["all eight", *(f"without {' and '.join(drop)}" for drop in by_drop if drop)]
     yield from table([f"recall by {network}", *header], rows)
@@ -191,5 +195,48 @@ def tables(reports: Reports) -> list[str]:
     return list(chain.from_iterable([*block, ""] for block in blocks))[:-1]
 
 
+def short(reports: Reports) -> list[str]:
+    """The figures that matter most."""
+    shown = NETWORKS
+    rows: dict[str, list[str]] = {}
+
+    def add(name: str, protocol: Protocol, of: Callable[[Figures], str]) -> None:
+        documents = [reports.get((protocol, network, ())) for network in shown]
+        rows[name] = ["–" if one is None else of(one) for one in documents]
+
+    def unheard(part: str, figure: str) -> Callable[[Figures], str]:
+        return lambda one: number(one["results"][HONEST][part]["pooled"].get(figure))
+
+    add("right, of random clips by people it has heard", Protocol.SEED, lambda one: _accuracy(one, HONEST))
+    add("right, of clips by people it has never heard", Protocol.SPEAKER, unheard("all", "accuracy"))
+    add("… the surest 65 % of these", Protocol.SPEAKER, unheard("all", "accuracy_of_surest_65%"))
+    add(
+        "right in noise, rooms, overdriven, by telephone (mean of eight conditions)",
+        Protocol.CONDITIONS,
+        lambda one: number(one["harsh_mean"]["accuracy"]),
+    )
+    add(
+        "right, of what is accepted: as recorded / in the worst of 25 conditions",
+        Protocol.CONDITIONS,
+        _accepted_and_right,
+    )
+    add(
+        "of a corpus like nothing that taught it: accepted / right of these",
+        Protocol.CORPUS,
+        lambda one: " / ".join(
+            number(one["corpora"][STRANGE][figure]) for figure in ("accepted_share", "right_of_accepted")
+        ),
+    )
+    return list(table(["", *shown], [[name, *values] for name, values in rows.items()]))
+
+
+def _accepted_and_right(document: Figures) -> str:
+    conditions = document["conditions"]
+    clean = conditions["clean"]["right_of_accepted"]
+    rights = [one["right_of_accepted"] for one in conditions.values() if one["right_of_accepted"] is not None]
+    return f"{number(clean)} / {number(min(rights))}"
+
+
 if __name__ == "__main__":
-    sys.stdout.write("\n".join(tables(read_reports())) + "\n")
+    printed = short if "--short" in sys.argv else tables
+    sys.stdout.write("\n".join(printed(read_reports())) + "\n")

@@ -1,4 +1,4 @@
-"""What `make bench` promises, how it judges, and that README shows what the last run found."""
+"""What `make bench` promises, how it judges, and that the docs show what the last run found."""
 
 from __future__ import annotations
 
@@ -52,6 +52,6 @@ def test_a_report_is_written_with_its_picture(tmp_path: Path) -> None:
     assert (tmp_path / PICTURE).read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_readme_shows_what_the_last_run_found() -> None:
-    readme = (REPOSITORY / "README.md").read_text()
-    assert [line for line in markdown(read()) if line not in readme] == []
+def test_the_docs_show_what_the_last_run_found() -> None:
+    figures = (REPOSITORY / "docs" / "figures.md").read_text()
+    assert [line for line in markdown(read()) if line not in figures] == []

@@ -1,4 +1,4 @@
-"""README's tables of all protocols: made from reports, and in README as they are made."""
+"""The tables of all protocols: made from reports, and in docs/figures.md and README.md as they are made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.protocols import REPORTS, Reports, read_reports, tables
+from benchmarks.protocols import REPORTS, Reports, read_reports, short, tables
 from shared.core.settings import REPOSITORY
 
 
@@ -17,9 +17,10 @@ def reports() -> Reports:
     return read_reports()
 
 
-def test_the_readme_shows_what_the_reports_say(reports: Reports) -> None:
-    readme = (REPOSITORY / "README.md").read_text()
-    assert [line for line in tables(reports) if line not in readme] == []
+def test_the_docs_show_what_the_reports_say(reports: Reports) -> None:
+    for file, shown in (("docs/figures.md", tables(reports)), ("README.md", short(reports))):
+        text = (REPOSITORY / file).read_text()
+        assert [line for line in shown if line not in text] == []
 
 
 def test_another_figure_in_a_report_is_another_figure_in_the_tables(tmp_path: Path) -> None:
