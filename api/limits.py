@@ -24,9 +24,9 @@ from shared.core.settings import MEBIBYTE, Settings
 BODY_BYTES = MEBIBYTE
 # 10,000 labels as `voxmood label import` sends them take 1.5 MB; with every field at its longest, 6 MB.
 LABELS_BYTES = 8 * MEBIBYTE
-# That a body has to bring in each VOXMOOD_BODY_TIMEOUT_S to be no dripper: 137 bytes a second.
+# A body that brings less in VOXMOOD_BODY_TIMEOUT_S is cut off as too slow: 137 bytes a second.
 LEAST_BYTES = 4096
-# That the system takes of an answer before the line does: else up to 4 MB for each connection.
+# How much of an answer the kernel may buffer for a connection; by default up to 4 MB.
 UNSENT_BYTES = 128 * 1024
 
 

@@ -99,7 +99,7 @@ Asked = Annotated[Question, Depends(_question)]
 def _check(name: str, values: list[str], known: Sequence[str]) -> None:
     for value in values:
         if value not in known:
-            raise WrongFilter(value=value, filter=name, allowed=f"There are: {', '.join(known)}.")
+            raise WrongFilter(value=value, filter=name, allowed=f"Available: {', '.join(known)}.")
 
 
 def _confidence_range(text: str) -> tuple[float | None, float | None]:

@@ -2,8 +2,8 @@
 
 Celery's warm shutdown waits until running tasks have ended, and tells the children nothing. So the main
 process sets one byte of memory that it shares with all children, made before the first fork; they look
-at it between two batches, reads or epochs. Who does not come to a step in time is killed by whoever
-started the worker (`voxmood up`: 10 s, compose: 30 s), and the lease runs out as after any death.
+at it between two batches, reads or epochs. A child that reaches no such step in time is killed by what
+started the worker (`voxmood up` after 10 s, Compose after 30 s), and its lease runs out as after any death.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Result rows of a job, in archive order: by pages of any filter, or all of them.
 
-A page is found in two steps: first its keys (upload, member), each from a walk along an index that
-begins behind the cursor and ends after `limit` keys; then the rows of these keys. Where few answers or few
-paths can be meant, all of them are looked at instead. That is much the same work wherever the cursor stands,
-however rare the outcome, emotion, confidence or path is: 5 to 60 ms for 1,000 of 1,000,000 clips, with other
-work on both cores. Dearest is what is found nowhere near the cursor under a prefix of very many paths, all of
-which are then gone through: 0.06 s for 250,000 of them, 0.15 s with that other work.
+A page is found in two steps: first its keys (upload, member), by keyset scans along indexes that begin after
+the cursor and end after `limit` keys; then the rows of these keys. Where a filter matches few predictions or
+few paths, all of them are read instead. So a page costs about the same wherever the cursor is, and however
+rare the outcome, emotion, confidence or path: 5 to 60 ms for 1,000 of 1,000,000 clips, with other work on
+both cores. The slowest case is a filter that matches nothing near the cursor under a prefix of many paths,
+which are then all read: 0.06 s for 250,000 of them, 0.15 s with other work.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The tables, as SQLAlchemy Core knows them. The words are those of the product: see the README.
+"""The tables, as SQLAlchemy Core knows them. docs/architecture.md explains the words.
 
 Times are seconds since 1970 by the database's own clock (`sessions.clock`), never by a process's.
 Ids are never reused (SQLite: AUTOINCREMENT), because messages and object keys outlive rows.

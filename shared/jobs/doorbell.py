@@ -62,7 +62,8 @@ def celery_app(settings: Settings) -> Celery:
         # A bell waits in the queue, not in a worker: a free child takes the next one.
         worker_prefetch_multiplier=1,
         worker_disable_prefetch=True,
-        # Loading TensorFlow and the model takes 10 s; the default of 4 s kills such children for ever.
+        # A child that loads a version by TensorFlow (VOXMOOD_RUNTIME=tensorflow) takes 10 s, longer on a
+        # busy machine; by the default of 4 s it would be killed again and again.
         worker_proc_alive_timeout=120,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,

@@ -109,7 +109,7 @@ def test_keys_are_made_listed_and_revoked_by_the_command(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("create", "--scopes", "write"), "'write' is no scope. There are: submit, read, label, admin."),
+        (("create", "--scopes", "write"), "'write' is no scope. Available: submit, read, label, admin."),
         (("create", "--scopes", ""), "'' is no scope."),
         (("create", "--expires", "soon"), "soon is no time to live: give hours, days or weeks"),
         (("revoke", "999999"), "There is no valid key 999999."),

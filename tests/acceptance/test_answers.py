@@ -93,10 +93,10 @@ def test_filters_are_joined_and_hold_for_pages_and_exports(api: Api, job: int) -
 
 
 WRONG = [
-    ({"outcome": "lost"}, "lost is no outcome. There are: classified, rejected, no_voice, failed."),
+    ({"outcome": "lost"}, "lost is no outcome. Available: classified, rejected, no_voice, failed."),
     (
         {"emotion": "bored"},
-        "bored is no emotion of v8. There are: "
+        "bored is no emotion of v8. Available: "
         "angry, calm, disgust, fearful, happy, neutral, sad, surprised.",
     ),
     ({"confidence": "0.8"}, "0.8 is no range of confidence. Give LO:HI from 0 to 1"),
@@ -140,7 +140,7 @@ def test_the_command_filters_and_writes_parquet(api: Api, job: int, stack, tmp_p
 
 def test_the_command_refuses_wrong_filters_and_parquet_on_a_terminal(job: int, stack) -> None:
     for arguments, words in (
-        (["--emotion", "bored"], "bored is no emotion of v8. There are: angry"),
+        (["--emotion", "bored"], "bored is no emotion of v8. Available: angry"),
         (["--confidence", "0.8"], "0.8 is no range of confidence"),
         (["--outcome", "lost"], "classified"),
     ):

@@ -123,7 +123,7 @@ def test_unknown_models_are_named_with_those_that_exist(stack, archive: Path) ->
     for command in (["submit", str(archive), "--model", "v99"], ["classify", str(archive), "--model", "v99"]):
         done = stack.voxmood(*command)
         assert done.returncode == 1
-        assert "There is no model version v99. There are: seed-v6, v8, v8-six, v8-small" in done.stderr
+        assert "There is no model version v99. Available: seed-v6, v8, v8-six, v8-small" in done.stderr
 
 
 def test_models_show_tells_of_a_version_by_name_or_alias(stack) -> None:
@@ -132,7 +132,7 @@ def test_models_show_tells_of_a_version_by_name_or_alias(stack) -> None:
     assert "champion" in stack.voxmood("models", "show", "v8").stdout
     missing = stack.voxmood("models", "show", "v99")
     assert missing.returncode == 1
-    assert "There is no model version v99. There are: seed-v6, v8, v8-six, v8-small" in missing.stderr
+    assert "There is no model version v99. Available: seed-v6, v8, v8-six, v8-small" in missing.stderr
 
 
 def test_submit_wait_exits_1_unless_the_job_is_done(stack, tmp_path: Path) -> None:

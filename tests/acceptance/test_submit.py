@@ -71,7 +71,10 @@ def test_a_webhook_is_told_of_the_job_s_end(stack: Stack, api: Api, tmp_path: Pa
     clip.write_bytes(unique_clip(1))
     wrong = stack.voxmood("submit", str(clip), "--webhook", "ftp://example.org/")
     assert wrong.returncode == 1
-    assert "The webhook cannot be ftp://example.org/: it does not begin with https://" in wrong.stderr
+    assert (
+        "The webhook address ftp://example.org/ cannot be used: it does not begin with https://"
+        in wrong.stderr
+    )
     with running_receiver() as receiver:
         receiver.answers = [503]
         done = stack.voxmood("submit", str(clip), "--webhook", receiver.url, "--wait")

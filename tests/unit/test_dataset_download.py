@@ -192,7 +192,7 @@ def test_a_server_that_gives_nothing_is_given_up_and_what_came_is_kept(
     server: Archive, tmp_path: Path
 ) -> None:
     server.breaks = [dataset.BLOCK_BYTES, *[0] * dataset.TRIES]
-    with pytest.raises(DatasetUnreachable, match="What has come is kept"):
+    with pytest.raises(DatasetUnreachable, match="What has arrived is kept"):
         download(server, tmp_path)
     assert (tmp_path / f"{SPEECH}.partial").stat().st_size == dataset.BLOCK_BYTES
     assert len(server.asked) == 1 + dataset.TRIES
@@ -200,7 +200,7 @@ def test_a_server_that_gives_nothing_is_given_up_and_what_came_is_kept(
 
 def test_a_record_without_the_archives_is_named(server: Archive, tmp_path: Path) -> None:
     del server.files[SONG]
-    with pytest.raises(DatasetUnreachable, match=f"/record does not give .* no {SONG}"):
+    with pytest.raises(DatasetUnreachable, match=f"could not be fetched from .*/record: .*no {SONG}"):
         download(server, tmp_path)
 
 

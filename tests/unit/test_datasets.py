@@ -120,9 +120,9 @@ def test_unknown_emotions_and_speakers_are_answered_with_the_known_ones(tmp_path
     dataset = read_dataset(place(tmp_path, "03-01-01-01-01-01-01.wav", "03-01-03-01-01-01-02.wav"))
     dataset.check_emotions(["happy"])
     dataset.check_speakers(["01"])
-    with pytest.raises(UnknownEmotion, match="bored is no emotion .* There are: happy, neutral"):
+    with pytest.raises(UnknownEmotion, match="bored is no emotion .* Available: happy, neutral"):
         dataset.check_emotions(["happy", "bored"])
-    with pytest.raises(UnknownSpeaker, match="25 is no speaker .* There are: 01, 02"):
+    with pytest.raises(UnknownSpeaker, match="25 is no speaker .* Available: 01, 02"):
         dataset.check_speakers(["25"])
 
 

@@ -74,13 +74,13 @@ def test_versions_are_looked_up_in_several_folders_and_the_first_wins(models: Pa
     assert registry.folder_of(both, "later") == trained / "later"
     assert registry.folder_of(both, VERSION) == models / VERSION
     assert registry.verify(both, "later").labels
-    with pytest.raises(UnknownModel, match=r"There are: later, seed-v6\."):
+    with pytest.raises(UnknownModel, match=r"Available: later, seed-v6\."):
         registry.verify(both, "latest")
 
 
 @pytest.mark.parametrize("name", ["seed-v7", "", ".", "..", "../saved_models/seed-v6", "seed-v6/../seed-v6"])
 def test_an_unknown_version_is_answered_with_those_that_there_are(models: Path, name: str) -> None:
-    with pytest.raises(UnknownModel, match=r"There are: seed-v6\."):
+    with pytest.raises(UnknownModel, match=r"Available: seed-v6\."):
         registry.read_manifest(models, name)
 
 

@@ -89,6 +89,6 @@ def test_clips_of_the_same_path_are_told_apart() -> None:
 def test_without_two_classes_it_says_what_there_is(emotion: str) -> None:
     votes = [vote(f"x{n}", emotion) for n in range(9)] + [vote("y", "happy")]
     with pytest.raises(
-        NotEnoughLabels, match=r"two emotions with 5 labelled .* There are: angry [09], .* happy 1"
+        NotEnoughLabels, match=r"two emotions with 5 labelled .* Available: angry [09], .* happy 1"
     ):
         choose(votes, CHAMPION, 5)

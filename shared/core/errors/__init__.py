@@ -1,1 +1,1 @@
-"""What can go wrong: a room for each subject, all of one base."""
+"""Everything that can go wrong, one module for each subject. All errors derive from `base.VoxmoodError`."""

@@ -92,7 +92,7 @@ class WrongExpiry(VoxmoodError):
 
 
 class WrongScope(VoxmoodError):
-    """{scope} is no scope. There are: {known}."""
+    """{scope} is no scope. Available: {known}."""
 
 
 class NoSuchKey(VoxmoodError):

@@ -14,7 +14,7 @@ class NoLabelStored(VoxmoodError):
 
 class NotEnoughLabels(VoxmoodError):
     """Too few labels: training takes two emotions with {minimum} labelled recordings each
-    (VOXMOOD_RETRAIN_MIN_EXAMPLES). There are: {there}."""
+    (VOXMOOD_RETRAIN_MIN_EXAMPLES). Available: {there}."""
 
 
 class ModelExists(VoxmoodError):
@@ -62,15 +62,15 @@ class ModelReplaced(VoxmoodError):
 
 
 class UnknownNetwork(VoxmoodError):
-    """There is no network {network}. There are: {known}."""
+    """There is no network {network}. Available: {known}."""
 
 
 class UnknownEmotion(VoxmoodError):
-    """{emotion} is no emotion of these recordings. There are: {known}."""
+    """{emotion} is no emotion of these recordings. Available: {known}."""
 
 
 class UnknownSpeaker(VoxmoodError):
-    """{speaker} is no speaker of these recordings. There are: {known}."""
+    """{speaker} is no speaker of these recordings. Available: {known}."""
 
 
 class WrongVersionName(VoxmoodError):
@@ -104,7 +104,7 @@ class TooFewUnknowns(VoxmoodError):
 
 
 class UnknownCondition(VoxmoodError):
-    """There is no condition {condition}. There are: {known}."""
+    """There is no condition {condition}. Available: {known}."""
 
 
 class HeardSpeakers(VoxmoodError):
@@ -152,7 +152,8 @@ class NoLabelInFile(VoxmoodError):
 
 
 class DatasetUnreachable(VoxmoodError):
-    """{url} does not give the recordings: {reason}. What has come is kept; the same command goes on."""
+    """The recordings could not be fetched from {url}: {reason}. What has arrived is kept; run the same
+    command again to go on."""
 
 
 class WrongChecksum(VoxmoodError):

@@ -12,7 +12,7 @@ class UnknownJob(VoxmoodError):
 
 
 class UnknownModel(VoxmoodError):
-    """There is no model version {model}. There are: {known}."""
+    """There is no model version {model}. Available: {known}."""
 
     status = 404
 
@@ -119,7 +119,7 @@ class WrongCursor(VoxmoodError):
 
 
 class UnknownParameter(VoxmoodError):
-    """{name} is no parameter of this request. There are: {known}."""
+    """{name} is no parameter of this request. Available: {known}."""
 
     status = 422
 

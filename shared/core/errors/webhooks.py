@@ -6,7 +6,7 @@ from shared.core.errors.base import VoxmoodError
 
 
 class WrongWebhook(VoxmoodError):
-    """The webhook cannot be {url}: {reason}. Give an address as in https://example.org/voxmood."""
+    """The webhook address {url} cannot be used: {reason}. Give one like https://example.org/voxmood."""
 
     status = 422
 

@@ -27,9 +27,10 @@ def load_keras(threads: int | None = None) -> Any:
         import keras
         import tensorflow as tf
 
-    # A committee's networks are new ones each time, which TensorFlow takes for a mistake.
+    # An ensemble's networks are new each time, and TensorFlow warns of that as of a mistake.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    # Its products have 10 bits: answers would be some 1e-3 from the CPU's, those of a probe too.
+    # On GPUs, TensorFloat-32 (TF32) keeps 10 bits of a factor: answers, and those of the probe that checks a
+    # version, would be some 1e-3 from the CPU's.
     tf.config.experimental.enable_tensor_float_32_execution(False)
     if threads is not None:
         with suppress(RuntimeError):

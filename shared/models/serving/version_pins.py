@@ -1,4 +1,7 @@
-"""Whether the database knows a version by the weights that its folder holds now."""
+"""Versions are pinned by hash: the database remembers the weights that a version had when it was first used.
+
+A folder of the same name with other weights is refused, so that results of one version stay comparable.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training gives its version, judged: by a part of the clips as the seed does, or crosswise."""
+"""Train on all clips, and measure: on a random fifth, as the baseline does, or by cross-validation."""
 
 from __future__ import annotations
 
