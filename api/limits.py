@@ -151,7 +151,7 @@ class _Body:
 
 
 def protocol(settings: Settings) -> type[asyncio.Protocol]:
-    """uvicorn's HTTP protocol with what it lacks: a limit of time for headers, and for readers that stop."""
+    """Uvicorn's HTTP protocol with what it lacks: a limit of time for headers, and for readers that stop."""
 
     class Impatient(H11Protocol):
         """Ends a connection that shows no whole header, or takes nothing of an answer, in the given time."""

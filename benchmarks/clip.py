@@ -57,7 +57,7 @@ def milliseconds(work: Callable[[], object], clips: int) -> float:
 
 
 def seeds_way(settings: Settings, clips: Clips) -> dict[str, float]:
-    """librosa from each file, then `predict` on the one clip; with and without loading the model for it."""
+    """Librosa from each file, then `predict` on the one clip; with and without loading the model for it."""
     import librosa
 
     from shared.audio.features import fixed_length

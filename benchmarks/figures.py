@@ -16,7 +16,8 @@ PIPED_COLUMNS = 130  # of what is no terminal, for which rich would take 80 and 
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One promise: its key in what was measured, what it must be, and what it should be; a goal above what
-    must be says that more is better. Without a unit it is a ratio, which holds on any machine."""
+    must be says that more is better. Without a unit it is a ratio, which holds on any machine.
+    """
 
     key: str
     name: str

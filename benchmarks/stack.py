@@ -88,7 +88,8 @@ class Stack:
 
     def beside(self, archive: Path, clips: int, recording: Path) -> tuple[float, float]:
         """Clips a second of a large job, and the seconds of the slowest of some clips sent beside it, one
-        after another."""
+        after another.
+        """
         job, began = self.send(archive)
         while not (document := self.client.job(job))["counts"]["done"] and document["state"] == "running":
             time.sleep(LOOK_FOR_ROW_S)

@@ -51,6 +51,7 @@ def seconds(classify: Any, contents: list[bytes], batch: int) -> float:
 
 
 def main(folder: Path) -> None:
+    """Time the pipeline on a folder of recordings; print JSON."""
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     contents = [file.read_bytes() for file in sorted(folder.iterdir())]

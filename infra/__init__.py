@@ -1,0 +1,1 @@
+"""What builds, checks and releases: scripts behind the Makefile, container files, and makers of artefacts."""

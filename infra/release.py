@@ -49,6 +49,7 @@ def numbered(project: str, version: str) -> str:
 
 
 def git(folder: Path, *words: str) -> str:
+    """What git prints, stripped. Raises ValueError with what it says when it fails."""
     done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)  # noqa: S603, S607
     if done.returncode:
         raise ValueError(f"git {words[0]} failed: {done.stderr.strip()}")
@@ -73,6 +74,7 @@ def release(folder: Path, version: str) -> str:
 
 
 def main(version: str = "") -> int:
+    """Release a version; exit status 1, with the reason, where it cannot be."""
     try:
         notes = release(Path(), version)
     except ValueError as error:

@@ -1,0 +1,1 @@
+"""The Celery workers: unpack, classify, notify, purge, sweep and retrain."""

@@ -139,7 +139,7 @@ class Unpacking:
             yield from archives.members(file, row.name, kind, limits, self._goes_on, row.encoding)
 
     def _on_read(self, count: int) -> None:
-        """After each 8 MB from the store: still ours? (So a read that hangs loses the lease.)"""
+        """Renew the lease after each 8 MB from the store, so that a read that hangs loses it."""
         self.position = min(self.position + count, self.row.bytes)
         self._goes_on()
 

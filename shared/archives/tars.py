@@ -197,7 +197,7 @@ class _Stream:
 
 
 def _pax_records(body: bytes) -> dict[str, str]:
-    """`<length> <key>=<value>\\n`, again and again (POSIX.1-2008, pax)."""
+    """Lines of `<length> <key>=<value>` (POSIX.1-2008, pax), as a dictionary."""
     records = {}
     place = 0
     while place < len(body) and body[place] != 0:

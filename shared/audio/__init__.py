@@ -1,0 +1,1 @@
+"""Recordings as samples: decoding, windows, features, quality, conditions and synthesis."""

@@ -39,7 +39,8 @@ def telephone_band(
     high_hz: float = TELEPHONE_BAND_HZ[1],
 ) -> Floats:
     """Samples (n,) of which only what lies between two frequencies is left: (n,); high_hz: below half of
-    sampling_rate."""
+    sampling_rate.
+    """
     return np.asarray(signal.sosfilt(_band(sampling_rate, low_hz, high_hz), samples), np.float32)
 
 

@@ -1,5 +1,6 @@
 """What codecs of speech and music leave of a recording at low bit rates: encoded by FFmpeg (PyAV, the extra
-`av`), and decoded as any recording is."""
+`av`), and decoded as any recording is.
+"""
 
 from __future__ import annotations
 

@@ -32,7 +32,8 @@ CLEAN = "clean"
 class Condition:
     """name: as the command line has it; text: for people; alter: samples (n,), Hz, generator and pool to
     samples; codec: what it takes PyAV for; is_babble: whether it needs a pool; is_harsh: whether it is one of
-    those whose mean is a figure of its own."""
+    those whose mean is a figure of its own.
+    """
 
     name: str
     text: str

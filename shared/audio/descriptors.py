@@ -99,7 +99,7 @@ def harmonics(power: Floats, semitones: Floats, spec: VoiceSpec) -> Floats:
 
 
 def _windowed(window: Floats, spec: VoiceSpec) -> Floats:
-    """(frames, n_fft)"""
+    """The frames of a window, (frames, n_fft), each multiplied by a Hann window."""
     behind = int(np.argmax(window[::-1] != 0))  # zeros at the end; flatnonzero took 0.35 ms for it
     length = max(FEWEST_FRAMES * spec.hop_length, len(window) - behind if window[-1 - behind] else 0)
     padded = np.pad(window[:length], spec.n_fft // 2)
@@ -108,7 +108,8 @@ def _windowed(window: Floats, spec: VoiceSpec) -> Floats:
 
 def _sounding(frames: Floats, spec: VoiceSpec) -> tuple[Floats, float, slice]:
     """The energy of each frame, the loud level, both in dB, and the frames from where it begins to sound to
-    where it ends."""
+    where it ends.
+    """
     # As Parseval says, so that only frames of the sounding part, 150 of 250, need a spectrum.
     energy = _decibels(np.einsum("ft,ft->f", frames, frames) * np.float32(spec.n_fft / 2))
     loud = float(np.percentile(energy, LOUD_PERCENTILE))
@@ -125,7 +126,8 @@ def _power(frames: Floats) -> Floats:
 
 def _shape(power: Floats, spec: VoiceSpec) -> Floats:
     """Centroid, spread and roll-offs in octaves; flatness of all, low and high bins; alpha ratio; Hammarberg
-    index; three slopes in dB/kHz; flux: (frames, SHAPES)."""
+    index; three slopes in dB/kHz; flux: (frames, SHAPES).
+    """
     hz = _hz(spec)
     total = power.sum(axis=1) + TINY
     centroid = power @ hz / total

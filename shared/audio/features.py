@@ -30,5 +30,6 @@ def fixed_length(samples: Floats, spec: FeatureSpec, clear: Floats | None = None
 
 def features(samples: Floats, spec: FeatureSpec) -> Floats:
     """Features of windows shaped (n, spec.n_samples), float32: (n, *spec.shape), of an EncodedSpec those that
-    need no encoder (n, spec.n_voice); shared.models.serving.encoders.feature_maker makes all of them."""
+    need no encoder (n, spec.n_voice); shared.models.serving.encoders.feature_maker makes all of them.
+    """
     return seed_features(samples, spec) if isinstance(spec, SeedSpec) else voice_features(samples, spec)

@@ -62,7 +62,8 @@ def encoder_input(window: Floats, spec: VoiceSpec) -> Floats:
 
 def filled_up(spectrograms: list[Floats]) -> tuple[Floats, NDArray[np.int64]]:
     """Spectrograms of several lengths as one batch: (n, N_MELS, longest), zeros behind each, and how many
-    frames each has, (n,)."""
+    frames each has, (n,).
+    """
     lengths = np.array([one.shape[1] for one in spectrograms], np.int64)
     batch = np.zeros((len(spectrograms), N_MELS, int(lengths.max(initial=0))), np.float32)
     for row, one in zip(batch, spectrograms, strict=True):

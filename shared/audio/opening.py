@@ -42,7 +42,8 @@ FEWEST_FRAMES = 64  # of a link that are converted at once
 
 class AudioFile(Protocol):
     """An open recording. samplerate: Hz; frames: how many there are, as far as is known before they are read;
-    flaw: behind the last of them, or where it was seen, why not all was heard."""
+    flaw: behind the last of them, or where it was seen, why not all was heard.
+    """
 
     samplerate: int
     channels: int

@@ -51,7 +51,8 @@ def presence(detect: Detect, samples: Floats) -> Presence:
 
 def has_voice(detect: DetectBlocks, samples: Floats) -> bool:
     """`presence(…).is_voice`, hearing no farther than up to the first voice; detect: the same probabilities,
-    in blocks. Of 3.9 s that takes a third of the time."""
+    in blocks. Of 3.9 s that takes a third of the time.
+    """
     found = np.empty(0, np.float32)
     for block in detect(_slowed(samples)):
         found = np.concatenate([found, block])

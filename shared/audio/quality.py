@@ -40,7 +40,8 @@ NARROW_HZ, NOISY_DB, LITTLE_S = 6000.0, 28.0, 0.5
 @dataclass(frozen=True, slots=True)
 class Quality:
     """bandwidth_hz: up to where there is sound, in steps of 250 Hz; snr_db: of the voice, above the floor
-    between words; voiced_s: seconds of voice, over all that was heard."""
+    between words; voiced_s: seconds of voice, over all that was heard.
+    """
 
     bandwidth_hz: float
     snr_db: float

@@ -37,7 +37,8 @@ def in_a_room(
     samples: Floats, sampling_rate: int, rt60_s: float, rng: np.random.Generator, direct_db: float = DIRECT_DB
 ) -> Floats:
     """Samples (n,) as a microphone in a room hears them, as loud as before: (n,), its tail behind the end cut
-    off as a recorder does it. Arguments: as `impulse_response`."""
+    off as a recorder does it. Arguments: as `impulse_response`.
+    """
     heard = fftconvolve(samples, impulse_response(sampling_rate, rt60_s, rng, direct_db))[: len(samples)]
     heard = np.asarray(heard, np.float32)
     gain = voice_level(samples, sampling_rate) / max(voice_level(heard, sampling_rate), QUIETEST)

@@ -26,7 +26,8 @@ ROOM_DB = -70.0, -40.0  # of the noise beneath it, below its peak
 
 def sound(kind: str, sampling_rate: int = 16_000, duration_s: float = 3.0, seed: int = 0) -> Floats:
     """A sound of one of `SOUNDS`, float32 in [-1, 1], (round(duration_s * sampling_rate),); the same for a
-    seed. A room's noise is beneath it, as there is wherever something is recorded."""
+    seed. A room's noise is beneath it, as there is wherever something is recorded.
+    """
     rng = np.random.default_rng(seed)
     n = round(duration_s * sampling_rate)
     made = at_peak(np.asarray(SOUNDS[kind](sampling_rate, n, rng), np.float32), 0.0)

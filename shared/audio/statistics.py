@@ -125,7 +125,8 @@ def _modulation(curves: Floats, spec: VoiceSpec) -> Floats:
 
 def _log_covariance(one: Descriptors, cepstra: Floats, course: Floats, active: Booleans) -> Floats:
     """How twelve of the descriptors move together: the logarithm of their covariance matrix, its upper half
-    (Arsigny et al. 2006, doi 10.1002/mrm.20965)."""
+    (Arsigny et al. 2006, doi 10.1002/mrm.20965).
+    """
     values = np.column_stack(
         [cepstra[:, :8] / 5, 5 * one.shape[:, 0], one.energy / 5, one.shape[:, 8] / 5, course]
     )[active]

@@ -1,5 +1,6 @@
 """`voxmood evaluate`: what a network is worth, by clips, by speakers, or against unknown emotions; and what a
-version is worth under conditions and in other corpora."""
+version is worth under conditions and in other corpora.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +92,8 @@ def evaluate(
     ] = None,
 ) -> None:  # fmt: skip
     """Train and judge a network fold by fold, or judge a version. Run again after an interruption, it goes on
-    where it was."""
+    where it was.
+    """
     given = {
         "--drop": drop, "--folds": folds, "--select-on-test": select_on_test, "--labels": labels,
         "--seeds": seeds > 1, "--epochs": epochs, "--network": network, "--data": data, "--model": model,

@@ -154,7 +154,8 @@ def faults(refused: Iterable[Refusal]) -> list[Fault]:
 
 
 def enumerated(words: Iterable[str]) -> str:
-    """
+    """The words as a list in a sentence.
+
     >>> enumerated("3"), enumerated("37"), enumerated("3795")
     ('3', '3 and 7', '3, 7, 9 and 1 more')
     """

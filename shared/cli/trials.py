@@ -20,7 +20,8 @@ SEED = 42
 @dataclass(frozen=True, slots=True)
 class Judges:
     """Whose recordings judge: a folder with its labels, of it these speakers, so many clips; is_foreign: the
-    version learnt from other people, though of the same names."""
+    version learnt from other people, though of the same names.
+    """
 
     folder: Path
     labels: Path | None

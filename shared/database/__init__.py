@@ -1,0 +1,1 @@
+"""Tables, migrations, sessions, and the queries on them."""

@@ -1,0 +1,1 @@
+"""The page in the browser, a client of the API (Streamlit)."""

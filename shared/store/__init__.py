@@ -1,0 +1,1 @@
+"""Objects in S3-compatible storage, and shards of recordings in them."""

@@ -7,28 +7,32 @@ from shared.core.errors.base import VoxmoodError
 
 class KeyNeeded(VoxmoodError):
     """This server asks for an API key: send it as `Authorization: Bearer …`; the commands take it from
-    VOXMOOD_API_KEY. On the server `voxmood keys create` makes one."""
+    VOXMOOD_API_KEY. On the server `voxmood keys create` makes one.
+    """
 
     status = 401
 
 
 class KeyNeededBehindProxy(VoxmoodError):
     """This request came through a proxy ({header}), so it need not be of this machine: send an API key. On
-    the server `voxmood keys create` makes one."""
+    the server `voxmood keys create` makes one.
+    """
 
     status = 401
 
 
 class MalformedKey(VoxmoodError):
     """That is no voxmood key: one is vm_ and 49 letters and digits, the last six a checksum of the others.
-    Look for one that is missing or wrong. It is sent as `Authorization: Bearer …`."""
+    Look for one that is missing or wrong. It is sent as `Authorization: Bearer …`.
+    """
 
     status = 401
 
 
 class UnknownKey(VoxmoodError):
     """This key is not known here, or it was revoked. On the server `voxmood keys list` shows those that
-    are."""
+    are.
+    """
 
     status = 401
 
@@ -41,21 +45,24 @@ class KeyExpired(VoxmoodError):
 
 class MissingScope(VoxmoodError):
     """This takes a key with the scope {needed}; yours has {scopes}. On the server
-    `voxmood keys create --scopes` makes one that has it."""
+    `voxmood keys create --scopes` makes one that has it.
+    """
 
     status = 403
 
 
 class ForeignHost(VoxmoodError):
     """This server is not {host}. Without an API key it answers on this machine alone, as localhost,
-    127.0.0.1 or [::1]."""
+    127.0.0.1 or [::1].
+    """
 
     status = 403
 
 
 class HostNotAllowed(VoxmoodError):
     """This server is not {host}. Use a name that it answers to, or have it answer to this one
-    (VOXMOOD_ALLOWED_HOSTS)."""
+    (VOXMOOD_ALLOWED_HOSTS).
+    """
 
     status = 403
 
@@ -68,21 +75,24 @@ class ForeignOrigin(VoxmoodError):
 
 class TooManyJobs(VoxmoodError):
     """This key has {count} open or running jobs, the most that one may have (VOXMOOD_KEY_MAX_JOBS). Wait
-    until one ends, or cancel one."""
+    until one ends, or cancel one.
+    """
 
     status = 429
 
 
 class TooManyBytes(VoxmoodError):
     """With this the key would have over {limit_bytes} bytes stored, the most that one may have
-    (VOXMOOD_KEY_MAX_BYTES). Delete jobs that are no longer needed, then send again."""
+    (VOXMOOD_KEY_MAX_BYTES). Delete jobs that are no longer needed, then send again.
+    """
 
     status = 413
 
 
 class FormWithoutSize(VoxmoodError):
     """Say in `bytes` how large the file is: a key may store so many (VOXMOOD_KEY_MAX_BYTES), and what goes
-    straight to the store is counted before it comes."""
+    straight to the store is counted before it comes.
+    """
 
     status = 422
 
@@ -101,4 +111,5 @@ class NoSuchKey(VoxmoodError):
 
 class KeysNeedSchema(VoxmoodError):
     """{database} cannot hold keys yet. `voxmood up` (elsewhere `python -m shared.database.upgrade`) brings
-    it up to date."""
+    it up to date.
+    """

@@ -20,7 +20,8 @@ class StoreFull(InfrastructureError):
 
 class SpoolFull(InfrastructureError):
     """What comes of uploads waits in {folder}, which cannot be written: {reason}. Make room there, or name
-    another folder (VOXMOOD_SPOOL_DIR)."""
+    another folder (VOXMOOD_SPOOL_DIR).
+    """
 
     status = 507
 
@@ -35,7 +36,8 @@ class StoreBrokeOff(StoreUnavailable):
 
 class ObjectMissing(StoreUnavailable):
     """The object store at {endpoint} does not find an object that was written to it. If this lasts, the
-    store has lost data: look at its disks."""
+    store has lost data: look at its disks.
+    """
 
 
 class DatabaseUnavailable(InfrastructureError):
@@ -82,4 +84,5 @@ class NoSuchFolder(VoxmoodError):
 
 class TooManyRows(VoxmoodError):
     """These are more rows than a worksheet of Excel holds ({most:,}). Choose fewer, by --outcome, --emotion,
-    --confidence or --path, or take --format csv or parquet."""
+    --confidence or --path, or take --format csv or parquet.
+    """

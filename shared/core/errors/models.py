@@ -14,7 +14,8 @@ class NoLabelStored(VoxmoodError):
 
 class NotEnoughLabels(VoxmoodError):
     """Too few labels: training takes two emotions with {minimum} labelled recordings each
-    (VOXMOOD_RETRAIN_MIN_EXAMPLES). Available: {there}."""
+    (VOXMOOD_RETRAIN_MIN_EXAMPLES). Available: {there}.
+    """
 
 
 class ModelExists(VoxmoodError):
@@ -27,13 +28,15 @@ class DamagedModel(VoxmoodError):
 
 class DamagedArtefact(DamagedModel):
     """The {kind} {name} is damaged: {reason}. Restore its folder {folder}, or make it anew with
-    make {kind}."""
+    make {kind}.
+    """
 
 
 class UnsafeModel(VoxmoodError):
     """{file} is not loaded: it names {what}, and a model may name nothing but layers that Keras itself brings
     and operators of ONNX: no code of the file's own, and no other file. Train the version anew, or take it
-    from where it came."""
+    from where it came.
+    """
 
 
 class DoesNotRun(VoxmoodError):
@@ -46,17 +49,20 @@ class NoGpu(InfrastructureError):
 
 class GpuDiffers(InfrastructureError):
     """{file} is sound, but this GPU answers its probe {difference} otherwise than the CPU, more than the
-    {tolerance} that results may differ. Set VOXMOOD_DEVICE=cpu."""
+    {tolerance} that results may differ. Set VOXMOOD_DEVICE=cpu.
+    """
 
 
 class NotExported(VoxmoodError):
     """Model version {version} is not made, since ONNX Runtime does not run its network alike: {reason}.
-    Train a network of other layers, or with a release of tf2onnx that knows these."""
+    Train a network of other layers, or with a release of tf2onnx that knows these.
+    """
 
 
 class ModelReplaced(VoxmoodError):
     """Model version {version} has other weights now than when this database met it; a version never changes.
-    Restore its folder, or give the new weights a version name of their own."""
+    Restore its folder, or give the new weights a version name of their own.
+    """
 
     status = 409
 
@@ -75,32 +81,38 @@ class UnknownSpeaker(VoxmoodError):
 
 class WrongVersionName(VoxmoodError):
     """{version} cannot name a model version: take letters, digits, dots, dashes and underscores, and
-    begin with a letter or digit."""
+    begin with a letter or digit.
+    """
 
 
 class NoRecordings(VoxmoodError):
     """{folder} holds no labelled recordings: neither files named as RAVDESS names them nor a
-    labels.csv with the columns path, emotion and speaker."""
+    labels.csv with the columns path, emotion and speaker.
+    """
 
 
 class ForeignNames(VoxmoodError):
     """{file} is named as RAVDESS names its recordings, but {corpus} has no {field} {value}. Where the names
-    mean something else, as BanglaSER's do, a labels.csv (path, emotion, speaker) says what."""
+    mean something else, as BanglaSER's do, a labels.csv (path, emotion, speaker) says what.
+    """
 
 
 class TooFewRecordings(VoxmoodError):
     """{emotion} has {clips} usable recordings; training takes at least {minimum} of each emotion, and two
-    emotions. Add recordings, or leave it out with --drop."""
+    emotions. Add recordings, or leave it out with --drop.
+    """
 
 
 class TooFewSpeakers(VoxmoodError):
     """{part} has {speakers} speaker(s), and it takes at least {minimum}: some learn, others choose or judge.
-    Add recordings of other people."""
+    Add recordings of other people.
+    """
 
 
 class TooFewUnknowns(VoxmoodError):
     """The open-set protocol takes at least two emotions to leave out: the threshold is set on one and judged
-    by the other. Name them, as in --drop sad,surprised."""
+    by the other. Name them, as in --drop sad,surprised.
+    """
 
 
 class UnknownCondition(VoxmoodError):
@@ -109,7 +121,8 @@ class UnknownCondition(VoxmoodError):
 
 class HeardSpeakers(VoxmoodError):
     """{version} learnt from {speakers}, so their recordings would flatter it. Name others with --speakers, or
-    say --foreign if these are other people whose names are the same."""
+    say --foreign if these are other people whose names are the same.
+    """
 
 
 class NobodyJudges(VoxmoodError):
@@ -122,7 +135,8 @@ class TooFewCorpora(VoxmoodError):
 
 class WrongCorpus(VoxmoodError):
     """{corpus} is no corpus: say NAME=DIR, each name once. Those named {known} are read by their own files'
-    names, all others by the labels.csv in their folder."""
+    names, all others by the labels.csv in their folder.
+    """
 
 
 class WrongFolds(VoxmoodError):
@@ -131,7 +145,8 @@ class WrongFolds(VoxmoodError):
 
 class Leak(VoxmoodError):
     """The fold {fold} is not run: {what} is both in its part {first} and in its part {second}, so that its
-    figures would flatter. Divide the recordings otherwise."""
+    figures would flatter. Divide the recordings otherwise.
+    """
 
 
 class WrongLabels(VoxmoodError):
@@ -144,7 +159,8 @@ class WrongLabelLines(VoxmoodError):
 
 class UnjudgedExport(VoxmoodError):
     """{file} is an export of results ({columns}): its emotion is what a model guessed, and no label. Add a
-    column named label with what people hear, leave it empty where nobody has listened, and import that."""
+    column named label with what people hear, leave it empty where nobody has listened, and import that.
+    """
 
 
 class NoLabelInFile(VoxmoodError):
@@ -153,7 +169,8 @@ class NoLabelInFile(VoxmoodError):
 
 class DatasetUnreachable(VoxmoodError):
     """The recordings could not be fetched from {url}: {reason}. What has arrived is kept; run the same
-    command again to go on."""
+    command again to go on.
+    """
 
 
 class WrongChecksum(VoxmoodError):

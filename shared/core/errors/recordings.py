@@ -11,7 +11,8 @@ class ClipError(VoxmoodError):
 
 class NotAudio(ClipError):
     """{path} is not readable audio: {reason}. WAV, FLAC, AIFF, OGG, Opus and MP3 are read, and with the
-    extra av M4A, AAC, AMR, WMA, WebM and what else FFmpeg reads."""
+    extra av M4A, AAC, AMR, WMA, WebM and what else FFmpeg reads.
+    """
 
 
 class NotARecording(ClipError):
@@ -28,7 +29,8 @@ class HeardInPart(ClipError):
 
 class NeedsAv(ClipError):
     """{path} is {kind}, which is read where the workers have the extra av: pip install 'voxmood[av]', then
-    retry the job."""
+    retry the job.
+    """
 
 
 class Empty(ClipError):
@@ -85,12 +87,14 @@ class CrashesDecoder(ClipError):
 
 class TakesTooMuchMemory(ClipError):
     """{path} took over {limit_bytes} bytes of memory to read (VOXMOOD_TASK_MEMORY_BYTES). Raise that and
-    `voxmood retry` the job, or cut it into pieces."""
+    `voxmood retry` the job, or cut it into pieces.
+    """
 
 
 class TooManyWindows(ClipError):
     """{path} has over {limit:,} windows, the most that are heard of a recording (VOXMOOD_MAX_WINDOWS). Choose
-    a longer hop, or cut it into pieces."""
+    a longer hop, or cut it into pieces.
+    """
 
 
 class LostInStore(ClipError):

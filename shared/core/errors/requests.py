@@ -19,7 +19,8 @@ class UnknownModel(VoxmoodError):
 
 class UnknownEncoding(VoxmoodError):
     """{encoding} is no encoding of file names that is known. Give one such as cp932 (Japanese), gbk
-    (Chinese), cp866 or cp1251 (Russian), cp1252 (western Europe)."""
+    (Chinese), cp866 or cp1251 (Russian), cp1252 (western Europe).
+    """
 
     status = 422
 
@@ -138,7 +139,8 @@ class WindowUnasked(VoxmoodError):
 
 class WindowTooLong(VoxmoodError):
     """Windows of {win_s:g} s are longer than the {seconds:g} s that model version {version} hears at once;
-    choose that or less."""
+    choose that or less.
+    """
 
     status = 422
 
@@ -151,7 +153,8 @@ class HopTooLong(VoxmoodError):
 
 class NoSegments(VoxmoodError):
     """Job {job} has no segments: they are kept where it is submitted with sliding windows or with separate
-    channels."""
+    channels.
+    """
 
     status = 409
 
@@ -164,27 +167,31 @@ class LabelsUnnamed(VoxmoodError):
 
 class TooManyExports(VoxmoodError):
     """{whose} has {count} exports on their way, the most at once (VOXMOOD_API_EXPORTS in all,
-    VOXMOOD_KEY_MAX_EXPORTS of a key). Try again in a moment."""
+    VOXMOOD_KEY_MAX_EXPORTS of a key). Try again in a moment.
+    """
 
     status = 429
 
 
 class TooManyUploads(VoxmoodError):
     """{whose} has {count} uploads on their way, the most at once (VOXMOOD_API_UPLOADS in all,
-    VOXMOOD_KEY_MAX_UPLOADS of a key). Try again in a moment."""
+    VOXMOOD_KEY_MAX_UPLOADS of a key). Try again in a moment.
+    """
 
     status = 429
 
 
 class BodyTooLarge(VoxmoodError):
     """This request's body has over {limit_bytes} bytes, the most that is read of it. Send it as several
-    requests."""
+    requests.
+    """
 
     status = 413
 
 
 class BodyStalled(VoxmoodError):
     """This request's body brought less than {least} bytes in {seconds:g} s (VOXMOOD_BODY_TIMEOUT_S). Send it
-    again; an upload goes on where it broke off."""
+    again; an upload goes on where it broke off.
+    """
 
     status = 408

@@ -31,9 +31,11 @@ class StateUnusable(VoxmoodError):
 
 class DiskFull(VoxmoodError):
     """{path} has {free_mb} MB free; voxmood needs at least {needed_mb} MB there. Free some space, or
-    choose another folder with --state."""
+    choose another folder with --state.
+    """
 
 
 class DatabaseNewer(VoxmoodError):
     """{database} is of a newer voxmood (its schema is {revision}, this one knows up to {known}). Update
-    voxmood, or restore a backup from before."""
+    voxmood, or restore a backup from before.
+    """

@@ -13,7 +13,8 @@ class WrongWebhook(VoxmoodError):
 
 class WebhookPrivate(VoxmoodError):
     """{host} is {addresses}, in a private network or on this machine, where this server calls nobody
-    (VOXMOOD_WEBHOOK_PRIVATE)."""
+    (VOXMOOD_WEBHOOK_PRIVATE).
+    """
 
     status = 422
 

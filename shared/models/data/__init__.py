@@ -1,0 +1,1 @@
+"""Labelled recordings: corpora, folds, and the features that are kept of them."""

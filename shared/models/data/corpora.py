@@ -42,7 +42,8 @@ def teaching(main: str, corpora: dict[str, Dataset]) -> JoinedCorpora:
 @dataclass(frozen=True, slots=True)
 class JoinedCorpora:
     """Corpora as one set of recordings: each path and speaker begins with its corpus' name and a slash, so
-    that equal names of speakers stay apart."""
+    that equal names of speakers stay apart.
+    """
 
     corpora: dict[str, Dataset]
 

@@ -65,7 +65,8 @@ BANGLASER = Naming(
 @dataclass(frozen=True, slots=True, order=True)
 class Example:
     """One labelled recording; path: inside the dataset's folder, with forward slashes; corpus: which of
-    several it is of, whose emotions are all that it could have been labelled with."""
+    several it is of, whose emotions are all that it could have been labelled with.
+    """
 
     path: str
     emotion: str

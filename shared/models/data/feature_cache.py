@@ -101,7 +101,8 @@ def _identity(
     draws: int,
 ) -> str:
     """SHA-256 of all that features follow from, the code that computes them included; an encoder's own
-    SHA-256 is part of the spec."""
+    SHA-256 is part of the spec.
+    """
     digest = hashlib.sha256(fingerprint(recordings, examples).encode())
     digest.update(json.dumps([asdict(spec), asdict(limits), draws]).encode())
     for file in _code():

@@ -32,7 +32,8 @@ _NOBODY: Indices = np.empty(0, np.int64)
 
 class Choosers(Enum):
     """Who, of the learning side, chooses epoch, temperature and thresholds: some of its speakers, who then do
-    not fit; all of them in turn, by what the others taught; or nobody, and nothing is chosen."""
+    not fit; all of them in turn, by what the others taught; or nobody, and nothing is chosen.
+    """
 
     SOME = "some"
     ALL = "all in turn"
@@ -42,7 +43,8 @@ class Choosers(Enum):
 @dataclass(frozen=True, slots=True)
 class Clips:
     """What a split may look at, an entry a clip. twins: the same for recordings that are one and the same;
-    corpora: of which of several each is, the same word for all where there is one."""
+    corpora: of which of several each is, the same word for all where there is one.
+    """
 
     emotions: Words
     speakers: Words
@@ -192,7 +194,8 @@ def _learning(
     groups: Sequence[Sequence[str]] = (),
 ) -> Fold:
     """The fold with its learning side divided: some speakers choose, or all of them in turn, by these groups
-    if they are enough."""
+    if they are enough.
+    """
     speakers = len(set(clips.speakers[side]))
     if speakers < 2:
         raise TooFewSpeakers(part=part, speakers=speakers, minimum=2)

@@ -1,0 +1,1 @@
+"""What networks and versions are worth: the five protocols and their reports."""

@@ -35,7 +35,8 @@ LINEAR = "linear"
 @dataclass(frozen=True, slots=True)
 class CorpusTrial:
     """One corpus held out. labels: the emotions that the others taught, sorted; shared: those of them that it
-    has too; aside: its clips of other emotions, which no one can be right about; replies: of the rest."""
+    has too; aside: its clips of other emotions, which no one can be right about; replies: of the rest.
+    """
 
     corpus: str
     labels: list[str]
@@ -127,7 +128,8 @@ def _taught(emotions: Words) -> list[str]:
 @dataclass(frozen=True, slots=True)
 class _Trial:
     """One fold over corpora: who teaches and who judges, and what is trained. labels: the emotions that are
-    taught; shared: those that may be told of the corpus that judges."""
+    taught; shared: those that may be told of the corpus that judges.
+    """
 
     data: AudioData
     clips: Clips

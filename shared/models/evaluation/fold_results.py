@@ -35,7 +35,8 @@ class FoldFacts(BaseModel):
 @dataclass(frozen=True, slots=True)
 class FoldOutputs:
     """What the network said to some clips: logits (n, classes) before the temperature; paths, emotions and
-    channels (speech, song or nothing), each (n,)."""
+    channels (speech, song or nothing), each (n,).
+    """
 
     logits: Values
     paths: Words

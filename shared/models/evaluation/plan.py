@@ -9,6 +9,8 @@ from pathlib import Path
 
 
 class Protocol(StrEnum):
+    """The questions that `voxmood evaluate` can ask; docs/evaluation.md explains each."""
+
     SEED = "seed"
     SPEAKER = "speaker"
     OPEN_SET = "open-set"
@@ -21,7 +23,8 @@ class EvaluationPlan:
     """What to evaluate. drop: emotions left out of learning, the unknowns of open-set; folds: a file for
     `read_folds`, of the protocols that hold speakers out; select_on_test: the seed's habit too, beside the
     honest choice; seeds: how many, from 42 on, each with splits and weights of its own; epochs: of each
-    training, at most (None: as the network's method has it)."""
+    training, at most (None: as the network's method has it).
+    """
 
     protocol: Protocol
     network: str = "seed"

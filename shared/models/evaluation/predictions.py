@@ -22,7 +22,8 @@ NOBODY = -1  # the class of an answer that is none
 @dataclass(frozen=True, slots=True)
 class Predictions:
     """An entry a clip, (n,): paths, the true emotions, and outcomes; probabilities: (n, labels), NaN where
-    there is no answer; labels: (k,); threshold: (), what a confidence was held against, NaN if nothing."""
+    there is no answer; labels: (k,); threshold: (), what a confidence was held against, NaN if nothing.
+    """
 
     paths: Words
     emotions: Words
@@ -55,7 +56,8 @@ class Predictions:
     def figures(self, among: Sequence[str] | None = None) -> Figures:
         """Accuracy over all clips, those in which no voice was heard as wrong; what was accepted, and how
         much of that was right; ECE of the answers that there are. among: the labels that clips may have, for
-        the accuracy of an answer that must be one of these."""
+        the accuracy of an answer that must be one of these.
+        """
         truth, told = self.truth, self.told()
         is_right, answered = told == truth, self.answered
         has_limit = bool(np.isfinite(self.threshold))

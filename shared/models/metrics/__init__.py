@@ -1,0 +1,1 @@
+"""Calibration, scores, thresholds and their plots."""

@@ -37,7 +37,8 @@ def plot_confusion_matrix(matrix: Sequence[Sequence[int]], labels: Sequence[str]
 
 def plot_training_curves(history: Mapping[str, Sequence[float]], best_epoch: int, file: Path) -> None:
     """Accuracy and loss of each epoch, as far as they are there, and where there is one of the side that
-    chooses too; best_epoch, counted from 1, is marked."""
+    chooses too; best_epoch, counted from 1, is marked.
+    """
     names = [name for name in ("accuracy", "loss") if name in history]
     figure = Figure(figsize=(4.5 * len(names), 3.6), layout="constrained")
     panels = figure.subplots(1, len(names), squeeze=False)[0]

@@ -1,0 +1,1 @@
+"""Versions as they answer: files, runtimes, encoder, detector, classifier and rejection."""

@@ -54,7 +54,8 @@ def tensorflow_lack() -> str:
 
 def renew(network: Any, drawn: Any) -> None:
     """Give a compiled network the weights and the random states of a fresh one of the same shape, and an
-    optimizer that remembers nothing: as if it were new, but traced already."""
+    optimizer that remembers nothing: as if it were new, but traced already.
+    """
     for layer, fresh in zip(network.layers, drawn.layers, strict=True):
         for variable, value in zip(layer.variables, fresh.variables, strict=True):
             variable.assign(value)

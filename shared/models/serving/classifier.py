@@ -36,7 +36,8 @@ AS_CLIPS = Windows()
 @dataclass(frozen=True, slots=True)
 class _Voice:
     """How much voice a window has: frames by level (`levels`), and seconds by the detector, None without one
-    and where the window is all of a recording, so that nothing is weighed."""
+    and where the window is all of a recording, so that nothing is weighed.
+    """
 
     levels: Counts
     seconds: float | None
@@ -45,7 +46,8 @@ class _Voice:
 @dataclass(slots=True)
 class _Hearing:
     """What has been heard of one clip so far. rows, voices: probabilities (labels,) of each window with a
-    voice, and how much of one it has; ends_s: up to where each channel was heard."""
+    voice, and how much of one it has; ends_s: up to where each channel was heard.
+    """
 
     path: str
     rows: list[Floats] = field(default_factory=list)
@@ -196,7 +198,8 @@ class Classifier:
 
     def _hear(self, batch: Sequence[tuple[_Hearing, Window]], threshold: float, keep: bool) -> None:
         """Add windows of any clips to what has been heard of these; those without a voice take no part in
-        the mean."""
+        the mean.
+        """
         described, voices = self._described(batch)
         answers = iter(self._network(described) if len(described) else ())
         for (hearing, window), voice in zip(batch, voices, strict=True):
@@ -234,7 +237,8 @@ class Classifier:
 
     def _voice(self, clear: Floats, *, is_all: bool) -> _Voice | None:
         """How much voice a window (n,) without rumble has, or None where the detector hears none; is_all:
-        there are no other windows of its recording."""
+        there are no other windows of its recording.
+        """
         counts = levels(clear, self.manifest.feature_spec.sampling_rate)
         if self._detect is None or (is_all and self._detect.has_voice(clear)):
             return _Voice(counts, None)
@@ -245,7 +249,8 @@ class Classifier:
 
     def _emotions(self, row: Floats) -> Floats | None:
         """The labels' probabilities of a window (labels,), or None where the network hears no voice; it is
-        not asked where a detector is."""
+        not asked where a detector is.
+        """
         says = self.manifest.hears_no_voice and self._detect is None
         return None if says and row[-1] > NO_VOICE_ABOVE else row[: len(self.manifest.labels)]
 

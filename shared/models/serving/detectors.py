@@ -1,5 +1,6 @@
 """Voice detectors on disk, `detectors/NAME/` beside the model versions: each is stored once, for all versions
-that name it, and loaded once a process. The folder's README.md is its card."""
+that name it, and loaded once a process. The folder's README.md is its card.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ class Detector:
 
 def detector(named: DetectorRef, models: Folders = ()) -> Detector:
     """The detector of this name and content. models: where it is looked up, before the folders of the
-    settings and what ships. Raises DamagedArtefact."""
+    settings and what ships. Raises DamagedArtefact.
+    """
     return _loaded(detector_file(named, models), named.sha256)
 
 

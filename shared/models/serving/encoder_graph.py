@@ -97,7 +97,8 @@ class _Graph:
 
     def _halves(self, name: str, value: Floats) -> str:
         """The constant in float32, written in float16: as precisely as OpenAI wrote it, and half as long.
-        ONNX Runtime turns it back once, when it loads the graph."""
+        ONNX Runtime turns it back once, when it loads the graph.
+        """
         half = np.asarray(value, np.float16)
         if name not in self._turned:
             self._turned[name] = self._add("Cast", [self._constant(name, half)], to=self._float)

@@ -55,7 +55,8 @@ AnyFeatureSpec = Annotated[
 
 class ThresholdRule(BaseModel):
     """Where a threshold comes from. unclipped: what the rule gave before its bounds; curve: thresholds with
-    the coverage and the risk of each, on the clips that chose."""
+    the coverage and the risk of each, on the clips that chose.
+    """
 
     name: str
     text: str
@@ -197,7 +198,8 @@ def read_manifest(models: Folders, version: str) -> Manifest:
 
 def verify(models: Folders, version: str) -> Manifest:
     """The manifest, once every file's SHA-256 is as it says, and its encoder's and its detector's, if it has
-    them; else DamagedModel."""
+    them; else DamagedModel.
+    """
     manifest = read_manifest(models, version)
     folder = folder_of(models, version)
     if flaw := flaw_of(folder, manifest.files):
@@ -221,7 +223,8 @@ def flaw_of(folder: Path, files: Mapping[str, str]) -> str | None:
 
 class ArtefactManifest(BaseModel):
     """Of an encoder or a detector. sources: what it was made of, with the SHA-256 of each; files: SHA-256 of
-    each file."""
+    each file.
+    """
 
     name: str
     origin: str
@@ -247,7 +250,8 @@ def verify_artefact(kind: Artefact, folder: Path, described: type[Described]) ->
 
 def encoder_file(spec: EncodedSpec, models: Folders = ()) -> Path:
     """The ONNX form of the encoder that a spec names, from the first folder that has it: these, those of the
-    settings, or what ships. Raises DamagedArtefact where there is none, or another one of this name."""
+    settings, or what ships. Raises DamagedArtefact where there is none, or another one of this name.
+    """
     place = Path(ENCODERS, spec.encoder, ENCODER_ONNX)
     return _artefact("encoder", place, spec.encoder_sha256, f"whose features {spec.name} has", models)
 

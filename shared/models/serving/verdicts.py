@@ -14,7 +14,8 @@ from shared.models.serving.rejection import message
 @dataclass(frozen=True, slots=True)
 class Segment:
     """The outcome for one window of a clip. channel: "1", "2", …, or "" where they are mixed; start_s, end_s:
-    seconds of the recording; the rest as a Verdict's."""
+    seconds of the recording; the rest as a Verdict's.
+    """
 
     channel: str
     start_s: float

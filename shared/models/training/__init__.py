@@ -1,0 +1,1 @@
+"""How versions come to be: networks, recipes, fits, and their files."""

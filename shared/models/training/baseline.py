@@ -27,7 +27,8 @@ BATCH_CLIPS = 32
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
     """What to train. drop: emotions left out, the unknowns of the threshold; reserve: speakers who take
-    part in nothing; seed: of split, weights and augmentation; base: the version that it is to follow."""
+    part in nothing; seed: of split, weights and augmentation; base: the version that it is to follow.
+    """
 
     version: str
     network: str = "seed"

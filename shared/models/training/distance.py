@@ -50,7 +50,8 @@ class Directions:
 @dataclass(frozen=True, slots=True)
 class Trust:
     """Logits are multiplied by exp(-steepness * (distance - near)), by 1 where it is near, and at least by
-    exp(-LEAST_LOG), so that the best guess stays one."""
+    exp(-LEAST_LOG), so that the best guess stays one.
+    """
 
     near: float = 0.0
     steepness: float = 0.0

@@ -46,6 +46,7 @@ Distances = Callable[[Floats], Values]
 
 
 def share_of_mlps(spec: VoiceSpec) -> float:
+    """The MLPs' share of the joined logits, for networks fed by this spec."""
     return WITH_ENCODER if isinstance(spec, EncodedSpec) else WITHOUT
 
 
@@ -88,7 +89,8 @@ def learn_ensemble(
 
 def _key(fold_data: FoldData, train: Indices, config: TrainingConfig) -> bytes:
     """The same for the same recordings in the same order, in whichever fold. Five folds have ten trainings in
-    common, each of two."""
+    common, each of two.
+    """
     what = (
         fold_data.clips.twins[train].tolist(),
         fold_data.clips.emotions[train].tolist(),
@@ -114,7 +116,8 @@ def _answers(network: Any) -> tuple[Logits, Distances]:
 
 def trusting(network: Any, validation: ValidationOutputs) -> ValidationOutputs:
     """Give a joined network the trust that follows from what those who choose were told, and them the logits
-    that they would have been told with it."""
+    that they would have been told with it.
+    """
     own = ~validation.known.is_foreign
     if not own.any():
         return validation
@@ -208,7 +211,8 @@ def _trust(whole: Any, directions: Directions) -> Any:
 
 def _sides(inputs: Any, spec: VoiceSpec) -> tuple[Any, Any]:
     """The recording as a whole, statistics and embeddings, (n, width), and frames (n, spec.frames,
-    spec.descriptors)."""
+    spec.descriptors).
+    """
     layers = load_keras().layers
     (length,) = spec.shape
     column = layers.Reshape((length, 1))(inputs)
@@ -226,7 +230,8 @@ def _sides(inputs: Any, spec: VoiceSpec) -> tuple[Any, Any]:
 
 def _scaled(values: Any, scale: Scale) -> Any:
     """What a Scale does, between 0 and twice FARTHEST by a ReLU, since Keras has no layer that clips on both
-    sides."""
+    sides.
+    """
     layers = load_keras().layers
     units = layers.Rescaling((1 / scale.std).tolist(), (FARTHEST - scale.mean / scale.std).tolist())(values)
     return layers.Rescaling(1.0, -FARTHEST)(layers.ReLU(max_value=2 * FARTHEST)(units))

@@ -128,7 +128,8 @@ class Outputs:
 @dataclass(frozen=True, slots=True)
 class ValidationOutputs:
     """What those who choose were told: clips of known emotions with their classes (n,), and clips of unknown
-    emotions with these (m,)."""
+    emotions with these (m,).
+    """
 
     known: Outputs
     classes: Indices
@@ -235,7 +236,8 @@ def fit_result(
 
 def temperature_of(validation: ValidationOutputs) -> float:
     """That of the clips of the network's own corpus, as they are and as life makes them; 1 where nobody
-    chooses."""
+    chooses.
+    """
     own = ~validation.known.is_foreign
     return fit_temperature(validation.known.logits[own], validation.classes[own]) if own.any() else 1.0
 

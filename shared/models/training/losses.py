@@ -1,5 +1,6 @@
 """A loss that asks each corpus about its own emotions: of corpora with different ones each clip's softmax is
-over those that its corpus has, of a mixture of two clips over those that either has."""
+over those that its corpus has, of a mixture of two clips over those that either has.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def masked_crossentropy(truth: Any, logits: Any) -> Any:
 
 def hinted_crossentropy(n_labels: int) -> Callable[[Any, Any], Any]:
     """`masked_crossentropy` of the first n_labels numbers told, and for those behind them, hints, the mean
-    square of their errors; what is true is told in the same order. Without hints the former alone."""
+    square of their errors; what is true is told in the same order. Without hints the former alone.
+    """
     keras = load_keras()
 
     def loss(truth: Any, told: Any) -> Any:

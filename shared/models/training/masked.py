@@ -39,7 +39,8 @@ class Linear:
     @classmethod
     def fit(cls, values: Floats, classes: Indices, asked: Mask, steps: int = STEPS) -> Self:
         """values: (n, width); classes: (n,); asked: (n, classes), which emotions a clip's corpus has, its own
-        among them; steps: of L-BFGS, at most."""
+        among them; steps: of L-BFGS, at most.
+        """
         mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64) + 1e-6
         scaled = _scaled(values, mean, std)
         n, width = scaled.shape

@@ -23,7 +23,8 @@ def fit_mlps(
     training_set: TrainingSet, epochs: int | None, seed: int, advance: Callable[[], None]
 ) -> tuple[Any, list[float]]:
     """Towers fitted on recordings as a whole, each on mixtures of its own, and their mean loss by epoch. The
-    same seed gives the same weights on the same machine. `advance` is called after each epoch."""
+    same seed gives the same weights on the same machine. `advance` is called after each epoch.
+    """
     epochs, rng = epochs or EPOCHS, np.random.default_rng(seed)
     towers = _renewed(training_set.width, training_set.n_outputs, seed)
     losses = []
@@ -63,7 +64,8 @@ def _compiled(width: int, n_outputs: int) -> Any:
 
 def build_mlps(width: int, n_outputs: int, members: int) -> Any:
     """A committee in training: standardised features (n, members, width), each member its own, to logits
-    (n, members, n_outputs). Two hidden layers of 256 each; not compiled."""
+    (n, members, n_outputs). Two hidden layers of 256 each; not compiled.
+    """
     keras = load_keras()
     layers = keras.layers
 

@@ -35,7 +35,8 @@ def fit_tcn(
     training_set: TrainingSet, epochs: int | None, seed: int, advance: Callable[[], None]
 ) -> tuple[Any, list[float]]:
     """A network fitted on frames, and its loss by epoch. The same seed gives the same weights on the same
-    machine. `advance` is called after each epoch."""
+    machine. `advance` is called after each epoch.
+    """
     epochs = epochs or EPOCHS
     spec, rng = training_set.spec, np.random.default_rng(seed)
     network = _renewed(spec.frames, spec.descriptors, training_set.n_outputs, training_set.n_hints, seed)
@@ -105,7 +106,8 @@ def _compiled(frames: int, descriptors: int, n_outputs: int, n_hints: int) -> An
 
 def build_tcn(frames: int, descriptors: int, n_outputs: int, n_hints: int = 0) -> Any:
     """Standardised frames (n, frames, descriptors), the last of which is 1 where there is a frame and 0
-    behind them, to logits (n, n_outputs), and behind them hints (n, n_hints); not compiled."""
+    behind them, to logits (n, n_outputs), and behind them hints (n, n_hints); not compiled.
+    """
     keras = load_keras()
     layers = keras.layers
 

@@ -56,7 +56,8 @@ OUT_OF_REACH = (
 @dataclass(frozen=True, slots=True)
 class Confidences:
     """How sure the network was of the clips that judge (n,), whether it was right (n,), and how sure of clips
-    of unknown emotions (m,), where it never is."""
+    of unknown emotions (m,), where it never is.
+    """
 
     known: NDArray[np.floating]
     are_right: NDArray[np.bool_]
@@ -78,7 +79,8 @@ class Confidences:
 @dataclass(frozen=True, slots=True)
 class TrainedVersion:
     """What a training gives its version. judged: a phrase that says which clips the metrics are of;
-    sides: how many clips were there to train, to test, and of unknown emotions."""
+    sides: how many clips were there to train, to test, and of unknown emotions.
+    """
 
     network: Any
     labels: list[str]

@@ -1,5 +1,6 @@
 """What the networks of v8 are shown: recordings as they are and as life makes them, mixed with each
-other."""
+other.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ class Scale(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class BatchOrder:
     """Which clips are shown one after the other, and which version of each: 0 as it is, then its copies; both
-    of the same shape."""
+    of the same shape.
+    """
 
     places: Indices
     versions: Indices
@@ -119,7 +121,7 @@ class TrainingSet:
         return np.concatenate([self.targets(shown), hints], axis=-1)
 
     def whole(self, shown: BatchOrder) -> Floats:
-        """(*shape of the order, width)"""
+        """Statistics and embeddings of the clips shown, (*shape of the order, width)."""
         rows = np.empty((*shown.places.shape, self.width), np.float32)
         for version, chosen in _by_version(shown):
             rows[chosen] = self._wholes[version][shown.places[chosen]]
@@ -164,7 +166,8 @@ def shares(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
 
 def mixed(values: Floats, targets: Floats, shares: Floats, others: Indices) -> tuple[Floats, Floats]:
     """Each clip with a share of another one, and its target likewise (mixup: Zhang et al. 2018,
-    arXiv:1710.09412). shares: (n, …), of the clip itself; others: (n,)."""
+    arXiv:1710.09412). shares: (n, …), of the clip itself; others: (n,).
+    """
     wide = shares.reshape(*shares.shape, *[1] * (values.ndim - shares.ndim))
     narrow = shares.reshape(*shares.shape, *[1] * (targets.ndim - shares.ndim))
     return (

@@ -1,0 +1,1 @@
+"""The migrations, in order; each goes forward and back."""

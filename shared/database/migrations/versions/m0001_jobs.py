@@ -35,6 +35,7 @@ SELECT c.job_id, j.model_version, c.path, 'failed', NULL, NULL, NULL, j.model_ve
 
 
 def upgrade() -> None:
+    """Forward."""
     op.create_table(
         "consumption",
         sa.Column("queue", sa.Text(), nullable=False),
@@ -270,6 +271,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Back."""
     op.execute("DROP VIEW results")
     op.drop_index("ix_prediction_unit_id", table_name="prediction")
     op.drop_table("prediction")

@@ -18,6 +18,7 @@ PLACE = (("job_id", ID), ("upload_id", ID), ("member", sa.Integer()))
 
 
 def upgrade() -> None:
+    """Forward."""
     op.add_column(
         "job", sa.Column("idempotency_key", sa.Text(), nullable=True, comment="of the request that made it")
     )
@@ -170,6 +171,7 @@ def _create_index(
 
 
 def downgrade() -> None:
+    """Back."""
     op.execute("DROP VIEW results")
     for name in ("by_emotion", "by_outcome"):
         op.drop_index(f"ix_prediction_{name}", "prediction")

@@ -39,6 +39,7 @@ SELECT c.job_id, j.model_version, c.path, 'failed', NULL, NULL, NULL, v.model_ve
 
 
 def upgrade() -> None:
+    """Forward."""
     _add_pauses()
     op.execute("DROP VIEW results")
     _add_keys()
@@ -117,6 +118,7 @@ def _add_pauses() -> None:
 
 
 def downgrade() -> None:
+    """Back."""
     for table in ("unit", "upload"):
         op.drop_column(table, "not_before")
         op.drop_column(table, "returns")

@@ -15,6 +15,7 @@ SECONDS = sa.Float(precision=53)
 
 
 def upgrade() -> None:
+    """Forward."""
     for name, default, comment in (
         ("windows", "clip", "clip or sliding"),
         ("channels", "mix", "mix or separate"),
@@ -54,6 +55,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Back."""
     op.drop_table("segment")
     for name in ("hop_s", "win_s", "channels", "windows"):
         op.drop_column("job", name)

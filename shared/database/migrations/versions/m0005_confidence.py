@@ -12,6 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    """Forward."""
     has_one = sa.text("confidence IS NOT NULL")
     op.create_index(
         "ix_prediction_by_confidence",
@@ -23,4 +24,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Back."""
     op.drop_index("ix_prediction_by_confidence", "prediction")

@@ -12,9 +12,11 @@ depends_on = None
 
 
 def upgrade() -> None:
+    """Forward."""
     comment = "of names in archives that do not say it; null: none was given"
     op.add_column("job", sa.Column("encoding", sa.Text(), comment=comment))
 
 
 def downgrade() -> None:
+    """Back."""
     op.drop_column("job", "encoding")

@@ -12,6 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    """Forward."""
     began = "by the last retry or reclassify; null: at started_at"
     op.add_column("job", sa.Column("run_started_at", sa.Float(precision=53), comment=began))
     stood = "outcomes that stood when that run began"
@@ -22,5 +23,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Back."""
     op.drop_column("job", "run_done")
     op.drop_column("job", "run_started_at")

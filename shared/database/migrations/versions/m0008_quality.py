@@ -26,6 +26,7 @@ RESULTS = m0003_keys.RESULTS.replace(
 
 
 def upgrade() -> None:
+    """Forward."""
     op.execute("DROP VIEW results")
     op.add_column("prediction", sa.Column("quality", sa.String(length=32), comment=QUALITY))
     for name, comment in MEASURED.items():
@@ -34,6 +35,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Back."""
     op.execute("DROP VIEW results")
     for name in ("quality", *MEASURED):
         op.drop_column("prediction", name)
