@@ -19,6 +19,7 @@ from shared.cli.commands import App
 from shared.cli.console import say, transfer_progress
 from shared.core.errors.infrastructure import CannotWrite
 from shared.core.errors.models import DatasetUnreachable, WrongChecksum
+from shared.core.files import written_whole
 
 if TYPE_CHECKING:
     import httpx
@@ -190,8 +191,10 @@ def _extract(archive: Path, folder: Path) -> int:
                 continue
             recording = folder / member.filename
             recording.parent.mkdir(exist_ok=True)
-            partial = recording.with_suffix(".partial")
-            with packed.open(member) as source, partial.open("wb") as target:
+            with (
+                written_whole(recording) as partial,
+                packed.open(member) as source,
+                partial.open("wb") as target,
+            ):
                 shutil.copyfileobj(source, target)
-            partial.replace(recording)
     return left_out

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shared.core.errors.infrastructure import CannotWrite, NoSuchFolder
+from shared.core.files import written_whole
 
 
 def check_folder(file: Path) -> None:
@@ -24,13 +25,8 @@ def written(file: Path) -> Iterator[Path]:
         CannotWrite: what the system says of it.
     """
     check_folder(file)
-    partial = file.with_name(f"{file.name}.partial")
     try:
-        try:
+        with written_whole(file) as partial:
             yield partial
-            partial.replace(file)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
     except OSError as error:
         raise CannotWrite(path=file, reason=error.strerror or error) from error

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from shared.core.api_keys import new_key
 from shared.core.errors.stack import AlreadyRunning, DiskFull, StateUnusable
+from shared.core.files import written_whole
 from shared.core.processes import start_time
 
 MEGABYTE = 10**6
@@ -172,11 +173,10 @@ class StateFolder:
 
     def _replace(self, name: str, text: str) -> None:
         """Write a file that only the owner reads; at every moment it is whole, the old one or the new."""
-        new = self.path / f"{name}.new"
-        new.unlink(missing_ok=True)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path / name)
+        with written_whole(self.path / name) as partial:
+            partial.unlink(missing_ok=True)
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())

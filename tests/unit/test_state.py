@@ -97,7 +97,7 @@ def test_the_record_is_read_as_it_was_written(folder: StateFolder) -> None:
     folder.write(written)
     assert folder.record() == written
     assert mode(folder.path / "stack.json") == 0o600
-    assert not list(folder.path.glob("*.new"))
+    assert not list(folder.path.glob(".partial-*"))
 
 
 def test_a_damaged_record_counts_as_none(folder: StateFolder) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from shared.core.files import written_whole
 from shared.models.data.folds import Indices, Words
 from shared.models.metrics.calibration import SCORES, Values
 from shared.models.metrics.thresholds import Threshold
@@ -94,9 +95,8 @@ class FoldResult:
             for field, values in asdict(heard).items()
         }
         np.savez_compressed(file.with_suffix(".npz"), allow_pickle=False, **arrays)
-        unfinished = file.with_suffix(".part")
-        unfinished.write_text(self.finding.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        unfinished.replace(file)
+        with written_whole(file) as partial:
+            partial.write_text(self.finding.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def _file(folder: Path, identity: str) -> Path:

@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.core.files import written_whole
 from shared.core.states import Outcome
 from shared.models.data.folds import Indices, Words
 from shared.models.evaluation.summary import Figures, share
@@ -97,9 +98,8 @@ class Predictions:
         """One file, there as a whole or not at all."""
         file = _file(folder, identity)
         file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_name(f".{file.name}")
-        np.savez_compressed(unfinished, allow_pickle=False, **asdict(self))
-        unfinished.replace(file)
+        with written_whole(file) as partial:
+            np.savez_compressed(partial, allow_pickle=False, **asdict(self))
 
 
 def _places(emotions: Words, labels: Words) -> Indices:

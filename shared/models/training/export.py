@@ -17,6 +17,7 @@ from shared.audio.spec import FeatureSpec
 from shared.audio.synthesis import COLOURS, speech_like
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.models import DoesNotRun, NotExported
+from shared.core.files import written_whole
 from shared.core.settings import Settings
 from shared.models.serving.backend import load_keras
 from shared.models.serving.encoders import feature_maker
@@ -92,9 +93,8 @@ def complete(models: Folders, version: str) -> None:
     network = load_keras().models.load_model(folder / MODEL, compile=False, safe_mode=True)
     export(network, manifest, folder)
     manifest.files.update({name: sha256(folder / name) for name in (ONNX, PROBE)})
-    half = folder / f".{MANIFEST}"
-    half.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    half.replace(folder / MANIFEST)
+    with written_whole(folder / MANIFEST) as partial:
+        partial.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
