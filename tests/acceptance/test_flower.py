@@ -57,7 +57,7 @@ def test_the_demonstration_shows_what_became_of_each_recording(stack, request):
     done = stack.voxmood("demo", env=stack.env | colours, **pipes)
     said = Text.from_ansi(done.stdout)
     assert done.returncode == 0, said.plain
-    assert "24 clips (3 classified, " in said.plain
+    assert "24 clips (4 classified, " in said.plain
     for outcome in ("rejected", "no_voice", "failed"):  # the champion is sure of no synthesised voice
         assert f" {outcome} " in said.plain
     for name, emotion in (

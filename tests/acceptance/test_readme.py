@@ -33,8 +33,8 @@ from tests.servers import Stack, prefer_unusual_ports, processes_of
 README = REPOSITORY / "README.md"
 # What the README says of a command's output, or shows of it, by how the command begins.
 SAYS = {
-    "make run  ": r"people/angry\.flac +classified +angry[^$]*Job 1 is done: 24 clips \(3 classified",
-    "make run ARCHIVE=": r"Job 2 is done: 24 clips \(3 classified",
+    "make run  ": r"people/angry\.flac +classified +angry[^$]*Job 1 is done: 24 clips \(4 classified",
+    "make run ARCHIVE=": r"Job 2 is done: 24 clips \(4 classified",
     "voxmood up ": r"API +http://127\.0\.0\.1:\d+",
     "voxmood results $JOB  ": r"path +outcome +emotion +confidence",
     "voxmood results $JOB --outcome rejected": r"radio/1998/take",
