@@ -28,7 +28,14 @@ from shared.core.errors.models import (
 )
 from shared.core.settings import Settings
 from shared.models.data.corpora import JoinedCorpora, read_corpora
-from shared.models.data.datasets import BANGLASER, NOT_STATED, RAVDESS_EMOTIONS, Example, read_dataset
+from shared.models.data.datasets import (
+    BANGLASER,
+    NOT_STATED,
+    RAVDESS,
+    RAVDESS_EMOTIONS,
+    Example,
+    read_dataset,
+)
 from shared.models.evaluation.predictions import Predictions
 from shared.models.evaluation.served_trials import is_foreign, judging_clips
 from shared.models.serving.registry import Speakers, read_manifest
@@ -140,6 +147,8 @@ def test_a_speaker_has_been_heard_under_any_spelling_but_not_in_another_corpus(
     people: Path, tmp_path: Path
 ) -> None:
     manifest = read_manifest(Settings().model_folders, "v8")
+    of_ravdess = manifest.data.model_copy(update={"credit": RAVDESS.credit})
+    manifest = manifest.model_copy(update={"data": of_ravdess})
     known = read_dataset(people)
     respelt = replace(known, examples=tuple(replace(one, speaker="1") for one in known.examples))
     with pytest.raises(NobodyJudges):

@@ -41,6 +41,7 @@ DISTANCE, BEYOND = "distance", "beyond"  # layers of the joined network
 # How steeply trust falls where no foreign corpus says it: that of v8.
 UNTAUGHT = 2.0
 BATCH_CLIPS = 256
+KEYED_BY = 64  # numbers of each copy, by which copies are told apart
 
 Distances = Callable[[Floats], Values]
 
@@ -89,15 +90,17 @@ def learn_ensemble(
 
 def _key(fold_data: FoldData, train: Indices, config: TrainingConfig) -> bytes:
     """The same for the same recordings in the same order, in whichever fold. Five folds have ten trainings in
-    common, each of two.
-    """
+    common, each of two."""
     what = (
         fold_data.clips.twins[train].tolist(),
         fold_data.clips.emotions[train].tolist(),
         config.seed,
         config.epochs,
     )
-    return hashlib.sha256(repr((asdict(fold_data.spec), *what)).encode()).digest()
+    digest = hashlib.sha256(repr((asdict(fold_data.spec), *what)).encode())
+    # Twins are alike, but not their copies, which go by path.
+    digest.update(fold_data.copies[:, train, :KEYED_BY].tobytes())
+    return digest.digest()
 
 
 def _answers(network: Any) -> tuple[Logits, Distances]:
