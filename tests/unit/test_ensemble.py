@@ -16,7 +16,7 @@ from shared.models.training import distance, ensemble, mlps, tcn
 from shared.models.training.baseline import TrainingConfig
 from shared.models.training.distance import Directions, Trust
 from shared.models.training.fit_result import Fits, FoldData, Outputs, ValidationOutputs
-from shared.models.training.hints import hints_of
+from shared.models.training.hints import HINTS, hints_of
 from shared.models.training.losses import WEIGHT_OF_HINTS, hinted_crossentropy, masked_crossentropy
 from shared.models.training.training_set import BatchOrder, TrainingSet
 
@@ -293,7 +293,7 @@ def test_a_network_without_an_encoder_is_given_hints_and_does_not_say_them(of_tw
     fold_data = lesson_of(of_two_corpora.clips, ENCODED)
     train = fold_data.fold.cross_validation[0].train
     some = TrainingSet(fold_data, train, SPEC)
-    assert (some.width, some.n_hints) == (6, 4)
+    assert (some.width, some.n_hints) == (6, HINTS)
     shown = BatchOrder(np.array([4, 9]), np.array([0, 1]))
     told = some.targets_and_hints(shown)
     assert np.array_equal(told[:, :6], some.targets(shown))
@@ -313,8 +313,9 @@ def test_hints_are_what_differs_most_in_what_an_encoder_makes() -> None:
     moves = rng.normal(0, 1, (2, 300, 2))
     embeddings = list(moves @ rng.normal(0, 1, (2, 40)) + rng.normal(0, 0.01, (2, 300, 40)) + 5)
     found = hints_of(embeddings)
-    assert found.shape == (2, 300, 40)
-    assert found.reshape(-1, 40).std(axis=0) == pytest.approx(np.ones(40), abs=1e-2)
+    assert found.shape == (2, 300, HINTS)
+    assert found[..., :40].reshape(-1, 40).std(axis=0) == pytest.approx(np.ones(40), abs=1e-2)
+    assert not found[..., 40:].any(), "there are 40 numbers"
     first = found[..., :2].reshape(-1, 2)
     _, left, *_ = np.linalg.lstsq(first, moves.reshape(-1, 2), rcond=None)
     assert left.sum() / 600 < 0.02, "the two moves, turned"

@@ -90,7 +90,8 @@ def learn_ensemble(
 
 def _key(fold_data: FoldData, train: Indices, config: TrainingConfig) -> bytes:
     """The same for the same recordings in the same order, in whichever fold. Five folds have ten trainings in
-    common, each of two."""
+    common, each of two.
+    """
     what = (
         fold_data.clips.twins[train].tolist(),
         fold_data.clips.emotions[train].tolist(),

@@ -26,8 +26,8 @@ def hints_of(embeddings: Sequence[Floats], seed: int = 0) -> Floats:
         seed: of the rows that directions are found from.
 
     Returns:
-        (versions, n, HINTS), or fewer where there are fewer numbers or recordings: each of variance 1 over
-        all versions.
+        (versions, n, HINTS), each of variance 1 over all versions; zeros behind, where there are fewer
+        numbers or recordings, since a network of another shape would be compiled anew.
     """
     mean, std = embeddings[0].mean(axis=0), embeddings[0].std(axis=0) + 1e-6
     whole = np.concatenate(
@@ -40,4 +40,6 @@ def hints_of(embeddings: Sequence[Floats], seed: int = 0) -> Floats:
     _, _, axes = randomized_svd(rows, min(HINTS, *rows.shape), n_iter=2, random_state=seed)
     hints = whole @ axes.T
     hints /= hints.std(axis=0) + 1e-6
-    return np.asarray(hints.reshape(len(embeddings), len(embeddings[0]), -1), np.float32)
+    padded = np.zeros((len(hints), HINTS), np.float32)
+    padded[:, : hints.shape[1]] = hints
+    return padded.reshape(len(embeddings), len(embeddings[0]), HINTS)
