@@ -159,6 +159,7 @@ def test_versions_from_before_name_none_and_features_must_be_of_its_rate(
         registry.read_manifest(tmp_path, "hears")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("version", "loads"), [("deaf", 0), ("hears", 1)])
 def test_a_process_loads_a_detector_once_and_only_for_a_version_that_names_one(
     models: Path, version: str, loads: int
@@ -319,6 +320,7 @@ def test_a_network_with_an_output_for_no_voice_is_believed_unless_there_is_a_det
         assert outcomes(changed, ANGRY) == [expected]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not all((DATA / name).is_dir() for name in CORPORA), reason=f"no recordings of {', '.join(CORPORA)}"
 )

@@ -30,6 +30,8 @@ from shared.models.serving.runtimes import Network, load_network
 from tests.unit.serving import accept, voices
 from workers.services import _has_provider
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = REPOSITORY / "saved_models"
 VERSION = "seed-v6"
 RUNTIMES: tuple[Runtime, ...] = ("onnx", "tensorflow")

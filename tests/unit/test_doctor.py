@@ -111,6 +111,7 @@ def test_an_old_schema_is_named_and_a_file_that_is_no_database_is_a_problem(own_
     assert "file is not a database" in problem(diagnosis(1), "database")
 
 
+@pytest.mark.slow
 def test_named_servers_that_do_not_answer_are_problems(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused

@@ -32,6 +32,8 @@ from shared.models.training.encoder_keras import encoder_network
 from shared.models.training.export import export
 from tests.unit.serving import table, voices
 
+pytestmark = pytest.mark.slow
+
 FOLDER = SHIPPED / ENCODERS / ENCODED_V8.encoder
 LAYERS = 4
 WHEELS = REPOSITORY / "build" / "encoder" / "wheels"  # where `make encoder` leaves them

@@ -20,6 +20,8 @@ from shared.models.training.hints import HINTS, hints_of
 from shared.models.training.losses import WEIGHT_OF_HINTS, hinted_crossentropy, masked_crossentropy
 from shared.models.training.training_set import BatchOrder, TrainingSet
 
+pytestmark = pytest.mark.slow
+
 SPEC = replace(VOICE_V7, statistics=6, frames=40, descriptors=60)
 ENCODED = replace(ENCODED_V8, statistics=6, frames=40, descriptors=60, layers=(1,), pooled=4)
 CLIPS, FOREIGN = 24, 10

@@ -26,6 +26,8 @@ from shared.models.training.baseline import TrainingConfig
 from shared.models.training.fit_result import FoldData
 from shared.models.training.recipes import RECIPES
 
+pytestmark = pytest.mark.slow
+
 LIMITS = DecodeLimits.of(Settings())
 CODES = {"02": "calm", "04": "sad", "05": "angry", "08": "surprised"}
 DROP = ["sad", "surprised"]

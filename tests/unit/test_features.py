@@ -51,6 +51,7 @@ def test_features_of_synthesised_clips_equal_librosas(name: str) -> None:
     assert np.abs(own - get_audio_features(clip)).max() < TOLERANCE
 
 
+@pytest.mark.slow
 def test_features_of_200_real_clips_equal_librosas() -> None:
     files = sorted(RAVDESS.glob("*/*.flac"))[::10][:200]
     if len(files) < 200:

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from tests.fuzz.__main__ import lines, written_corpus
 from tests.fuzz.campaign import Campaign, Child, found
 from tests.fuzz.corpus import corpus
@@ -26,6 +28,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 def test_two_hundred_mutations_each_get_an_outcome(tmp_path: Path) -> None:
     (tmp_path / "corpus").mkdir()
     report = Campaign(written_corpus(tmp_path / "corpus"), 4, tmp_path / "findings").run(range(INPUTS), 1)

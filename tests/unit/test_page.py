@@ -76,6 +76,7 @@ def test_off_loopback_the_page_shows_nothing_without_a_password(
     assert [error.value for error in shown.error if "VOXMOOD_PAGE_PASSWORD" in error.value]
 
 
+@pytest.mark.slow
 def test_the_page_opens_with_its_password_alone(elsewhere: AppTest) -> None:
     shown = elsewhere.run()
     assert not is_open(shown)
@@ -86,6 +87,7 @@ def test_the_page_opens_with_its_password_alone(elsewhere: AppTest) -> None:
     assert is_open(shown)
 
 
+@pytest.mark.slow
 def test_guessing_the_page_s_password_is_slow(elsewhere: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.page.password.PER_S", 3600.0)  # a busy machine guesses slowly
     shown = elsewhere.run()

@@ -28,6 +28,8 @@ from shared.models.training.export import complete, export, probe_inputs
 from tests.recordings import RAVDESS
 from tests.unit.serving import accept, table, voices
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = REPOSITORY / "saved_models"
 VERSION = "seed-v6"
 RUNTIMES: tuple[Runtime, ...] = ("onnx", "tensorflow")

@@ -36,6 +36,8 @@ from shared.models.training.networks import build_classifier
 from shared.models.training.publication import train_version
 from shared.models.training.recipes import RECIPES
 
+pytestmark = pytest.mark.slow
+
 LIMITS = DecodeLimits.of(Settings())
 CLIPS = {"angry": 12, "calm": 6, "happy": 10, "sad": 4}
 

@@ -42,6 +42,8 @@ from shared.models.serving.registry import Speakers, read_manifest
 from shared.models.training.losses import masked_crossentropy, masked_targets
 from shared.models.training.masked import RIDGE, Linear, probabilities
 
+pytestmark = pytest.mark.slow
+
 EMOTIONS = "angry", "happy", "neutral", "sad"
 SHORT = "clean,telephone,white-10db,babble-10db,dc-0.1,peak-40db,silence-behind"
 
