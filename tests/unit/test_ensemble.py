@@ -1,4 +1,4 @@
-"""The committee of v8: what its members are shown, and that the joined network says what they said."""
+"""The ensemble of v8: what its members are shown, and that the joined network says what they said."""
 
 from __future__ import annotations
 
@@ -111,10 +111,10 @@ def test_the_joined_network_says_what_its_members_say_each_by_its_share(fold_dat
         targets = rng.normal(0, 1, network.compute_output_shape(inputs.shape)).astype(np.float32)
         for _ in range(2):  # so that the batch normalisation has seen something
             network.train_on_batch(inputs, targets)
-    of_towers = np.asarray(side_by_side(twice, training=False)).mean(axis=1)
+    of_mlps = np.asarray(side_by_side(twice, training=False)).mean(axis=1)
     of_convolutions = np.asarray(convolutional(shown, training=False))
     share = ensemble.share_of_mlps(spec)
-    expected = share * of_towers + (1 - share) * of_convolutions
+    expected = share * of_mlps + (1 - share) * of_convolutions
     network = ensemble.joined(side_by_side, convolutional, of_all)
     logits, distances = ensemble._answers(network)
     assert logits(rows) == pytest.approx(expected, abs=1e-3)

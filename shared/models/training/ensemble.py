@@ -34,7 +34,7 @@ from shared.models.training.fit_result import (
 )
 from shared.models.training.training_set import FARTHEST, Scale, TrainingSet
 
-# Of the joined logits, what the towers have: with an encoder they are better than the convolutions, without
+# Of the joined logits, what the MLPs have: with an encoder they are better than the convolutions, without
 # one they are worse (decisions 006 and 013).
 WITH_ENCODER, WITHOUT = 0.5, 0.3
 DISTANCE, BEYOND = "distance", "beyond"  # layers of the joined network
@@ -149,34 +149,34 @@ def fit_ensemble(
 
     The same seed gives the same weights on the same machine. `advance` is called after each epoch.
     """
-    side_by_side, _ = mlps.fit_mlps(training_set, config.epochs, config.seed, advance)
+    mlps_side_by_side, _ = mlps.fit_mlps(training_set, config.epochs, config.seed, advance)
     convolutional, losses = tcn.fit_tcn(training_set, config.epochs, config.seed, advance)
     # A copy: the next training begins in the same network.
     own = tcn.build_tcn(
         training_set.spec.frames, training_set.spec.descriptors, training_set.n_outputs, training_set.n_hints
     )
     own.set_weights(convolutional.get_weights())
-    return joined(side_by_side, own, training_set), {"loss": losses}
+    return joined(mlps_side_by_side, own, training_set), {"loss": losses}
 
 
-def joined(side_by_side: Any, convolutional: Any, training_set: TrainingSet) -> Any:
-    """A trained committee as one network: features (n, *spec.shape) to probabilities (n, n_outputs).
+def joined(mlps_side_by_side: Any, convolutional: Any, training_set: TrainingSet) -> Any:
+    """A trained ensemble as one network: features (n, *spec.shape) to probabilities (n, n_outputs).
 
-    It standardises by the scales of the material itself; the towers' batch normalisation has become part of
-    their weights. Its logits are `share_of_towers` of their mean, and for the rest those of the convolutions.
+    It standardises by the scales of the training set itself; the MLPs' batch normalisation has become part of
+    their weights. Its logits are `share_of_mlps` of their mean, and for the rest those of the convolutions.
     """
     keras = load_keras()
     layers, spec = keras.layers, training_set.spec
     inputs = keras.Input(spec.shape)
     whole, frames = _sides(inputs, spec)
     hidden, kernels, biases = [], [], []
-    heads, bias = side_by_side.get_layer("head").get_weights()
+    heads, bias = mlps_side_by_side.get_layer("head").get_weights()
     share = share_of_mlps(spec)
     whole = _scaled(whole, training_set.of_whole)
-    for tower, values in enumerate(_tower_outputs(side_by_side, whole)):
+    for member, values in enumerate(_mlp_outputs(mlps_side_by_side, whole)):
         hidden.append(values)
-        kernels.append(heads[tower] * share / len(heads))
-        biases.append(bias[tower] * share / len(heads))
+        kernels.append(heads[member] * share / len(heads))
+        biases.append(bias[member] * share / len(heads))
     shown = layers.Multiply()([_scaled(frames, training_set.of_frames), tcn.flags(frames)])
     head = convolutional.get_layer(tcn.HEAD)
     hidden.append(keras.Model(convolutional.inputs[0], head.input)(shown))
@@ -187,7 +187,7 @@ def joined(side_by_side: Any, convolutional: Any, training_set: TrainingSet) -> 
     trust = _trust(whole, training_set.directions)
     trusted = layers.Multiply()([layers.Concatenate()(hidden), trust])
     last = layers.Dense(training_set.n_outputs, activation="softmax")
-    network = keras.Model(inputs, last(layers.Concatenate()([trusted, trust])), name="committee")
+    network = keras.Model(inputs, last(layers.Concatenate()([trusted, trust])), name="ensemble")
     bias = np.sum(biases, axis=0)
     last.set_weights([np.concatenate([*kernels, bias[np.newaxis]]), np.zeros_like(bias)])
     return network
@@ -241,16 +241,16 @@ def _scaled(values: Any, scale: Scale) -> Any:
     return layers.Rescaling(1.0, -FARTHEST)(layers.ReLU(max_value=2 * FARTHEST)(units))
 
 
-def _tower_outputs(side_by_side: Any, values: Any) -> list[Any]:
-    """The last hidden layer of each tower, its normalisation folded into its weights."""
+def _mlp_outputs(mlps_side_by_side: Any, values: Any) -> list[Any]:
+    """The last hidden layer of each MLP, its normalisation folded into its weights."""
     layers = load_keras().layers
-    weights = [mlps.folded(side_by_side, number) for number in (1, 2)]
+    weights = [mlps.folded(mlps_side_by_side, number) for number in (1, 2)]
     outputs = []
-    for tower in range(len(weights[0][0])):
+    for member in range(len(weights[0][0])):
         inner = values
         for kernels, biases in weights:
             dense = layers.Dense(mlps.HIDDEN, activation="relu")
             inner = dense(inner)
-            dense.set_weights([kernels[tower], biases[tower]])
+            dense.set_weights([kernels[member], biases[member]])
         outputs.append(inner)
     return outputs

@@ -22,48 +22,48 @@ LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-3
 def fit_mlps(
     training_set: TrainingSet, epochs: int | None, seed: int, advance: Callable[[], None]
 ) -> tuple[Any, list[float]]:
-    """Towers fitted on recordings as a whole, each on mixtures of its own, and their mean loss by epoch. The
+    """MLPs fitted on recordings as a whole, each on mixtures of its own, and their mean loss by epoch. The
     same seed gives the same weights on the same machine. `advance` is called after each epoch.
     """
     epochs, rng = epochs or EPOCHS, np.random.default_rng(seed)
-    towers = _renewed(training_set.width, training_set.n_outputs, seed)
+    networks = _renewed(training_set.width, training_set.n_outputs, seed)
     losses = []
     for epoch in range(epochs):
-        towers.optimizer.learning_rate = LEARNING_RATE * (1 + math.cos(math.pi * epoch / epochs)) / 2
+        networks.optimizer.learning_rate = LEARNING_RATE * (1 + math.cos(math.pi * epoch / epochs)) / 2
         of_batches = []
         for shown in training_set.order(rng, MEMBERS).batches(BATCH_CLIPS):
             values, targets = training_set.whole(shown), training_set.targets(shown)
             own, others = shares(shown.places.shape, rng), rng.permutation(len(values))
-            of_batches.append(float(towers.train_on_batch(*mixed(values, targets, own, others))))
+            of_batches.append(float(networks.train_on_batch(*mixed(values, targets, own, others))))
         losses.append(float(np.mean(of_batches)))
         advance()
-    return towers, losses
+    return networks, losses
 
 
 def _renewed(width: int, n_outputs: int, seed: int) -> Any:
-    """Compiled towers as new, their weights drawn by the seed."""
-    towers = _compiled(width, n_outputs)
+    """Compiled MLPs as new, their weights drawn by the seed."""
+    networks = _compiled(width, n_outputs)
     load_keras().utils.set_random_seed(seed)
-    renew(towers, build_mlps(width, n_outputs, MEMBERS))
-    return towers
+    renew(networks, build_mlps(width, n_outputs, MEMBERS))
+    return networks
 
 
 @lru_cache(maxsize=2)
 def _compiled(width: int, n_outputs: int) -> Any:
     """One for all trainings of a process: tracing takes 2.5 s, a hundred of its steps."""
     keras = load_keras()
-    towers = build_mlps(width, n_outputs, MEMBERS)
-    towers.compile(
+    networks = build_mlps(width, n_outputs, MEMBERS)
+    networks.compile(
         keras.optimizers.AdamW(LEARNING_RATE, weight_decay=WEIGHT_DECAY),
         masked_crossentropy,
         jit_compile=False,  # by XLA a step takes 150 ms on two cores instead of 22
     )
-    towers.optimizer.build(towers.trainable_variables)
-    return towers
+    networks.optimizer.build(networks.trainable_variables)
+    return networks
 
 
 def build_mlps(width: int, n_outputs: int, members: int) -> Any:
-    """A committee in training: standardised features (n, members, width), each member its own, to logits
+    """An ensemble in training: standardised features (n, members, width), each member its own, to logits
     (n, members, n_outputs). Two hidden layers of 256 each; not compiled.
     """
     keras = load_keras()
@@ -98,14 +98,14 @@ def build_mlps(width: int, n_outputs: int, members: int) -> Any:
             *hidden(2),
             each(n_outputs, "head", bias=True),
         ],
-        name="towers",
+        name="mlps",
     )
 
 
-def folded(towers: Any, number: int) -> tuple[Floats, Floats]:
+def folded(networks: Any, number: int) -> tuple[Floats, Floats]:
     """Kernels (members, in, out) and biases (members, out) of a hidden layer with its normalisation."""
-    (kernels,) = towers.get_layer(f"hidden_{number}").get_weights()
-    norm = towers.get_layer(f"norm_{number}")
+    (kernels,) = networks.get_layer(f"hidden_{number}").get_weights()
+    norm = networks.get_layer(f"norm_{number}")
     gamma, beta, mean, variance = (values.reshape(len(kernels), 1, -1) for values in norm.get_weights())
     scale = gamma / np.sqrt(variance + norm.epsilon)
     return kernels * scale, (beta - mean * scale)[:, 0]
