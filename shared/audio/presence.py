@@ -56,7 +56,7 @@ def has_voice(detect: DetectBlocks, samples: Floats) -> bool:
     found = np.empty(0, np.float32)
     for block in detect(_slowed(samples)):
         found = np.concatenate([found, block])
-        if Presence(0.0, _most_in_a_second(found)).is_voice:
+        if _most_in_a_second(found) >= LEAST_S:
             return True
     return False
 

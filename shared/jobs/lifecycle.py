@@ -49,7 +49,7 @@ def _lock(connection: Connection, job_id: int, action: str, allowed: Collection[
 def cancel(database: Database, job_id: int) -> None:
     """Stop a job. What has an outcome keeps it; the rest keeps its place, for `retry`."""
     with database.write() as connection:
-        _lock(connection, job_id, JobState.CANCELLED, UNFINISHED)
+        _lock(connection, job_id, "cancelled", UNFINISHED)
         values = {"state": JobState.CANCELLED, "ended_at": database.clock}
         connection.execute(update(job).where(job.c.id == job_id).values(values))
         webhooks.owe(connection, database, job_id)

@@ -1,4 +1,4 @@
-"""Features of a dataset, kept between commands: of 2,036 recordings with eight copies ten minutes."""
+"""Features of a dataset, kept between commands: 2,036 recordings with four copies each take seven minutes."""
 
 from __future__ import annotations
 

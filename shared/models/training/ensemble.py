@@ -57,7 +57,7 @@ def learn_ensemble(
     """Fit on all who learn; temperature and thresholds from the fold's cross-validation, where it has any.
 
     fits: what other folds' parts have taught, to be taken over and added to; spec: what the network is fed,
-    the beginning of the lesson's rows.
+    the beginning of the fold's rows.
     """
     fits = {} if fits is None else fits
     done = count(1)
@@ -70,7 +70,7 @@ def learn_ensemble(
     def fitted(train: Indices) -> tuple[Any, dict[str, list[float]]]:
         return fit_ensemble(TrainingSet(fold_data, train, spec), config, advance)
 
-    def chosen_by(part: Fold) -> ValidationOutputs:
+    def validated(part: Fold) -> ValidationOutputs:
         key = _key(fold_data, part.train, config)
         if key in fits:
             for _ in range(epochs):
@@ -80,7 +80,7 @@ def learn_ensemble(
             answers = fits[key] = _answers(fitted(part.train)[0])
         return ValidationOutputs.of(fold_data, part, *answers)
 
-    validation = [chosen_by(part) for part in fold_data.fold.cross_validation]
+    validation = [validated(part) for part in fold_data.fold.cross_validation]
     network, history = fitted(fold_data.fold.train)
     if len(fold_data.fold.validation):
         validation.append(ValidationOutputs.of(fold_data, fold_data.fold, *_answers(network)))
@@ -108,7 +108,7 @@ def _answers(network: Any) -> tuple[Logits, Distances]:
     """What a joined network says: logits, and distances from what taught it."""
     keras = load_keras()
     measure = keras.Model(network.inputs[0], network.get_layer(DISTANCE).output)
-    width = network.input_shape[-1]  # of a lesson's rows; of the rest it may have had hints
+    width = network.input_shape[-1]  # of a fold's rows; of the rest it may have had hints
 
     def distances(rows: Floats) -> Values:
         batches = (rows[start : start + BATCH_CLIPS, :width] for start in range(0, len(rows), BATCH_CLIPS))

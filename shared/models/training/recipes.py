@@ -66,8 +66,8 @@ def learn_baseline(
     with TemporaryDirectory() as folder:
         trained = fit(parts, config, Path(folder) / "best.keras", report)
     logits = Logits(trained.network)
-    chosen = ValidationOutputs.of(fold_data, fold, logits)
-    return fit_result(fold_data, trained.network, chosen, trained.history, trained.best_epoch)
+    validation = ValidationOutputs.of(fold_data, fold, logits)
+    return fit_result(fold_data, trained.network, validation, trained.history, trained.best_epoch)
 
 
 DRAWS = 4  # three and five taught as much (decision 013)
@@ -97,7 +97,7 @@ def successor(network: str) -> str:
 
 
 def recipe_of(network: str) -> NetworkRecipe:
-    """The method of a network; raises UnknownNetwork."""
+    """The recipe of a network; raises UnknownNetwork."""
     if network not in RECIPES:
         raise UnknownNetwork(network=network, known=", ".join(RECIPES))
     return RECIPES[network]
