@@ -15,6 +15,7 @@ from shared.core.errors.models import DamagedArtefact
 from shared.core.settings import Settings
 from shared.models.data import feature_cache
 from shared.models.data.audio_data import AudioData
+from shared.models.data.corpora import JoinedCorpora
 from shared.models.data.datasets import Dataset, read_dataset
 
 LIMITS = DecodeLimits.of(Settings())
@@ -61,6 +62,27 @@ def test_what_was_computed_once_is_taken_over_whole(
         assert np.array_equal(one.copies, fresh.copies)
         assert (one.examples, one.left_out, one.spec) == (fresh.examples, fresh.left_out, SEED_V6)
     assert len(fresh.left_out) == 1
+
+
+def test_corpora_side_by_side_take_over_what_each_has_alone(
+    dataset: Dataset, tmp_path: Path, computed: list[int]
+) -> None:
+    cache = tmp_path / "cache"
+    alone = load(dataset, cache)
+    steps: list[tuple[int, int]] = []
+
+    def report(_stage: str, done: int, total: int) -> None:
+        steps.append((done, total))
+
+    joined = JoinedCorpora({"one": dataset, "two": dataset})
+    both = feature_cache.load_joined(joined, SEED_V6, LIMITS, report, DRAWS, cache)
+    assert computed == [3], "once for all of them"
+    assert steps == [(3, 6), (6, 6)]
+    assert np.array_equal(both.features, np.concatenate([alone.features] * 2))
+    assert np.array_equal(both.copies, np.concatenate([alone.copies] * 2, axis=1))
+    assert [one.corpus for one in both.examples] == ["one", "one", "two", "two"]
+    assert {one.path.split("/")[0] for one in both.examples[2:]} == {"two"}
+    assert [sentence.split(": ")[0] for sentence in both.left_out] == ["one", "two"]
 
 
 def test_other_bytes_labels_or_features_are_computed_anew(
