@@ -19,7 +19,6 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Path, Request
 from fastapi.security import HTTPBearer
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -33,18 +32,20 @@ from shared.core.errors.access import (
     ForeignHost,
     ForeignOrigin,
     HostNotAllowed,
+    KeyExpired,
     KeyNeeded,
     KeyNeededBehindProxy,
     MalformedKey,
     MissingScope,
+    UnknownKey,
 )
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.requests import UnknownJob
 from shared.core.settings import Settings
+from shared.database import jobs
 from shared.database import keys as stored_keys
-from shared.database import queries
-from shared.database.keys import LAST_USED_EVERY_S
-from shared.database.sessions import Database
+from shared.database.keys import LAST_USED_EVERY_S, KeyState
+from shared.database.sessions import Database, DatabaseError
 
 log = logging.getLogger(__name__)
 # What says nothing of anybody's recordings.
@@ -116,9 +117,13 @@ class Gate:
         if scheme.lower() != "bearer" or not keys.is_key(key.strip()):
             raise MalformedKey
         with self._database.read() as connection:
-            row = stored_keys.valid(connection, self._database, key.strip())
-        self._uses.note(row["id"])
-        return Caller(row["id"], frozenset(row["scopes"].split()))
+            row = stored_keys.find_key(connection, self._database, key.strip())
+        if row is None:
+            raise UnknownKey
+        if row.state == KeyState.EXPIRED:
+            raise KeyExpired(prefix=row.prefix)
+        self._uses.note(row.id)
+        return Caller(row.id, frozenset(row.scopes.split()))
 
 
 def _check_local(headers: Headers, host: str) -> None:
@@ -153,7 +158,7 @@ class _Uses:
         try:
             with self._database.write() as connection:
                 stored_keys.note_use(connection, self._database, key_id)
-        except (VoxmoodError, SQLAlchemyError):
+        except (VoxmoodError, DatabaseError):
             log.warning("key %d: its last use could not be written", key_id, exc_info=True)
 
 
@@ -190,7 +195,7 @@ Admin = Annotated[Caller, Depends(Needs("admin"))]
 
 def _own_job(job_id: JobId, services: Wired, caller: Asker) -> int:
     with services.database.read() as connection:
-        if queries.job_row(connection, job_id, caller.only) is None:
+        if jobs.job_row(connection, job_id, caller.only) is None:
             raise UnknownJob(job=job_id)
     return job_id
 

@@ -6,7 +6,6 @@ import logging
 
 import uvicorn
 from fastapi import Depends, FastAPI
-from sqlalchemy.exc import SQLAlchemyError
 
 from api import (
     clips,
@@ -18,12 +17,13 @@ from api import (
     models,
     problems,
     results,
-    told,
     uploads,
+    webhook_event,
 )
 from api.access import Gate
 from api.heads import Heads
-from api.limits import Limits, protocol
+from api.http_protocol import protocol
+from api.limits import Limits
 from api.request_ids import RequestIds
 from api.services import connect
 from api.strict import known_parameters
@@ -32,7 +32,7 @@ from shared.core.errors.base import VoxmoodError
 from shared.core.processes import give_buffers_back
 from shared.core.settings import Settings
 from shared.database import keys
-from shared.database.sessions import Database
+from shared.database.sessions import Database, DatabaseError
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         responses=problems.RESPONSES,
-        webhooks=told.router,
+        webhooks=webhook_event.router,
         dependencies=[Depends(known_parameters)],
     )
     app.state.services = connect(settings)
@@ -67,7 +67,7 @@ def _has_keys(database: Database) -> bool:
     try:
         with database.read() as connection:
             return keys.any_valid(connection, database)
-    except (VoxmoodError, SQLAlchemyError):
+    except (VoxmoodError, DatabaseError):
         return False  # the schema is not there yet, so no key is
 
 

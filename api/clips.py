@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Header, Path, Response
-from sqlalchemy import RowMapping, select
 
 from api.access import Reader
 from api.paced import PacedResponse
 from api.services import Services, Wired
 from shared.core.errors.requests import NoAudio, UnknownClip, WrongRange
-from shared.core.states import JobState
-from shared.database.queries import of_key
-from shared.database.results import Pace
-from shared.database.tables import clip, job, shard
+from shared.database.clips import clip_place
+from shared.database.paging import Pace
 
 router = APIRouter(prefix="/v1/clips", tags=["results"])
 # So much of a recording is read at once for a listener: a quarter of what was taken without lagging. A read
@@ -41,10 +39,10 @@ async def clip_audio(
     wanted: Annotated[str | None, Header(alias="Range", max_length=100)] = None,
 ) -> Response:
     """The recording as it was sent; honours Range, so players can seek."""
-    row, head = await to_thread.run_sync(
+    place, head = await to_thread.run_sync(
         _found, services, clip_id, caller.only, limiter=services.listening.limiter
     )
-    size = int(row["size"])
+    size = place.size
     first, last = (0, size - 1) if wanted is None else _bounds(wanted, size)
     kinds = (kind for magic, kind in _MEDIA_TYPES.items() if head.startswith(magic))
     headers = {"Accept-Ranges": "bytes", "Content-Length": str(last - first + 1)}
@@ -52,7 +50,7 @@ async def clip_audio(
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
     pace = Pace()
     return PacedResponse(
-        _blocks(services, row, first, last, pace),
+        _blocks(services, place, first, last, pace),
         services.listening,
         pace,
         status_code=200 if wanted is None else 206,
@@ -61,27 +59,30 @@ async def clip_audio(
     )
 
 
-def _found(services: Services, clip_id: int, key_id: int | None) -> tuple[RowMapping, bytes]:
-    """Where a clip's bytes lie, and the first of them, which say what it is."""
-    row = _row(services, clip_id, key_id)
-    return row, services.storage.get_range(row["object_key"], row["offset"], min(4, int(row["size"])))
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A recording's bytes in the store: `size` of them, from `offset` of the shard on."""
+
+    object_key: str
+    offset: int
+    size: int
 
 
-def _row(services: Services, clip_id: int, key_id: int | None) -> RowMapping:
-    """Where a clip's bytes lie; UnknownClip, or NoAudio where unpack could not take it out."""
-    statement = (
-        select(clip.c.error, clip.c.offset, clip.c.size, shard.c.object_key)
-        .join(job, job.c.id == clip.c.job_id)
-        .outerjoin(shard, shard.c.id == clip.c.shard_id)
-        .where(clip.c.id == clip_id, job.c.state != JobState.DELETING, of_key(key_id))
-    )
+def _found(services: Services, clip_id: int, key_id: int | None) -> tuple[_Place, bytes]:
+    """Where a clip's bytes lie, and the first of them, which say what it is.
+
+    Raises:
+        UnknownClip: there is none, or it is another key's.
+        NoAudio: unpack could not take it out.
+    """
     with services.database.read() as connection:
-        row = connection.execute(statement).mappings().one_or_none()
+        row = clip_place(connection, clip_id, key_id)
     if row is None:
         raise UnknownClip(clip=clip_id)
-    if row["object_key"] is None:
-        raise NoAudio(clip=clip_id, reason=row["error"])
-    return row
+    if row.object_key is None:
+        raise NoAudio(clip=clip_id, reason=row.error)
+    place = _Place(row.object_key, row.offset, row.size)
+    return place, services.storage.get_range(place.object_key, place.offset, min(4, place.size))
 
 
 def _bounds(given: str, size: int) -> tuple[int, int]:
@@ -98,12 +99,12 @@ def _bounds(given: str, size: int) -> tuple[int, int]:
     return first, last
 
 
-def _blocks(services: Services, row: RowMapping, first: int, last: int, pace: Pace) -> Generator[bytes]:
+def _blocks(services: Services, place: _Place, first: int, last: int, pace: Pace) -> Generator[bytes]:
     begun = position = first
     while position <= last:
         if pace.lags:
             begun, pace.lags = position, False
         wished = min(max((position - begun) // 4, LEAST_BLOCK_BYTES), BLOCK_BYTES)
         count = min(wished, last + 1 - position)
-        yield services.storage.get_range(row["object_key"], row["offset"] + position, count)
+        yield services.storage.get_range(place.object_key, place.offset + position, count)
         position += count

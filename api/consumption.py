@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 
-from sqlalchemy import exists, select
-
-from shared.core.states import WorkState
-from shared.database import queries
+from shared.database import work
+from shared.database.consumption import consumed_since
 from shared.database.sessions import Database
-from shared.database.tables import consumption, unit, upload
+from shared.database.tables import unit, upload
 from shared.jobs.doorbell import CLASSIFY, QUEUES, UNPACK, Doorbell
 
 # The sweep probes a queue that was silent for 15 s; four missed signs mean that nobody listens.
@@ -34,18 +32,16 @@ class Consumption:
     def look(self) -> dict[str, bool]:
         """For each queue, whether it is consumed."""
         with self._database.read() as connection:
-            now = queries.now(connection, self._database)
+            now = self._database.now(connection)
             if self._since is None:
                 self._since = now
-            recent = consumption.c.seen_at >= max(self._since, now - BELIEVED_S)
-            heard = set(connection.execute(select(consumption.c.queue).where(recent)).scalars())
+            consumed = consumed_since(connection, max(self._since, now - BELIEVED_S))
             for task, table in ((UNPACK, upload), (CLASSIFY, unit)):
                 until = max(now, self._since + self._lease_s)  # so it was taken or renewed since then
-                held = exists().where(table.c.state == WorkState.LEASED, table.c.lease_until >= until)
-                if connection.execute(select(held)).scalar_one():
-                    heard.add(task)
-        self._ask([queue for queue in QUEUES if queue not in heard])
-        return {queue: queue in heard for queue in QUEUES}
+                if work.is_leased_since(connection, table, until):
+                    consumed.add(task)
+        self._ask([queue for queue in QUEUES if queue not in consumed])
+        return {queue: queue in consumed for queue in QUEUES}
 
     def _ask(self, silent: list[str]) -> None:
         if silent and time.monotonic() - self._probed_at >= PROBE_EVERY_S:

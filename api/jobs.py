@@ -8,8 +8,8 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, Field
-from sqlalchemy import Connection, RowMapping, insert, select, update
 
+from api import quotas
 from api.access import Caller, Follower, OwnJob, Reader, Submitter
 from api.models import CHAMPION, aliases
 from api.services import Services, Wired
@@ -25,8 +25,9 @@ from shared.core.errors.requests import (
 )
 from shared.core.settings import MEBIBYTE
 from shared.core.states import JobState, UploadState
-from shared.database import keys, queries
-from shared.database.tables import job, upload, webhook
+from shared.database import jobs, keys, uploads
+from shared.database.jobs import JobRow, NewJob
+from shared.database.sessions import Connection
 from shared.jobs import leases, webhooks
 from shared.jobs.doorbell import UNPACK, Bell
 from shared.jobs.status import JobDocument, documents
@@ -108,41 +109,30 @@ def create_job(
         webhooks.check(request.webhook, private)
     encoding = None if request.encoding is None else archives.checked_encoding(request.encoding)
     digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
-    values = {
-        "key": uuid4().hex,
-        "name": request.name,
-        "state": JobState.OPEN,
-        "model_version": version,
-        "threshold": request.threshold,
-        "windows": request.windows,
-        "win_s": request.win_s,
-        "hop_s": request.hop_s,
-        "channels": request.channels,
-        "encoding": encoding,
-        "key_id": caller.key_id,
-        "idempotency_key": idempotency_key,
-        "idempotency_digest": digest if idempotency_key else None,
-        "created_at": services.database.clock,
-    }
+    new = NewJob(
+        key=uuid4().hex,
+        name=request.name,
+        model_version=version,
+        threshold=request.threshold,
+        windows=windows,
+        encoding=encoding,
+        key_id=caller.key_id,
+        idempotency_key=idempotency_key,
+        idempotency_digest=digest if idempotency_key else None,
+    )
     with services.database.write() as connection:
         if caller.key_id is not None:
-            keys.lock(connection, caller.key_id)
-        made = services.database.insert(job).values(values).on_conflict_do_nothing().returning(job.c.id)
-        job_id = connection.execute(made).scalar_one_or_none()
+            keys.lock_key(connection, caller.key_id)
+        job_id = jobs.insert_job(connection, services.database, new)
         if job_id is None:
-            same = (
-                job.c.idempotency_key == idempotency_key,
-                job.c.key_id.is_not_distinct_from(caller.key_id),
-            )
-            before = connection.execute(select(job.c.id, job.c.idempotency_digest).where(*same)).one()
+            before = jobs.job_of_request(connection, idempotency_key, caller.key_id)
             if before.idempotency_digest != digest:
                 raise KeyUsedAgain(key=idempotency_key)
             job_id = before.id
         else:
             if request.webhook is not None:
-                wanted = {"job_id": job_id, "url": request.webhook, "private": private}
-                connection.execute(insert(webhook).values(wanted))
-            keys.check_jobs(connection, caller.key_id, services.settings.key_max_jobs)
+                jobs.insert_webhook(connection, job_id, request.webhook, private)
+            quotas.check_jobs(connection, caller.key_id, services.settings.key_max_jobs)
         response.headers["Location"] = jobs_path(job_id)
         return documents(connection, services.database, [find(connection, job_id)])[0]
 
@@ -156,9 +146,9 @@ def list_jobs(
 ) -> JobPage:
     """Jobs, the newest first, by pages."""
     with services.database.read() as connection:
-        rows = queries.jobs_page(connection, before, limit, caller.only)
-        found = documents(connection, services.database, list(rows))
-    return JobPage(jobs=found, next=rows[-1]["id"] if len(rows) == limit else None)
+        rows = jobs.jobs_page(connection, before, limit, caller.only)
+        found = documents(connection, services.database, rows)
+    return JobPage(jobs=found, next=rows[-1].id if len(rows) == limit else None)
 
 
 @router.get("/{job_id}")
@@ -185,38 +175,30 @@ def _confirm_arrived(services: Services, job_id: int) -> None:
     They came by a form, straight to the store; or this process died between the store's word and its own.
     """
     with services.database.read() as connection:
-        uploads = queries.uploads_of(connection, [job_id])
-    for row in uploads:
-        if row["state"] == UploadState.RECEIVING and (size := services.storage.size(row["object_key"])):
-            arrived = upload.c.id == row["id"], upload.c.state == UploadState.RECEIVING
-            values = {"state": UploadState.PENDING, "bytes": size, "multipart_id": None}
+        rows = uploads.receiving_uploads(connection, job_id)
+    for row in rows:
+        if size := services.storage.size(row.object_key):
             with services.database.write() as connection:
                 lock_open_job(connection, job_id)
-                connection.execute(update(upload).where(*arrived).values(values))
+                uploads.mark_arrived(connection, row.id, size)
                 services.check_stored_bytes(connection, job_id)
 
 
 def _seal(connection: Connection, services: Services, job_id: int) -> list[Bell]:
-    uploads = queries.uploads_of(connection, [job_id])
-    if not uploads:
+    rows = uploads.uploads_of(connection, [job_id])
+    if not rows:
         raise JobWithoutUploads(job=job_id)
-    for row in uploads:
-        if row["state"] == UploadState.RECEIVING:
-            raise UploadUnfinished(job=job_id, name=row["name"], received=row["bytes"])
-    now = services.database.clock
-    small = sum(row["bytes"] for row in uploads) < SMALL_BYTES
-    connection.execute(
-        update(job).where(job.c.id == job_id).values(state=JobState.RUNNING, started_at=now, small=small)
-    )
-    pending = upload.c.state == UploadState.PENDING
-    connection.execute(update(upload).where(upload.c.job_id == job_id, pending).values(rung_at=now))
-    ids = connection.execute(select(upload.c.id).where(upload.c.job_id == job_id, pending)).scalars()
-    return leases.bells_for(connection, UNPACK, list(ids))
+    for row in rows:
+        if row.state == UploadState.RECEIVING:
+            raise UploadUnfinished(job=job_id, name=row.name, received=row.bytes)
+    small = sum(row.bytes for row in rows) < SMALL_BYTES
+    jobs.start_job(connection, services.database, job_id, small=small)
+    return leases.bells_for(connection, UNPACK, uploads.seal_uploads(connection, services.database, job_id))
 
 
 def lock_open_job(connection: Connection, job_id: int) -> None:
     """Lock the job's row for this transaction; UnknownJob, or JobNotOpen, where nothing can be added."""
-    state = leases.lock_job(connection, job_id)
+    state = jobs.lock_job(connection, job_id)
     if state is None:
         raise UnknownJob(job=job_id)
     if state != JobState.OPEN:
@@ -227,8 +209,8 @@ def check_room_for_job(services: Services, caller: Caller) -> None:
     """TooManyJobs where the caller's key may have no further running job."""
     if caller.key_id is not None:
         with services.database.write() as connection:
-            keys.lock(connection, caller.key_id)
-            keys.check_jobs(connection, caller.key_id, services.settings.key_max_jobs, more=1)
+            keys.lock_key(connection, caller.key_id)
+            quotas.check_jobs(connection, caller.key_id, services.settings.key_max_jobs, more=1)
 
 
 def jobs_path(job_id: int) -> str:
@@ -242,9 +224,9 @@ def document(services: Services, job_id: int) -> JobDocument:
         return documents(connection, services.database, [find(connection, job_id)])[0]
 
 
-def find(connection: Connection, job_id: int) -> RowMapping:
+def find(connection: Connection, job_id: int) -> JobRow:
     """The job's row, or UnknownJob."""
-    row = queries.job_row(connection, job_id)
+    row = jobs.job_row(connection, job_id)
     if row is None:
         raise UnknownJob(job=job_id)
     return row

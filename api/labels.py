@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -15,8 +16,8 @@ from api.services import Wired
 from api.strict import RequestModel
 from shared.core.errors.models import NoLabelStored
 from shared.core.errors.requests import LabelsUnnamed, UnknownJob
-from shared.database import labels, queries
-from shared.database.labels import Chosen
+from shared.database import jobs, labels
+from shared.database.labels import LabelSelection, NewLabel
 from shared.models.serving import registry
 
 router = APIRouter(prefix="/v1/labels", tags=["labels"])
@@ -26,22 +27,22 @@ Id = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
 Words = Annotated[str | None, Query(max_length=4000, pattern=r"^[^\x00]*$")]
 
 
-def _chosen(
+def _selection(
     services: Wired,
     caller: Asker,
     job: Id = None,
     clip_id: Id = None,
     path: Words = None,
     labeller: Words = None,
-) -> Chosen:
+) -> LabelSelection:
     if job is not None:
         with services.database.read() as connection:
-            if queries.job_row(connection, job, caller.only) is None:
+            if jobs.job_row(connection, job, caller.only) is None:
                 raise UnknownJob(job=job)
-    return Chosen(job, clip_id, path, labeller, caller.only)
+    return LabelSelection(job, clip_id, path, labeller, caller.only)
 
 
-Asked = Annotated[Chosen, Depends(_chosen)]
+Selected = Annotated[LabelSelection, Depends(_selection)]
 
 
 class Label(RequestModel):
@@ -112,7 +113,11 @@ def store_labels(
         clip_ids = sorted({one.clip_id for one in wanted})
         clips = labels.labelled_clips(connection, clip_ids, caller.only)
         reasons = [_reason(one, clips, emotions) for one in wanted]
-        good = [one.model_dump() for one, reason in zip(wanted, reasons, strict=True) if reason is None]
+        good = [
+            NewLabel(**one.model_dump())
+            for one, reason in zip(wanted, reasons, strict=True)
+            if reason is None
+        ]
         if good:
             labels.store_labels(connection, services.database, good)
     refused = [
@@ -130,28 +135,28 @@ def store_labels(
 @router.get("")
 def list_labels(
     services: Wired,
-    chosen: Asked,
+    selection: Selected,
     _: LabelReader,
     after: Annotated[int | None, Query(ge=0, le=2**63 - 1)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> LabelPage:
     """Labels by pages; what is asked is joined by *and*."""
     with services.database.read() as connection:
-        rows = labels.labels_page(connection, chosen, after, limit)
+        rows = labels.labels_page(connection, selection, after, limit)
     documents = [
-        LabelDocument(**dict(row._mapping) | {"created_at": datetime.fromtimestamp(row.created_at, UTC)})
+        LabelDocument(**asdict(row) | {"created_at": datetime.fromtimestamp(row.created_at, UTC)})
         for row in rows
     ]
     return LabelPage(labels=documents, next=rows[-1].id if len(rows) == limit else None)
 
 
 @router.delete("")
-def delete_labels(services: Wired, chosen: Asked, _: Labeller) -> Deleted:
+def delete_labels(services: Wired, selection: Selected, _: Labeller) -> Deleted:
     """Remove the labels of a job or of a clip; what is asked is joined by *and*. Repeated, it finds none."""
-    if chosen.job_id is None and chosen.clip_id is None:
+    if selection.job_id is None and selection.clip_id is None:
         raise LabelsUnnamed
     with services.database.write() as connection:
-        return Deleted(deleted=labels.delete_labels(connection, chosen))
+        return Deleted(deleted=labels.delete_labels(connection, selection))
 
 
 def _reason(wanted: Label, clips: dict[int, bool], emotions: list[str]) -> tuple[Code, str] | None:

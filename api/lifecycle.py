@@ -6,16 +6,13 @@ import logging
 
 from fastapi import APIRouter
 from pydantic import Field
-from sqlalchemy import select
 
 from api.access import OwnJob, Submitter
 from api.jobs import check_room_for_job, document, find
 from api.models import aliases
 from api.services import Services, Wired
 from api.strict import RequestModel
-from shared.core.states import UploadState
-from shared.database import queries
-from shared.database.tables import upload
+from shared.database.uploads import failed_uploads
 from shared.jobs import lifecycle
 from shared.jobs.status import JobDocument
 from shared.models.serving import registry, version_pins
@@ -56,7 +53,7 @@ def reclassify_job(
     manifest = registry.read_manifest(services.settings.model_folders, version)
     version_pins.confirm(services.database, manifest)
     with services.database.read() as connection:
-        windows = queries.windows_of(find(connection, job_id))
+        windows = find(connection, job_id).windowing
     windows.check(manifest.feature_spec, version)
     check_room_for_job(services, caller)
     services.ring(lifecycle.reclassify(services.database, job_id, version))
@@ -74,10 +71,7 @@ def delete_job(job_id: OwnJob, services: Wired, _: Submitter) -> JobDocument:
 
 def _failed_uploads_in_store(services: Services, job_id: int) -> list[int]:
     with services.database.read() as connection:
-        failed = select(upload.c.id, upload.c.object_key, upload.c.bucket).where(
-            upload.c.job_id == job_id, upload.c.state == UploadState.FAILED
-        )
-        rows = connection.execute(failed).all()
+        rows = failed_uploads(connection, job_id)
     return [
         row.id for row in rows if services.storage.size(StoredObject(row.object_key, row.bucket)) is not None
     ]

@@ -1,4 +1,4 @@
-"""What a client may cost: bytes and time for headers, bodies and answers.
+"""What the body of a request may cost: bytes, and time that nothing comes.
 
 Time is measured as progress, so that an upload of hours passes and one that drips does not. Only the time
 that this process waits for the client counts, not the time that it is busy with what came.
@@ -7,13 +7,10 @@ that this process waits for the client counts, not the time that it is busy with
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from api import labels
 from api.problems import problem
@@ -26,8 +23,6 @@ BODY_BYTES = MEBIBYTE
 LABELS_BYTES = 8 * MEBIBYTE
 # A body that brings less in VOXMOOD_BODY_TIMEOUT_S is cut off as too slow: 137 bytes a second.
 LEAST_BYTES = 4096
-# How much of an answer the kernel may buffer for a connection; by default up to 4 MB.
-UNSENT_BYTES = 128 * 1024
 
 
 class Limits:
@@ -148,63 +143,3 @@ class _Body:
     def _count(self, size: int) -> None:
         if self._limit_bytes is not None and size > self._limit_bytes:
             self.refusal = BodyTooLarge(limit_bytes=self._limit_bytes)
-
-
-def protocol(settings: Settings) -> type[asyncio.Protocol]:
-    """Uvicorn's HTTP protocol with what it lacks: a limit of time for headers, and for readers that stop."""
-
-    class Impatient(H11Protocol):
-        """Ends a connection that shows no whole header, or takes nothing of an answer, in the given time."""
-
-        _deadline: asyncio.TimerHandle | None = None
-        _reading: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            if (sent := transport.get_extra_info("socket")) is not None:
-                sent.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-            self._await_header()
-
-        def handle_events(self) -> None:
-            super().handle_events()
-            if self.cycle is not None and not self.cycle.response_complete:
-                _cancel(self._deadline)
-
-        def on_response_complete(self) -> None:
-            # Also where a body follows that nobody has asked for. The idle are ended sooner by uvicorn.
-            self._await_header()
-            super().on_response_complete()
-
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self._await_reader(self.transport.get_write_buffer_size())
-
-        def resume_writing(self) -> None:
-            _cancel(self._reading)
-            super().resume_writing()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            _cancel(self._deadline)
-            _cancel(self._reading)
-            super().connection_lost(exc)
-
-        def _await_header(self) -> None:
-            _cancel(self._deadline)
-            self._deadline = self.loop.call_later(settings.header_timeout_s, self.transport.close)
-
-        def _await_reader(self, waiting: int) -> None:
-            self._reading = self.loop.call_later(settings.body_timeout_s, self._look_at_reader, waiting)
-
-        def _look_at_reader(self, waiting: int) -> None:
-            left = self.transport.get_write_buffer_size()
-            if left < waiting:
-                self._await_reader(left)
-            else:
-                self.transport.abort()  # close() would wait for the reader
-
-    return Impatient
-
-
-def _cancel(timer: asyncio.TimerHandle | None) -> None:
-    if timer is not None:
-        timer.cancel()

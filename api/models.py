@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
-from sqlalchemy import select
 
 from api.access import Admin, Reader
 from api.services import Services, Wired
-from shared.database import labels
-from shared.database.tables import alias
+from shared.database import labels, models
+from shared.database.retrainings import retraining_row
 from shared.jobs import retraining
 from shared.models.serving import registry
 from shared.models.serving.registry import Manifest
@@ -76,8 +75,7 @@ def retrain(services: Wired, _: Admin) -> RetrainingDocument:
 def aliases(services: Services) -> dict[str, str]:
     """Which version each movable name means now."""
     with services.database.read() as connection:
-        moved = dict(connection.execute(select(alias.c.name, alias.c.version)).all())
-    return moved | {CHAMPION: services.settings.champion}
+        return models.aliases(connection) | {CHAMPION: services.settings.champion}
 
 
 def _document(manifest: Manifest, names: dict[str, str]) -> ModelDocument:
@@ -94,7 +92,7 @@ def _document(manifest: Manifest, names: dict[str, str]) -> ModelDocument:
 
 def _retraining(services: Services) -> RetrainingDocument:
     with services.database.read() as connection:
-        row = retraining.state(connection, services.database)
+        row = retraining_row(connection, services.database)
         new = labels.newly_labelled(connection)
     return RetrainingDocument(
         is_running=row.is_running,

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.heads import is_head
 from shared.core.processes import trim_memory
-from shared.database.results import Pace
+from shared.database.paging import Pace
 
 # A connection that takes longer for a block is slow. On a line of 10 Mbit/s 256 KiB take 0.2 s.
 LAG_S = 0.5

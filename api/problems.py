@@ -10,13 +10,13 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from shared.core import logs
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.wording import fault_in_words
+from shared.database.sessions import UnfitValue
 
 log = logging.getLogger(__name__)
 
@@ -120,5 +120,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(DataError, _unstorable)
+    app.add_exception_handler(UnfitValue, _unstorable)
     app.add_exception_handler(Exception, _unexpected)

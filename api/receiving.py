@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
 
-from sqlalchemy import RowMapping, delete, insert, select, update
 from starlette.concurrency import run_in_threadpool
 
 from api.jobs import find, lock_open_job
@@ -22,8 +21,9 @@ from shared.core.errors.requests import UploadExists, UploadOffset, UploadReplac
 from shared.core.errors.uploads import EmptyUpload, UploadTooLarge
 from shared.core.settings import MEBIBYTE
 from shared.core.states import UploadState
-from shared.database.tables import upload, upload_part
-from shared.jobs.status import UploadDocument
+from shared.database import uploads
+from shared.database.uploads import UploadRow
+from shared.jobs.status import UploadDocument, upload_document
 from shared.store.objects import upload_key
 
 log = logging.getLogger(__name__)
@@ -47,40 +47,31 @@ def check_room(services: Services, name: str, expected_bytes: int | None) -> Non
             raise StoreFull
 
 
-def begin(services: Services, job_id: int, name: str, expected_bytes: int | None) -> RowMapping:
+def begin(services: Services, job_id: int, name: str, expected_bytes: int | None) -> UploadRow:
     """A new row, `receiving`. One that broke off under the same name gives way."""
     with services.database.write() as connection:
         lock_open_job(connection, job_id)
-        same = upload.c.job_id == job_id, upload.c.name == name
-        stands = connection.execute(select(upload).where(*same)).mappings().one_or_none()
-        if stands is not None:
-            if stands["state"] != UploadState.RECEIVING:
+        earlier = uploads.upload_named(connection, job_id, name)
+        if earlier is not None:
+            if earlier.state != UploadState.RECEIVING:
                 raise UploadExists(job=job_id, name=name)
-            connection.execute(delete(upload_part).where(upload_part.c.upload_id == stands["id"]))
-            connection.execute(delete(upload).where(upload.c.id == stands["id"]))
-        values = {
-            "job_id": job_id,
-            "name": name,
-            "object_key": upload_key(find(connection, job_id)["key"]),
-            "state": UploadState.RECEIVING,
-            "expected_bytes": expected_bytes,
-            "touched_at": services.database.clock,
-        }
-        row = connection.execute(insert(upload).values(values).returning(*upload.c)).mappings().one()
+            uploads.delete_receiving(connection, earlier.id)
+        object_key = upload_key(find(connection, job_id).key)
+        row = uploads.insert_upload(connection, services.database, job_id, name, object_key, expected_bytes)
         services.check_stored_bytes(connection, job_id)
-    if stands is not None and stands["multipart_id"] is not None:
-        services.storage.abort_parts(stands["object_key"], stands["multipart_id"])
+    if earlier is not None and earlier.multipart_id is not None:
+        services.storage.abort_parts(earlier.object_key, earlier.multipart_id)
     return row
 
 
-def go_on(services: Services, job_id: int, name: str, start: int) -> RowMapping:
+def go_on(services: Services, job_id: int, name: str, start: int) -> UploadRow:
     """The row of an upload that broke off, if its acknowledged bytes end at `start`; else UploadOffset."""
     with services.database.write() as connection:
         lock_open_job(connection, job_id)
-        same = upload.c.job_id == job_id, upload.c.name == name, upload.c.state == UploadState.RECEIVING
-        row = connection.execute(select(upload).where(*same)).mappings().one_or_none()
-    received = 0 if row is None else row["bytes"]
-    if row is None or received != start:
+        row = uploads.upload_named(connection, job_id, name)
+    is_receiving = row is not None and row.state == UploadState.RECEIVING
+    received = row.bytes if row is not None and is_receiving else 0
+    if row is None or not is_receiving or received != start:
         raise UploadOffset(name=name, received=received, start=start)
     return row
 
@@ -88,26 +79,26 @@ def go_on(services: Services, job_id: int, name: str, start: int) -> RowMapping:
 class Receiver:
     """One body on its way into the store: a single PUT if it is small, else acknowledged parts.
 
-    What comes is gathered on disk. Only once it makes a part it takes one of the few places of those that go
+    What comes is gathered on disk. Only once it makes a part it is one of the few that go
     into the store, from memory, and for as long as the store takes: a client that drips has none.
     """
 
-    def __init__(self, services: Services, row: RowMapping) -> None:
-        self._parts = services
+    def __init__(self, services: Services, row: UploadRow) -> None:
+        self._services = services
         self._row = row
-        self._multipart_id: str | None = row["multipart_id"]
-        self._number = row["bytes"] // services.settings.part_bytes  # of the last part acknowledged
+        self._multipart_id: str | None = row.multipart_id
+        self._number = row.bytes // services.settings.part_bytes  # of the last part acknowledged
         self._on_the_way: deque[tuple[asyncio.Future[str], int]] = deque()  # tags to come, and bytes
-        self.acknowledged: int = row["bytes"]
+        self.acknowledged: int = row.bytes
 
     async def receive(self, stream: AsyncIterator[bytes]) -> UploadDocument:
         """The rest of the body; raises EmptyUpload, UnknownArchive, UploadTooLarge."""
-        with closing(Spool(self._parts.settings.spool_dir)) as spool:
+        with closing(Spool(self._services.settings.spool_dir)) as spool:
             return await self._receive(stream, spool)
 
     async def _receive(self, stream: AsyncIterator[bytes], spool: Spool) -> UploadDocument:
-        name, limit = self._row["name"], self._parts.settings.max_upload_bytes
-        part_bytes = self._parts.settings.part_bytes
+        name, limit = self._row.name, self._services.settings.max_upload_bytes
+        part_bytes = self._services.settings.part_bytes
         held = bytearray()
         received = self.acknowledged
         judged = received > 0
@@ -135,18 +126,18 @@ class Receiver:
         if not judged:
             archives.kind_of(bytes(held), name)
         await self._arrive()
-        async with self._parts.upload_places:
+        async with self._services.parts_at_once:
             return await run_in_threadpool(lambda: self._finish(spool.taken() + held))
 
     async def _send(self, spool: Spool, rest: bytes) -> None:
         """The spool and its rest as a part on its way, once there is room beside those that are."""
-        storage, key = self._parts.storage, self._row["object_key"]
+        storage, key = self._services.storage, self._row.object_key
         if self._multipart_id is None:
             self._multipart_id = await run_in_threadpool(storage.begin_parts, key)
         while len(self._on_the_way) >= PARTS_AT_ONCE:
             await self._acknowledge_first()
         number, size = self._number + len(self._on_the_way) + 1, spool.size + len(rest)
-        places, multipart_id = self._parts.upload_places, self._multipart_id
+        places, multipart_id = self._services.parts_at_once, self._multipart_id
         await places.acquire()
 
         def put() -> str:
@@ -177,24 +168,25 @@ class Receiver:
 
     def _acknowledge(self, tag: str, size: int) -> None:
         """From here on this part need not be sent again: the store has it and the database says so."""
-        number, before, bytes_now = self._number + 1, self.acknowledged, self.acknowledged + size
-        with self._parts.database.write() as connection:
-            ours = upload.c.id == self._row["id"], upload.c.state == UploadState.RECEIVING
-            values = {
-                "bytes": bytes_now,
-                "multipart_id": self._multipart_id,
-                "touched_at": self._parts.database.clock,
-            }
-            statement = update(upload).where(*ours, upload.c.bytes == before)
-            if connection.execute(statement.values(values)).rowcount != 1:
-                raise UploadReplaced(name=self._row["name"])
-            values = {"upload_id": self._row["id"], "number": number, "etag": tag, "bytes": size}
-            connection.execute(insert(upload_part).values(values))
-            self._parts.check_stored_bytes(connection, self._row["job_id"])
-        self._number, self.acknowledged = number, bytes_now
+        number = self._number + 1
+        with self._services.database.write() as connection:
+            is_ours = uploads.add_part(
+                connection,
+                self._services.database,
+                self._row,
+                self._multipart_id,
+                number,
+                tag,
+                before=self.acknowledged,
+                size=size,
+            )
+            if not is_ours:
+                raise UploadReplaced(name=self._row.name)
+            self._services.check_stored_bytes(connection, self._row.job_id)
+        self._number, self.acknowledged = number, self.acknowledged + size
 
     def _finish(self, rest: bytes) -> UploadDocument:
-        storage, key = self._parts.storage, self._row["object_key"]
+        storage, key = self._services.storage, self._row.object_key
         if self._multipart_id is None:
             storage.put(key, rest)
             self.acknowledged = len(rest)
@@ -202,39 +194,27 @@ class Receiver:
             if rest:
                 tag = storage.put_part(key, self._multipart_id, self._number + 1, rest)
                 self._acknowledge(tag, len(rest))
-            with self._parts.database.read() as connection:
-                known = select(upload_part.c.number, upload_part.c.etag)
-                rows = connection.execute(known.where(upload_part.c.upload_id == self._row["id"]))
-                tags = {row.number: row.etag for row in rows}
+            with self._services.database.read() as connection:
+                tags = uploads.parts_of(connection, self._row.id)
             storage.complete_parts(key, self._multipart_id, tags, self.acknowledged)
         return self._close()
 
     def _close(self) -> UploadDocument:
         """From here the upload is ours to keep: the store has it, and its row says so."""
-        with self._parts.database.write() as connection:
-            mine = upload.c.id == self._row["id"], upload.c.state == UploadState.RECEIVING
-            values = {"state": UploadState.PENDING, "bytes": self.acknowledged, "multipart_id": None}
-            row = (
-                connection.execute(update(upload).where(*mine).values(values).returning(*upload.c))
-                .mappings()
-                .one_or_none()
-            )
+        with self._services.database.write() as connection:
+            row = uploads.mark_arrived(connection, self._row.id, self.acknowledged)
             if row is None:
-                raise UploadReplaced(name=self._row["name"])
-            self._parts.check_stored_bytes(connection, self._row["job_id"])
-            connection.execute(delete(upload_part).where(upload_part.c.upload_id == self._row["id"]))
-        return UploadDocument.model_validate(dict(row))
+                raise UploadReplaced(name=self._row.name)
+            self._services.check_stored_bytes(connection, self._row.job_id)
+        return upload_document(row)
 
     def forget(self) -> None:
         """As if the upload had never begun."""
-        with self._parts.database.write() as connection:
-            mine = upload.c.id == self._row["id"], upload.c.state == UploadState.RECEIVING
-            gone = select(upload.c.id).where(*mine)
-            connection.execute(delete(upload_part).where(upload_part.c.upload_id.in_(gone)))
-            connection.execute(delete(upload).where(*mine))
+        with self._services.database.write() as connection:
+            uploads.delete_receiving(connection, self._row.id)
         try:
             if self._multipart_id is not None:
-                self._parts.storage.abort_parts(self._row["object_key"], self._multipart_id)
-            self._parts.storage.delete(self._row["object_key"])
+                self._services.storage.abort_parts(self._row.object_key, self._multipart_id)
+            self._services.storage.delete(self._row.object_key)
         except VoxmoodError as error:
-            log.warning("upload %s: its parts could not be removed: %s", self._row["id"], error)
+            log.warning("upload %s: its parts could not be removed: %s", self._row.id, error)

@@ -20,11 +20,11 @@ from api.services import Wired
 from shared.audio.quality_words import Word
 from shared.core.errors.requests import NoSegments, WrongCursor, WrongFilter
 from shared.core.states import COMPLETE, Outcome
-from shared.database import queries, results, segments
 from shared.database.filters import Filters
 from shared.database.keyset_scans import Cursor
-from shared.database.results import RESULT_COLUMNS, Pace
-from shared.database.segments import SEGMENT_COLUMNS
+from shared.database.paging import Listing, Pace
+from shared.database.results import RESULTS
+from shared.database.segments import SEGMENTS
 from shared.models.serving import registry
 from shared.models.serving.registry import Manifest
 
@@ -46,7 +46,7 @@ class ResultPage(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class RowSelection:
     """Which rows of which job are wanted, under which version; segments: those of windows, not of clips."""
 
     job_id: int
@@ -56,11 +56,12 @@ class Question:
     state: str  # of the job, before the first row was looked for
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        return SEGMENT_COLUMNS if self.segments else RESULT_COLUMNS
+    def listing(self) -> Listing:
+        """The rows that are meant."""
+        return SEGMENTS if self.segments else RESULTS
 
 
-def _question(
+def _selection(
     job_id: OwnJob,
     services: Wired,
     _: Reader,
@@ -77,12 +78,12 @@ def _question(
     segments: Annotated[
         bool, Query(description="the rows of windows, of jobs with sliding windows or separate channels")
     ] = False,
-) -> Question:
+) -> RowSelection:
     with services.database.read() as connection:
         row = find(connection, job_id)
-    if segments and not queries.windows_of(row).keep_segments:
+    if segments and not row.windowing.keep_segments:
         raise NoSegments(job=job_id)
-    manifest = registry.read_manifest(services.settings.model_folders, model or row["model_version"])
+    manifest = registry.read_manifest(services.settings.model_folders, model or row.model_version)
     _check("outcome", outcome, list(Outcome))
     _check(f"emotion of {manifest.version}", emotion, manifest.labels)
     _check("quality", quality, tuple(Word))
@@ -90,10 +91,10 @@ def _question(
     filters = Filters(
         frozenset(outcome), frozenset(emotion), lowest, highest, path_prefix, frozenset(quality)
     )
-    return Question(job_id, manifest, filters, segments, row["state"])
+    return RowSelection(job_id, manifest, filters, segments, row.state)
 
 
-Asked = Annotated[Question, Depends(_question)]
+Selected = Annotated[RowSelection, Depends(_selection)]
 
 
 def _check(name: str, values: list[str], known: Sequence[str]) -> None:
@@ -119,28 +120,23 @@ def _confidence_range(text: str) -> tuple[float | None, float | None]:
 
 @router.get("/results")
 def page_results(
-    question: Asked,
+    selection: Selected,
     services: Wired,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> ResultPage:
     """Rows of the clips that have an outcome so far, by pages; filters are joined by *and*."""
-    page, cursor_of = (
-        (segments.segments_page, segments.cursor_of)
-        if question.segments
-        else (results.results_page, results.cursor_of)
-    )
-    after = None if cursor is None else _decode(cursor, numbers=3 if question.segments else 2)
-    manifest, filters = question.manifest, question.filters
+    listing, manifest = selection.listing, selection.manifest
+    after = None if cursor is None else _decode(cursor, listing.cursor_numbers)
     with services.database.read() as connection:
-        rows = page(connection, question.job_id, manifest.version, after, limit, filters)
-    more = _encode(cursor_of(rows[-1])) if len(rows) == limit else None
-    return ResultPage(results=[result(row, manifest, question.columns) for row in rows], next=more)
+        rows = listing.page(connection, selection.job_id, manifest.version, after, limit, selection.filters)
+    more = _encode(listing.cursor_of(rows[-1])) if len(rows) == limit else None
+    return ResultPage(results=[result(row, manifest, listing.columns) for row in rows], next=more)
 
 
-async def _export_place(services: Wired, caller: Reader) -> AsyncIterator[None]:
+async def _export_slot(services: Wired, caller: Reader) -> AsyncIterator[None]:
     """Held until the last byte is taken."""
-    with services.exports.one(caller.key_id):
+    with services.exports.slot(caller.key_id):
         yield
 
 
@@ -156,27 +152,28 @@ async def _export_place(services: Wired, caller: Reader) -> AsyncIterator[None]:
             },
         }
     },
-    dependencies=[Depends(_export_place)],
+    dependencies=[Depends(_export_slot)],
 )
 async def export_results(
-    question: Asked, services: Wired, format: Literal["csv", "jsonl", "parquet"] = "csv"
+    selection: Selected, services: Wired, format: Literal["csv", "jsonl", "parquet"] = "csv"
 ) -> PacedResponse:
     """All rows so far, streamed; filters are joined by *and*.
 
     `Voxmood-Complete` is `false` where the job has not ended by itself: then clips may be missing.
     """
     write, media_type = FORMATS[format]
-    manifest = question.manifest
-    every = segments.all_segments if question.segments else results.all_results
+    manifest = selection.manifest
     pace = Pace(services.pages_ahead)
-    pages = every(services.database, question.job_id, manifest.version, question.filters, pace=pace)
-    name = f"voxmood-job-{question.job_id}{'-segments' if question.segments else ''}.{format}"
+    pages = selection.listing.pages(
+        services.database, selection.job_id, manifest.version, selection.filters, pace=pace
+    )
+    name = f"voxmood-job-{selection.job_id}{'-segments' if selection.segments else ''}.{format}"
     headers = {
         "Content-Disposition": f'attachment; filename="{name}"',
-        JOB_STATE_HEADER: question.state,
-        COMPLETE_HEADER: "true" if question.state in COMPLETE else "false",
+        JOB_STATE_HEADER: selection.state,
+        COMPLETE_HEADER: "true" if selection.state in COMPLETE else "false",
     }
-    blocks = write(pages, manifest, question.columns)
+    blocks = write(pages, manifest, selection.listing.columns)
     return PacedResponse(blocks, services.exporting, pace, headers=headers, media_type=media_type)
 
 

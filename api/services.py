@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
-from sqlalchemy import Connection
 
+from api import quotas
+from api.concurrency import ConcurrencyLimit
 from api.consumption import Consumption
 from api.paced import Makers
-from api.places import Places
 from shared.core.errors.requests import TooManyExports, TooManyUploads
 from shared.core.settings import Settings
-from shared.database import keys
-from shared.database.results import Ahead
-from shared.database.sessions import Database
+from shared.database.paging import Ahead
+from shared.database.sessions import Connection, Database
 from shared.jobs.doorbell import PURGE, Bell, Doorbell, celery_app
 from shared.store.objects import Storage
 
@@ -37,9 +36,9 @@ class Services:
     storage: Storage
     doorbell: Doorbell
     consumption: Consumption
-    uploads: Places  # uploads that come in
-    upload_places: asyncio.Semaphore  # parts of them on their way into the store
-    exports: Places
+    uploads: ConcurrencyLimit  # uploads that come in
+    parts_at_once: asyncio.Semaphore  # parts of them on their way into the store
+    exports: ConcurrencyLimit
     exporting: Makers
     pages_ahead: Ahead
     listening: Makers
@@ -54,7 +53,7 @@ class Services:
     def check_stored_bytes(self, connection: Connection, job_id: int) -> None:
         """TooManyBytes where the key that made the job has more in the store than it may."""
         settings = self.settings
-        keys.check_bytes(connection, job_id, settings.key_max_bytes, keeps_uploads=settings.keep_uploads)
+        quotas.check_bytes(connection, job_id, settings.key_max_bytes, keeps_uploads=settings.keep_uploads)
 
     def ring_purge(self) -> None:
         """Have deletion begin at once; beat's next tick begins it otherwise."""
@@ -74,17 +73,17 @@ def connect(settings: Settings) -> Services:
         Storage(settings),
         doorbell,
         Consumption(database, doorbell, settings.lease_s),
-        Places(settings.api_uploads, settings.key_max_uploads, TooManyUploads),
+        ConcurrencyLimit(settings.api_uploads, settings.key_max_uploads, TooManyUploads),
         asyncio.Semaphore(settings.api_concurrent_uploads),
-        Places(settings.api_exports, settings.key_max_exports, TooManyExports),
+        ConcurrencyLimit(settings.api_exports, settings.key_max_exports, TooManyExports),
         Makers(EXPORTING_THREADS),
         Ahead(EXPORTING_THREADS),
         Makers(LISTENING_THREADS),
     )
 
 
-async def _parts(request: Request) -> Services:
+async def _services(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
-Wired = Annotated[Services, Depends(_parts)]
+Wired = Annotated[Services, Depends(_services)]

@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Path, Request, Response
 from pydantic import BaseModel, Field
-from sqlalchemy import insert, select
 from starlette.concurrency import run_in_threadpool
 
 from api import limits, receiving
@@ -29,9 +28,8 @@ from shared.core.errors.requests import (
     UploadExists,
     WrongRange,
 )
-from shared.core.states import UploadState
-from shared.database.tables import upload
-from shared.jobs.status import JobDocument, UploadDocument
+from shared.database import uploads
+from shared.jobs.status import JobDocument, UploadDocument, upload_document
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["uploads"])
 PRESIGNED_S = 3600
@@ -92,7 +90,7 @@ async def put_upload(
         await run_in_threadpool(receiving.check_room, services, name, content_length)
     body = await limits.begun(request.stream())  # drippers shall take no row, and no place
     response.headers["Location"] = _location(job_id, name)
-    with services.uploads.one(caller.key_id):
+    with services.uploads.slot(caller.key_id):
         return await _receive(services, job_id, name, content_length, content_range, body)
 
 
@@ -126,11 +124,10 @@ def show_upload(job_id: OwnJob, name: UploadName, services: Wired, _: Follower) 
     """One upload. While it is `receiving`, `bytes` says where to go on."""
     with services.database.read() as connection:
         find(connection, job_id)
-        same = upload.c.job_id == job_id, upload.c.name == name
-        row = connection.execute(select(upload).where(*same)).mappings().one_or_none()
+        row = uploads.upload_named(connection, job_id, name)
     if row is None:
         raise UnknownUpload(job=job_id, name=name)
-    return UploadDocument.model_validate(dict(row))
+    return upload_document(row)
 
 
 @router.post("/uploads", status_code=201)
@@ -146,7 +143,7 @@ def create_form(
     receiving.check_room(services, request.name, request.bytes)
     row = receiving.begin(services, job_id, request.name, request.bytes)
     most = request.bytes or settings.max_upload_bytes
-    form = services.storage.presigned_post(row["object_key"], most, PRESIGNED_S, settings.s3_public_url)
+    form = services.storage.presigned_post(row.object_key, most, PRESIGNED_S, settings.s3_public_url)
     response.headers["Location"] = _location(job_id, request.name)
     return UploadForm.model_validate(form | {"expires_s": PRESIGNED_S})
 
@@ -174,12 +171,10 @@ def _location(job_id: int, name: str) -> str:
 
 
 def _insert_sources(services: Services, job_id: int, bucket: str, objects: list[tuple[str, int]]) -> None:
-    common = {"job_id": job_id, "bucket": bucket, "state": UploadState.PENDING}
-    rows = [common | {"name": key, "object_key": key, "bytes": size} for key, size in objects]
     with services.database.write() as connection:
         lock_open_job(connection, job_id)
-        names = set(connection.execute(select(upload.c.name).where(upload.c.job_id == job_id)).scalars())
-        for row in rows:
-            if row["name"] in names:
-                raise UploadExists(job=job_id, name=row["name"])
-        connection.execute(insert(upload), rows)
+        names = {row.name for row in uploads.uploads_of(connection, [job_id])}
+        for key, _ in objects:
+            if key in names:
+                raise UploadExists(job=job_id, name=key)
+        uploads.insert_sources(connection, job_id, bucket, objects)

@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
-from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, cast
-
-from sqlalchemy import Connection, exists, func, select, update
+from typing import BinaryIO
 
 from shared.core import logs
-from shared.core.errors.infrastructure import InfrastructureError, ObjectMissing
-from shared.core.errors.recordings import ClipError, CrashesDecoder, LostInStore, TakesTooMuchMemory
+from shared.core.errors.infrastructure import ObjectMissing
+from shared.core.errors.recordings import CrashesDecoder, LostInStore, TakesTooMuchMemory
 from shared.core.states import Outcome, WorkState
-from shared.database import queries
-from shared.database.tables import clip, clip_try, job, prediction, segment, shard, unit
+from shared.database import predictions, work
+from shared.database.clips import ClipToClassify, clips_to_classify
+from shared.database.predictions import NewPrediction, NewSegment, UnitToClassify
+from shared.database.sessions import Connection
+from shared.database.tables import unit
+from shared.database.work import Lease
 from shared.jobs import leases
-from shared.jobs.leases import Lease, LeaseLost
 from shared.models.serving import registry, version_pins
 from shared.models.serving.classifier import Classifier
 from shared.models.serving.verdicts import Verdict
 from workers import ending
-from workers.ending import Ending
 from workers.renewal import Renewal
 from workers.services import Services
+from workers.work import LeasedWork, look
 
 # A lease that runs out is no evidence against a clip, but ten of them are.
 ATTEMPTS_IN_BATCHES = 10
 MOST_TRIES = 3
-INSERTED_SEGMENTS = 1000  # a statement; a recording of 20 hours has 50,000
 # Stands for the clip's path in error sentences: its duplicates share the prediction row.
 PATH = "{path}"
 
@@ -49,233 +48,190 @@ def classify(services: Services, unit_id: int) -> str:
     lease = leases.take(services.database, unit, unit_id, services.settings.lease_s)
     if lease is None:
         return "nothing to do"
-    database, classifying = services.database, Classifying(services, lease)
-    try:
-        text = classifying.run()
-    except LeaseLost:
-        leases.give_back(database, lease)  # still ours only where the answer to our own commit was lost
-        return "lease lost; another worker has it"
-    except Ending:
-        leases.give_back(database, lease, kept=classifying.keep)
-        return "given back: this worker ends"
-    except InfrastructureError as error:
-        if not isinstance(error, ObjectMissing) or lease.returns < leases.RETURNS_UNTIL_LOST:
-            leases.give_back(database, lease, pause=True, kept=classifying.keep)
-            raise
-        text = classifying.fail_all(LostInStore(path=PATH))
-    except MemoryError:
-        # Handed on, it would end the worker's main process too: Celery raises it there again.
-        leases.give_back(database, lease, crashed=True)
-        return "out of memory; it goes on clip by clip"
-    except Exception:
-        # Whatever it was, the next attempt goes clip by clip and finds the one that does it.
-        leases.give_back(database, lease, pause=True, crashed=True)
-        raise
-    leases.close_job(database, lease.job_id)
-    return text
+    row, clips = look(services.database, lease, lambda connection: _left(connection, unit_id))
+    logs.note(job=lease.job_id, shard=row.shard_id)
+    return Classifying(services, lease, row, clips).perform()
 
 
-class Classifying:
+def _left(connection: Connection, unit_id: int) -> tuple[UnitToClassify, list[ClipToClassify]]:
+    row = predictions.unit_to_classify(connection, unit_id)
+    return row, clips_to_classify(connection, row.shard_id, row.model_version)
+
+
+class Classifying(LeasedWork):
     """One leased unit on its way to predictions."""
 
-    def __init__(self, services: Services, lease: Lease) -> None:
+    after_crash = "it goes on clip by clip"
+
+    def __init__(
+        self, services: Services, lease: Lease, row: UnitToClassify, clips: Sequence[ClipToClassify]
+    ) -> None:
+        """clips: those of the unit that have no prediction yet."""
         self.services = services
         self.lease = lease
-        self.clips: Sequence[Any] = ()
-        self.verdicts: list[tuple[Any, Verdict]] = []
+        self.row = row
+        self.clips = clips
+        self.verdicts: list[tuple[ClipToClassify, Verdict]] = []
         self.trying: int | None = None  # the clip whose try is counted and has not ended
         lease_s = services.settings.lease_s
         self._renewed = Renewal(lambda: leases.renew(services.database, lease, lease_s), lease_s)
 
-    def _look(self) -> None:
-        with self.services.database.read() as connection:
-            statement = (
-                select(unit.c.model_version, unit.c.shard_id, shard.c.object_key, shard.c.bytes,
-                       job.c.threshold, job.c.windows, job.c.win_s, job.c.hop_s, job.c.channels)
-                .join(shard, shard.c.id == unit.c.shard_id)
-                .join(job, job.c.id == unit.c.job_id)
-                .where(unit.c.id == self.lease.id)
-            )  # fmt: skip
-            self.row = connection.execute(statement).one()
-            self.clips = self._clips_left(connection)
-        logs.note(job=self.lease.job_id, shard=self.row.shard_id)
-
     def run(self) -> str:
         """All clips that have no prediction yet, then the unit's end."""
-        self._look()
         models, version = self.services.settings.model_folders, self.row.model_version
         version_pins.confirm(self.services.database, registry.read_manifest(models, version))
-        self.classifier = classifier(models, version)
+        network = classifier(models, version)
         if self.lease.crashes or self.lease.attempts - self.lease.returns > ATTEMPTS_IN_BATCHES:
-            self._one_by_one()
-            return self._complete()
-        size = self.classifier.batch_size(self.services.settings.batch_clips)
-        sources = self._sources()
+            self._one_by_one(network)
+            return self.complete()
+        size = network.batch_size(self.services.settings.batch_clips)
+        source_of = self.sources()
         for start in range(0, len(self.clips), size):
             batch = self.clips[start : start + size]
-            found = self._classify([(row, sources(row)) for row in batch])
+            found = self.classify(network, [(one, source_of(one)) for one in batch])
             self.verdicts.extend(zip(batch, found, strict=True))
             if start + size < len(self.clips):
                 self._renewed()
-        return self._complete()
+        return self.complete()
 
-    def fail_all(self, error: ClipError) -> str:
+    def give_back(self, *, keep: bool = False, pause: bool = False, crashed: bool = False) -> None:
+        """As any leased work; what is kept are predictions, which the next holder need not make again."""
+        kept = self._keep if keep else _nothing
+        leases.give_back(self.services.database, self.lease, pause=pause, crashed=crashed, kept=kept)
+
+    def is_hopeless(self, error: Exception) -> bool:
+        """Only where the shard is lost: of a unit that crashed, the next attempt goes clip by clip."""
+        return isinstance(error, ObjectMissing) and self.lease.returns >= leases.RETURNS_UNTIL_LOST
+
+    def give_up(self, error: Exception) -> str:
         """End the unit: what is left of it can never be read."""
-        self.verdicts = [(row, Verdict.failed(PATH, error)) for row in self.clips]
-        return self._complete()
+        lost = Verdict.failed(PATH, LostInStore(path=PATH))
+        self.verdicts = [(one, lost) for one in self.clips]
+        return self.complete()
 
-    def keep(self, connection: Connection) -> None:
-        """What the next holder need not do again, in the transaction that gives the lease back."""
-        self._insert(connection, self.verdicts)
-        self._count(connection)
-        if self.trying is not None:  # the clip had no part in what ended its try
-            tried = clip_try.c.unit_id == self.lease.id, clip_try.c.clip_id == self.trying
-            connection.execute(update(clip_try).where(*tried).values(tries=clip_try.c.tries - 1))
+    def finish(self) -> None:
+        """The last unit of a job ends it."""
+        leases.close_job(self.services.database, self.lease.job_id)
 
-    def _clips_left(self, connection: Connection) -> Sequence[Any]:
-        done = exists().where(
-            prediction.c.clip_id == clip.c.id, prediction.c.model_version == self.row.model_version
-        )
-        statement = (
-            select(clip.c.id, clip.c.upload_id, clip.c.member, clip.c.path, clip.c.offset, clip.c.size)
-            .where(clip.c.shard_id == self.row.shard_id, clip.c.duplicate_of.is_(None), ~done)
-            .order_by(clip.c.member)
-        )
-        return connection.execute(statement).all()
-
-    def _sources(self) -> Any:
+    def sources(self) -> Callable[[ClipToClassify], BinaryIO]:
         """How a clip's bytes are had: from one GET of the shard, or, of a large one, by ranges."""
-        storage = self.services.storage
-        if self.row.bytes <= 2 * self.services.settings.shard_bytes:
-            body = memoryview(storage.get(self.row.object_key)) if self.clips else memoryview(b"")
-            return lambda row: io.BytesIO(body[row.offset : row.offset + row.size])
+        storage, key = self.services.storage, self.row.object_key
+        if self.row.shard_bytes <= 2 * self.services.settings.shard_bytes:
+            body = memoryview(storage.get(key)) if self.clips else memoryview(b"")
+            return lambda one: io.BytesIO(body[one.offset : one.offset + one.size])
+        return lambda one: storage.open(key, one.offset, one.size, lambda _count: self._renewed())
 
-        return lambda row: storage.open(
-            self.row.object_key, row.offset, row.size, lambda _count: self._renewed()
-        )
-
-    def _classify(self, clips: Sequence[tuple[Any, BinaryIO]]) -> list[Verdict]:
-        sources = [(PATH, source) for _, source in clips]
-        row = self.row
-        return self.classifier.classify(
-            sources,
-            threshold=row.threshold,
+    def classify(
+        self, network: Classifier, clips: Sequence[tuple[ClipToClassify, BinaryIO]]
+    ) -> list[Verdict]:
+        """What becomes of these clips, with their bytes, by the job's threshold and windows."""
+        return network.classify(
+            [(PATH, source) for _, source in clips],
+            threshold=self.row.threshold,
             batch_clips=self.services.settings.batch_clips,
-            windows=queries.windows_of(row._mapping),
+            windows=self.row.windows,
             between=self._renewed,
         )
 
-    def _one_by_one(self) -> None:
-        """For a unit that cost a child its life: each try counted before it, each outcome alone."""
-        sources = self._sources()
-        for row in self.clips:
-            ending.check()
-            tries = self._count_try(row.id)
-            self.trying = row.id
-            if tries > MOST_TRIES:
-                verdict = Verdict.failed(PATH, CrashesDecoder(path=PATH, tries=MOST_TRIES))
-            else:
-                verdict = self._try(row, sources)
-            self.services.database.write_again(partial(self._commit_one, row, verdict))
-            self.trying = None
-
-    def _try(self, row: Any, sources: Any) -> Verdict:
-        try:
-            return self._classify([(row, cast("BinaryIO", sources(row)))])[0]
-        except MemoryError:
-            limit_bytes = self.services.settings.task_memory_bytes
-            return Verdict.failed(PATH, TakesTooMuchMemory(path=PATH, limit_bytes=limit_bytes))
-
-    def _commit_one(self, row: Any, verdict: Verdict, connection: Connection) -> None:
-        until = self.services.database.clock + self.services.settings.lease_s
-        leases.fence(connection, self.lease, lease_until=until)
-        self._insert(connection, [(row, verdict)])
-        self._count(connection)
-
-    def _count_try(self, clip_id: int) -> int:
-        values = {"unit_id": self.lease.id, "clip_id": clip_id, "tries": 1}
-        statement = self.services.database.insert(clip_try).values(values)
-        counted = statement.on_conflict_do_update(
-            index_elements=["unit_id", "clip_id"], set_={"tries": clip_try.c.tries + 1}
-        ).returning(clip_try.c.tries)
-        # Not tried again: a commit whose answer was lost would count twice.
-        with self.services.database.write() as connection:
-            until = self.services.database.clock + self.services.settings.lease_s
-            leases.fence(connection, self.lease, lease_until=until)
-            return int(connection.execute(counted).scalar_one())
-
-    def _complete(self) -> str:
+    def complete(self) -> str:
+        """One transaction: the fence, the predictions, and the counts from the prediction table."""
         counts = self.services.database.write_again(self._commit)
         by_outcome = (f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
         return f"{counts.total()} clips: " + ", ".join(by_outcome) if counts else "no clips of its own"
 
     def _commit(self, connection: Connection) -> Counter[str]:
-        """One transaction: the fence, the predictions, and the counts from the prediction table."""
-        leases.fence(connection, self.lease, state=WorkState.DONE, lease_until=None)
+        work.fence(connection, self.lease, state=WorkState.DONE, lease_until=None)
+        return self._insert(connection, self.verdicts)
+
+    def _keep(self, connection: Connection) -> None:
         self._insert(connection, self.verdicts)
-        return self._count(connection)
+        if self.trying is not None:
+            predictions.take_try_back(connection, self.lease.id, self.trying)
 
-    def _count(self, connection: Connection) -> Counter[str]:
-        """Write on the unit's row what stands of it: whoever asks how far a job is reads only that."""
-        statement = select(prediction.c.outcome, func.count()).group_by(prediction.c.outcome)
-        rows = connection.execute(statement.where(prediction.c.unit_id == self.lease.id)).all()
-        counts: Counter[str] = Counter(dict(rows))
-        values = {outcome: counts[outcome] for outcome in Outcome}
-        connection.execute(update(unit).where(unit.c.id == self.lease.id).values(values))
-        return counts
+    def _one_by_one(self, network: Classifier) -> None:
+        """For a unit that cost a child its life: each try counted before it, each outcome alone."""
+        source_of = self.sources()
+        for one in self.clips:
+            ending.check()
+            tries = self._count_try(one)
+            self.trying = one.id
+            if tries > MOST_TRIES:
+                verdict = Verdict.failed(PATH, CrashesDecoder(path=PATH, tries=MOST_TRIES))
+            else:
+                verdict = self._try(network, one, source_of(one))
+            self.services.database.write_again(partial(self._commit_one, one, verdict))
+            self.trying = None
 
-    def _insert(self, connection: Connection, verdicts: list[tuple[Any, Verdict]]) -> None:
-        rows = [
-            {
-                "clip_id": row.id,
-                "job_id": self.lease.job_id,
-                "upload_id": row.upload_id,
-                "member": row.member,
-                "model_version": self.row.model_version,
-                "unit_id": self.lease.id,
-                "outcome": verdict.outcome,
-                "emotion": verdict.emotion,
-                "confidence": verdict.confidence,
-                "threshold": verdict.threshold,
-                "duration_s": verdict.duration_s,
-                "error_code": verdict.error_code,
-                "error": verdict.error,
-                "probabilities": verdict.probabilities,
-                **measured(verdict),
-            }
-            for row, verdict in verdicts
-        ]
-        if rows:
-            connection.execute(self.services.database.insert(prediction).on_conflict_do_nothing(), rows)
-        segments = self._segments(verdicts)
-        statement = self.services.database.insert(segment).on_conflict_do_nothing()
-        while some := list(islice(segments, INSERTED_SEGMENTS)):
-            connection.execute(statement, some)
+    def _try(self, network: Classifier, one: ClipToClassify, source: BinaryIO) -> Verdict:
+        try:
+            return self.classify(network, [(one, source)])[0]
+        except MemoryError:
+            limit_bytes = self.services.settings.task_memory_bytes
+            return Verdict.failed(PATH, TakesTooMuchMemory(path=PATH, limit_bytes=limit_bytes))
 
-    def _segments(self, verdicts: list[tuple[Any, Verdict]]) -> Iterator[dict[str, Any]]:
-        """Their rows, made as they are taken: of a unit there may be many."""
-        for row, verdict in verdicts:
-            for number, one in enumerate(verdict.segments):
-                yield {
-                    "clip_id": row.id,
-                    "model_version": self.row.model_version,
-                    "number": number,
-                    "channel": int(one.channel or 0),
-                    "start_s": one.start_s,
-                    "end_s": one.end_s,
-                    "outcome": one.outcome,
-                    "emotion": one.emotion,
-                    "confidence": one.confidence,
-                    "probabilities": one.probabilities,
-                }
+    def _commit_one(self, one: ClipToClassify, verdict: Verdict, connection: Connection) -> None:
+        self._fence_and_renew(connection)
+        self._insert(connection, [(one, verdict)])
+
+    def _count_try(self, one: ClipToClassify) -> int:
+        # Not tried again: a commit whose answer was lost would count twice.
+        with self.services.database.write() as connection:
+            self._fence_and_renew(connection)
+            return predictions.count_try(connection, self.services.database, self.lease.id, one.id)
+
+    def _fence_and_renew(self, connection: Connection) -> None:
+        until = self.services.database.clock + self.services.settings.lease_s
+        work.fence(connection, self.lease, lease_until=until)
+
+    def _insert(
+        self, connection: Connection, verdicts: Sequence[tuple[ClipToClassify, Verdict]]
+    ) -> Counter[str]:
+        """Predictions and segments; returns how many of each outcome the unit has then."""
+        database, version = self.services.database, self.row.model_version
+        rows = [prediction_of(one, verdict) for one, verdict in verdicts]
+        predictions.insert_predictions(connection, database, self.lease.id, self.lease.job_id, version, rows)
+        predictions.insert_segments(connection, database, version, segments_of(verdicts))
+        return predictions.count_outcomes(connection, self.lease.id)
 
 
-def measured(verdict: Verdict) -> dict[str, float | str | None]:
-    """The columns of a recording's quality; all None where none was measured."""
-    of = verdict.quality
-    return {
-        "quality": None if of is None else " ".join(of.words),
-        "bandwidth_hz": None if of is None else of.bandwidth_hz,
-        "snr_db": None if of is None else of.snr_db,
-        "voiced_s": None if of is None else of.voiced_s,
-    }
+def _nothing(_: Connection) -> None:
+    """Nothing is kept."""
+
+
+def prediction_of(one: ClipToClassify, verdict: Verdict) -> NewPrediction:
+    """The row of a clip's verdict; its quality is None where none was measured."""
+    quality = verdict.quality
+    return NewPrediction(
+        clip_id=one.id,
+        upload_id=one.upload_id,
+        member=one.member,
+        outcome=Outcome(verdict.outcome),
+        emotion=verdict.emotion,
+        confidence=verdict.confidence,
+        threshold=verdict.threshold,
+        duration_s=verdict.duration_s,
+        error_code=verdict.error_code,
+        error=verdict.error,
+        probabilities=verdict.probabilities,
+        quality=None if quality is None else " ".join(quality.words),
+        bandwidth_hz=None if quality is None else quality.bandwidth_hz,
+        snr_db=None if quality is None else quality.snr_db,
+        voiced_s=None if quality is None else quality.voiced_s,
+    )
+
+
+def segments_of(verdicts: Sequence[tuple[ClipToClassify, Verdict]]) -> Iterator[NewSegment]:
+    """Their rows, made as they are taken: of a unit there may be many."""
+    for one, verdict in verdicts:
+        for number, segment in enumerate(verdict.segments):
+            yield NewSegment(
+                clip_id=one.id,
+                number=number,
+                channel=int(segment.channel or 0),
+                start_s=segment.start_s,
+                end_s=segment.end_s,
+                outcome=Outcome(segment.outcome),
+                emotion=segment.emotion,
+                confidence=segment.confidence,
+                probabilities=segment.probabilities,
+            )

@@ -26,9 +26,9 @@ from shared.core.errors.webhooks import (
     WebhookSlow,
     WebhookUnreachable,
 )
-from shared.database import queries
+from shared.database import jobs
+from shared.database.webhooks import Delivery
 from shared.jobs import status, webhooks
-from shared.jobs.webhooks import Delivery
 from workers.services import Services
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ async def _try(services: Services, client: httpx.AsyncClient, owed: Delivery) ->
 def _document(services: Services, job_id: int) -> bytes | None:
     """What `GET /v1/jobs/{id}` would answer now; None: the job is gone."""
     with services.database.read() as connection:
-        row = queries.job_row(connection, job_id)
+        row = jobs.job_row(connection, job_id)
         if row is None:
             return None
         return status.documents(connection, services.database, [row])[0].model_dump_json().encode()

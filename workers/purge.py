@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Any
-
-from sqlalchemy import ColumnElement, delete, select, update
 
 from shared.core.errors.uploads import UploadAbandoned
-from shared.core.states import ENDED, JobState, UploadState
-from shared.database.tables import job, shard, tombstone, upload
+from shared.database import deletion, jobs, uploads, work
+from shared.database.jobs import JobRow
+from shared.database.uploads import UploadRow
 from shared.jobs import leases, lifecycle
 from shared.store.objects import job_prefix
 from workers.services import Services
@@ -27,7 +24,7 @@ def purge(services: Services) -> str:
     counts = {
         "abandoned": _fail_abandoned_uploads(services),
         "outdated": _mark_outdated_jobs(services),
-        "erased": sum(_erase(services, row) for row in _deleted_jobs(services)),
+        "erased": _erase_deleted_jobs(services),
         "swept": _sweep_tombstones(services),
     }
     return ", ".join(f"{count} {what}" for what, count in counts.items())
@@ -35,23 +32,11 @@ def purge(services: Services) -> str:
 
 def remove_unreferenced(services: Services) -> str:
     """Objects that nobody needs: of unpackers that lost their lease, or died beside their commit."""
-
-    def needed(keys: list[str]) -> list[ColumnElement[bool]]:
-        conditions: list[ColumnElement[bool]] = [upload.c.object_key.in_(keys)]
-        # An unpacker that dies right after its last commit leaves the upload behind.
-        return (
-            conditions
-            if services.settings.keep_uploads
-            else [*conditions, upload.c.state != UploadState.DONE]
-        )
-
     removed = 0
     for keys in services.storage.older_than("jobs/", UNREFERENCED_S):
         with services.database.read() as connection:
-            known = set(
-                connection.execute(select(shard.c.object_key).where(shard.c.object_key.in_(keys))).scalars()
-            ) | set(connection.execute(select(upload.c.object_key).where(*needed(keys))).scalars())
-        for key in set(keys) - known:
+            needed = deletion.needed_objects(connection, keys, keeps_uploads=services.settings.keep_uploads)
+        for key in set(keys) - needed:
             services.storage.delete(key)
             removed += 1
     aborted = services.storage.abort_parts_older_than("jobs/", UNREFERENCED_S)
@@ -60,23 +45,19 @@ def remove_unreferenced(services: Services) -> str:
 
 def _fail_abandoned_uploads(services: Services) -> int:
     """Uploads that received nothing for an hour; the job can then be started without them."""
-    database, limit_s = services.database, services.settings.upload_abandoned_s
-    abandoned = upload.c.state == UploadState.RECEIVING, upload.c.touched_at < database.clock - limit_s
-    with database.write() as connection:
-        rows = connection.execute(select(upload.c.id, upload.c.job_id, upload.c.name).where(*abandoned)).all()
+    limit_s = services.settings.upload_abandoned_s
+    with services.database.write() as connection:
+        rows = uploads.abandoned_uploads(connection, services.database, limit_s)
         for row in rows:
             error = UploadAbandoned(name=row.name, minutes=round(limit_s / 60))
-            values = {"state": UploadState.FAILED, "error_code": error.code, "error": str(error)}
-            connection.execute(update(upload).where(upload.c.id == row.id, *abandoned).values(values))
+            uploads.fail_receiving(connection, row.id, error.code, str(error))
     for row in rows:
-        _abort(services, row.id)
-        leases.close_job(database, row.job_id)
+        _abort(services, row)
+        leases.close_job(services.database, row.job_id)
     return len(rows)
 
 
-def _abort(services: Services, upload_id: int) -> None:
-    with services.database.read() as connection:
-        row = connection.execute(select(upload).where(upload.c.id == upload_id)).one()
+def _abort(services: Services, row: UploadRow) -> None:
     if row.multipart_id is not None:
         services.storage.abort_parts(row.object_key, row.multipart_id)
 
@@ -85,27 +66,24 @@ def _mark_outdated_jobs(services: Services) -> int:
     days = services.settings.retention_days
     if days is None:
         return 0
-    ended = job.c.state.in_(ENDED), job.c.ended_at < services.database.clock - days * DAY_S
     with services.database.write() as connection:
-        return connection.execute(update(job).where(*ended).values(state=JobState.DELETING)).rowcount
+        return jobs.mark_outdated_jobs(connection, services.database, days * DAY_S)
 
 
-def _deleted_jobs(services: Services) -> Sequence[Any]:
+def _erase_deleted_jobs(services: Services) -> int:
     with services.database.read() as connection:
-        return connection.execute(select(job.c.id, job.c.key).where(job.c.state == JobState.DELETING)).all()
+        deleted = jobs.deleted_jobs(connection)
+    return sum(_erase(services, row) for row in deleted)
 
 
-def _erase(services: Services, row: Any) -> bool:
+def _erase(services: Services, row: JobRow) -> bool:
     """All of a deleted job, unless somebody still works for it: then a later tick does it."""
     with services.database.read() as connection:
-        if lifecycle.holds_leases(connection, services.database, row.id):
+        if work.holds_lease(connection, services.database, row.id):
             return False
-        receiving = select(upload.c.id).where(upload.c.job_id == row.id, upload.c.multipart_id.is_not(None))
-        unfinished = list(
-            connection.execute(receiving.where(upload.c.state == UploadState.RECEIVING)).scalars()
-        )
-    for upload_id in unfinished:
-        _abort(services, upload_id)
+        unfinished = uploads.receiving_uploads(connection, row.id)
+    for upload in unfinished:
+        _abort(services, upload)
     services.storage.delete_prefix(job_prefix(row.key))
     lifecycle.erase(services.database, row.id, job_prefix(row.key), LONGEST_PRESIGNED_S)
     return True
@@ -114,10 +92,9 @@ def _erase(services: Services, row: Any) -> bool:
 def _sweep_tombstones(services: Services) -> int:
     """What came into a deleted job's prefix after its removal: by an address that was still valid."""
     with services.database.read() as connection:
-        due = tombstone.c.sweep_after < services.database.clock
-        rows = connection.execute(select(tombstone.c.id, tombstone.c.prefix).where(due)).all()
-    for row in rows:
-        services.storage.delete_prefix(row.prefix)
+        tombstones = deletion.due_tombstones(connection, services.database)
+    for one in tombstones:
+        services.storage.delete_prefix(one.prefix)
         with services.database.write() as connection:
-            connection.execute(delete(tombstone).where(tombstone.c.id == row.id))
-    return len(rows)
+            deletion.delete_tombstone(connection, one.id)
+    return len(tombstones)

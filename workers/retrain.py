@@ -10,19 +10,21 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from shared.audio.decode import DecodeLimits
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.infrastructure import InfrastructureError
 from shared.core.errors.models import NotEnoughLabels
 from shared.database import labels
+from shared.database.labels import Vote
+from shared.database.leasing import LeaseLost
+from shared.database.retrainings import RetrainingLease
 from shared.jobs import retraining
-from shared.jobs.leases import LeaseLost
-from shared.jobs.retraining import RetrainingLease
 from shared.models.data.datasets import NOT_STATED, Example
 from shared.models.serving import registry
 from shared.models.serving.registry import Manifest
@@ -30,9 +32,9 @@ from shared.models.training.baseline import TrainingConfig
 from shared.models.training.publication import train_version
 from shared.models.training.recipes import successor
 from shared.store.objects import Storage
-from workers.ending import Ending
 from workers.renewal import Renewal
 from workers.services import Services
+from workers.work import LeasedWork
 
 log = logging.getLogger(__name__)
 
@@ -76,18 +78,25 @@ class StoredRecordings:
         return self._clips[example.path].sha256
 
 
-def choose(votes: Iterable[Any], champion: Manifest, minimum: int) -> Choice:
+def choose(votes: Iterable[Vote], champion: Manifest, minimum: int) -> Choice:
     """One example for each recording: the emotion that most labellers gave it; ties are left out.
 
-    votes: rows of `shared.database.labels.votes`, the oldest first. The same bytes are one recording,
-    wherever they were sent, so that no copy of a test clip is trained on; a labeller's last word on
-    them counts. Raises NotEnoughLabels unless two of the champion's labels have `minimum` examples.
+    The same bytes are one recording, wherever they were sent, so that no copy of a test clip is trained on; a
+    labeller's last word on them counts.
+
+    Args:
+        votes: the oldest first.
+        champion: whose labels and unknown emotions count.
+        minimum: examples that a label needs, to be one that the network knows.
+
+    Raises:
+        NotEnoughLabels: fewer than two of the champion's labels have as many.
     """
-    said: dict[str, dict[str, Any]] = {}
+    by_recording: dict[str, dict[str, Vote]] = {}
     for vote in votes:
         if vote.emotion in (*champion.labels, *champion.unknown_labels):
-            said.setdefault(vote.sha256, {})[vote.labeller] = vote
-    clips = [clip for by_labeller in said.values() if (clip := _agreed(list(by_labeller.values())))]
+            by_recording.setdefault(vote.sha256, {})[vote.labeller] = vote
+    clips = [clip for by_labeller in by_recording.values() if (clip := _agreed(list(by_labeller.values())))]
     counts = Counter(clip.example.emotion for clip in clips)
     known = [label for label in champion.labels if counts[label] >= minimum]
     if len(known) < 2:
@@ -97,7 +106,7 @@ def choose(votes: Iterable[Any], champion: Manifest, minimum: int) -> Choice:
     return Choice(tuple(clips), sorted({*champion.unknown_labels, *few}))
 
 
-def _agreed(votes: Sequence[Any]) -> LabelledClip | None:
+def _agreed(votes: Sequence[Vote]) -> LabelledClip | None:
     (emotion, count), *others = Counter(vote.emotion for vote in votes).most_common(2)
     if others and others[0][1] == count:
         return None
@@ -108,77 +117,90 @@ def _agreed(votes: Sequence[Any]) -> LabelledClip | None:
 
 
 def retrain(services: Services) -> str:
-    """Take the turn if it is due, train, register the candidate; returns a sentence for Flower."""
-    lease = retraining.take(
-        services.database, services.settings.retrain_every_s, services.settings.retrain_lease_s
-    )
-    if lease is None:
-        return "nothing to do"
-    try:
-        return _train(services, lease)
-    except LeaseLost:
-        return "lease lost; another worker has it"
-    except Ending:
-        retraining.give_back(services.database, lease)
-        return "given back: this worker ends"
-    except InfrastructureError:
-        retraining.give_back(services.database, lease)
-        raise
-    except VoxmoodError as error:
-        retraining.end(services.database, lease, str(error))
-        return str(error)
-    except Exception as error:
-        retraining.end(services.database, lease, f"Went wrong: {error!r}; the log says more.")
-        raise
-
-
-def _train(services: Services, lease: RetrainingLease) -> str:
+    """Train if it is due, and register the candidate; returns a sentence for Flower."""
     settings = services.settings
-    champion = registry.read_manifest(settings.model_folders, settings.champion)
-    with services.database.read() as connection:
-        new = labels.newly_labelled(connection)
-        votes = labels.votes(connection, settings.retrain_max_labels)
-    if not lease.asked and new < settings.retrain_min_labels:
-        text = f"Nothing to do: {new} newly labelled clips of {settings.retrain_min_labels}."
-        retraining.end(services.database, lease, text)
+    lease = retraining.take(services.database, settings.retrain_every_s, settings.retrain_lease_s)
+    return "nothing to do" if lease is None else Retraining(services, lease).perform()
+
+
+class Retraining(LeasedWork):
+    """The one retraining that is under way."""
+
+    def __init__(self, services: Services, lease: RetrainingLease) -> None:
+        self.services = services
+        self.lease = lease
+        lease_s = services.settings.retrain_lease_s
+        self._renewed = Renewal(lambda: retraining.renew(services.database, lease, lease_s), lease_s)
+
+    def run(self) -> str:
+        """Train and register; or say why there is nothing to train from."""
+        try:
+            return self._train()
+        except InfrastructureError:
+            raise
+        except VoxmoodError as error:
+            return self._end(str(error))
+
+    def give_back(self, *, keep: bool = False, pause: bool = False, crashed: bool = False) -> None:
+        """As any leased work; nothing of a training is kept."""
+        with suppress(LeaseLost):
+            retraining.give_back(self.services.database, self.lease)
+
+    def is_hopeless(self, error: Exception) -> bool:
+        """All but what is outside and will be back."""
+        return not isinstance(error, InfrastructureError)
+
+    def give_up(self, error: Exception) -> str:
+        """End it, and let the error go on: Flower shows it."""
+        self._end(f"Went wrong: {error!r}; the log says more.")
+        raise error
+
+    def _end(self, text: str) -> str:
+        retraining.end(self.services.database, self.lease, text)
         return text
-    choice = choose(votes, champion, settings.retrain_min_examples)
-    _remove_leftovers(settings.trained_dir)
-    network = successor(champion.network)
-    config = TrainingConfig(
-        version=f"{network}-{datetime.now():%Y%m%d-%H%M%S}",
-        network=network,
-        drop=choice.drop,
-        epochs=settings.retrain_epochs,
-        base=champion.version,
-    )
-    lease_s = settings.retrain_lease_s
-    renewal = Renewal(lambda: retraining.renew(services.database, lease, lease_s), lease_s)
-    manifest, left_out = train_version(
-        StoredRecordings(choice.clips, services.storage),
-        config,
-        settings.trained_dir,
-        DecodeLimits.of(settings),
-        lambda *_: renewal(),
-    )
-    for sentence in left_out:
-        log.info("left out: %s", sentence)
-    return _register(services, lease, manifest)
 
-
-def _register(services: Services, lease: RetrainingLease, manifest: Manifest) -> str:
-    text = (
-        f"{manifest.version} is the candidate: {manifest.data.training_clips} clips to train, accuracy "
-        f"{manifest.metrics.accuracy:.3f} on {manifest.data.test_clips}, threshold {manifest.threshold:.2f}."
-    )
-    try:
-        retraining.register(
-            services.database, lease, manifest.version, manifest.model_dump(mode="json"), text
+    def _train(self) -> str:
+        settings = self.services.settings
+        champion = registry.read_manifest(settings.model_folders, settings.champion)
+        with self.services.database.read() as connection:
+            new = labels.newly_labelled(connection)
+            votes = labels.votes(connection, settings.retrain_max_labels)
+        if not self.lease.asked and new < settings.retrain_min_labels:
+            return self._end(f"Nothing to do: {new} newly labelled clips of {settings.retrain_min_labels}.")
+        choice = choose(votes, champion, settings.retrain_min_examples)
+        _remove_leftovers(settings.trained_dir)
+        network = successor(champion.network)
+        config = TrainingConfig(
+            version=f"{network}-{datetime.now():%Y%m%d-%H%M%S}",
+            network=network,
+            drop=choice.drop,
+            epochs=settings.retrain_epochs,
+            base=champion.version,
         )
-    except LeaseLost:
-        shutil.rmtree(services.settings.trained_dir / manifest.version)
-        raise
-    return text
+        manifest, left_out = train_version(
+            StoredRecordings(choice.clips, self.services.storage),
+            config,
+            settings.trained_dir,
+            DecodeLimits.of(settings),
+            lambda *_: self._renewed(),
+        )
+        for sentence in left_out:
+            log.info("left out: %s", sentence)
+        return self._register(manifest)
+
+    def _register(self, manifest: Manifest) -> str:
+        text = (
+            f"{manifest.version} is the candidate: {manifest.data.training_clips} clips to train, accuracy "
+            f"{manifest.metrics.accuracy:.3f} on {manifest.data.test_clips}, threshold "
+            f"{manifest.threshold:.2f}."
+        )
+        document = manifest.model_dump(mode="json")
+        try:
+            retraining.register(self.services.database, self.lease, manifest.version, document, text)
+        except LeaseLost:
+            shutil.rmtree(self.services.settings.trained_dir / manifest.version)
+            raise
+        return text
 
 
 def _remove_leftovers(trained_dir: Path) -> None:

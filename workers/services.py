@@ -12,8 +12,8 @@ from shared.core.errors.base import VoxmoodError
 from shared.core.errors.models import NoGpu
 from shared.core.settings import Settings
 from shared.database import upgrade
+from shared.database.consumption import note_consumption
 from shared.database.sessions import Database
-from shared.database.tables import consumption
 from shared.jobs.doorbell import Doorbell, celery_app
 from shared.models.serving import devices, registry
 from shared.store.objects import Storage
@@ -37,14 +37,8 @@ class Services:
         now = time.monotonic()
         if now - self._signs.get(queue, -SIGN_EVERY_S) < SIGN_EVERY_S:
             return
-        values = {"queue": queue, "seen_at": self.database.clock}
-        statement = self.database.insert(consumption).values(values)
         with self.database.write() as connection:
-            connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["queue"], set_={"seen_at": self.database.clock}
-                )
-            )
+            note_consumption(connection, self.database, queue)
         self._signs[queue] = now
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
-
-from shared.database.tables import consumption
+from shared.database.consumption import consumed_since
 from shared.jobs import leases
 from shared.jobs.doorbell import QUEUES, WORK_QUEUES
 from workers.services import Services
@@ -19,8 +17,7 @@ def sweep(services: Services) -> str:
     bells = leases.sweep(services.database, services.settings.ring_again_s, empty)
     services.doorbell.ring(bells)
     with services.database.read() as connection:
-        recent = consumption.c.seen_at > services.database.clock - PROBE_AFTER_S
-        heard = set(connection.execute(select(consumption.c.queue).where(recent)).scalars())
-    silent = [queue for queue in QUEUES if queue not in heard]
+        consumed = consumed_since(connection, services.database.now(connection) - PROBE_AFTER_S)
+    silent = [queue for queue in QUEUES if queue not in consumed]
     services.doorbell.probe(silent, expires_s=PROBE_AFTER_S)
     return f"rang {len(bells)}, probed {len(silent)}"

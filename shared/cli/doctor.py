@@ -261,10 +261,8 @@ def _ports() -> Iterator[Finding]:
 
 
 def _database(folder: StateFolder, settings: Settings, running: Record | None) -> Finding:
-    from sqlalchemy.exc import SQLAlchemyError
-
     from shared.database import upgrade
-    from shared.database.sessions import Database
+    from shared.database.sessions import Database, DatabaseError
 
     url = settings.database_url
     if "VOXMOOD_DATABASE_URL" not in os.environ:
@@ -275,7 +273,7 @@ def _database(folder: StateFolder, settings: Settings, running: Record | None) -
         return Finding("database", "ok", f"{says} is not there yet; `voxmood up` makes it")
     try:
         revision, head = upgrade.current(database), upgrade.head()
-    except (VoxmoodError, SQLAlchemyError) as error:
+    except (VoxmoodError, DatabaseError) as error:
         reason = str(error).partition("\n")[0]
         return Finding(
             "database", "problem", f"{says}: {reason}", "Start it, or name it by VOXMOOD_DATABASE_URL."

@@ -73,9 +73,9 @@ def list_keys(
         rows = stored_keys.listed(connection, database)
     if json:
         for row in rows:
-            document: dict[str, Any] = {column: row[column] for column in SHOWN}
-            moments = {column: _moment(row[column]) for column in TIMES}
-            print_json(document | {"scopes": row["scopes"].split()} | moments)
+            document: dict[str, Any] = {column: getattr(row, column) for column in SHOWN}
+            moments = {column: _moment(getattr(row, column)) for column in TIMES}
+            print_json(document | {"scopes": row.scopes.split()} | moments)
         return
     if not rows:
         out.print(hinted("There are no keys. `voxmood keys create --name …` makes one."))
@@ -84,8 +84,8 @@ def list_keys(
     for column in ("key", "begins", "name", "scopes", "state", "created", "expires", "last used"):
         table.add_column(column, overflow="fold", no_wrap=column not in ("name", "scopes"))
     for row in rows:
-        days = (str(_moment(row[column]) or "")[:10] for column in TIMES[:3])
-        table.add_row(str(row["id"]), row["prefix"], Text(row["name"]), row["scopes"], row["state"], *days)
+        days = (str(_moment(getattr(row, column)) or "")[:10] for column in TIMES[:3])
+        table.add_row(str(row.id), row.prefix, Text(row.name), row.scopes, row.state, *days)
     out.print(table)
 
 

@@ -1,4 +1,4 @@
-"""API keys in the database, and what each may have there. Each function takes a connection.
+"""API keys in the database, and what each has there. Each function takes a connection.
 
 A key's row is never removed, only revoked: its jobs keep its number.
 """
@@ -6,14 +6,15 @@ A key's row is never removed, only revoked: its jobs keep its number.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, or_, select, update
 
 from shared.core import api_keys as keys
 from shared.core.api_keys import SCOPES
-from shared.core.errors.access import KeyExpired, TooManyBytes, TooManyJobs, UnknownKey
 from shared.core.states import UNFINISHED, UploadState
 from shared.database.sessions import Database
 from shared.database.tables import api_key, job, shard, upload
@@ -50,20 +51,55 @@ def ensure(connection: Connection, database: Database, key: str, name: str, scop
         add(connection, database, key, name, scopes)
 
 
-def valid(connection: Connection, database: Database, key: str) -> RowMapping:
-    """The row of a key that may be used now; UnknownKey (revoked too), or KeyExpired.
+class KeyState(StrEnum):
+    """Of an API key."""
+
+    VALID = "valid"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """An API key, of which only the digest is stored. Times are seconds since 1970.
+
+    prefix: how the key begins; scopes: separated by spaces; last_used_at: to the minute.
+    """
+
+    id: int
+    prefix: str
+    digest: str
+    name: str
+    scopes: str
+    created_at: float
+    expires_at: float | None
+    last_used_at: float | None
+    revoked_at: float | None
+    state: KeyState
+
+
+def _keys(connection: Connection, database: Database, *chosen: ColumnElement[bool]) -> list[KeyRow]:
+    state = case(
+        (api_key.c.revoked_at.is_not(None), KeyState.REVOKED),
+        (api_key.c.expires_at <= database.clock, KeyState.EXPIRED),
+        else_=KeyState.VALID,
+    )
+    columns = [api_key.c[field.name] for field in fields(KeyRow) if field.name != "state"]
+    statement = select(*columns, state.label("state")).where(*chosen).order_by(api_key.c.id)
+    rows = connection.execute(statement).mappings()
+    return [KeyRow(**{**row, "state": KeyState(row["state"])}) for row in rows]
+
+
+def find_key(connection: Connection, database: Database, key: str) -> KeyRow | None:
+    """The row of a key, valid or expired; None for one that is unknown or revoked.
 
     Found by its prefix, told by its digest in constant time: how long it takes says nothing of the rest.
     """
-    expired = (api_key.c.expires_at <= database.clock).label("expired")
-    alike = select(api_key, expired).where(api_key.c.prefix == keys.prefix(key))
     digest = keys.digest(key)
-    for row in connection.execute(alike).mappings():
-        if hmac.compare_digest(row["digest"], digest) and row["revoked_at"] is None:
-            if row["expired"]:
-                raise KeyExpired(prefix=row["prefix"])
+    for row in _keys(connection, database, api_key.c.prefix == keys.prefix(key)):
+        if hmac.compare_digest(row.digest, digest) and row.state != KeyState.REVOKED:
             return row
-    raise UnknownKey
+    return None
 
 
 def note_use(connection: Connection, database: Database, key_id: int) -> None:
@@ -73,21 +109,15 @@ def note_use(connection: Connection, database: Database, key_id: int) -> None:
     connection.execute(update(api_key).where(*outdated).values(last_used_at=database.clock))
 
 
-def listed(connection: Connection, database: Database) -> Sequence[RowMapping]:
-    """All keys, revoked ones too, the oldest first, each with its `state`: valid, expired or revoked."""
-    state = case(
-        (api_key.c.revoked_at.is_not(None), "revoked"),
-        (api_key.c.expires_at <= database.clock, "expired"),
-        else_="valid",
-    )
-    rows = connection.execute(select(api_key, state.label("state")).order_by(api_key.c.id))
-    return rows.mappings().all()
+def listed(connection: Connection, database: Database) -> list[KeyRow]:
+    """All keys, revoked ones too, the oldest first."""
+    return _keys(connection, database)
 
 
 def any_valid(connection: Connection, database: Database) -> bool:
     """Whether anybody, but for the page of `voxmood up`, has a key that is valid."""
     rows = listed(connection, database)
-    return any(row["state"] == "valid" and row["name"] != PAGE_NAME for row in rows)
+    return any(row.state == KeyState.VALID and row.name != PAGE_NAME for row in rows)
 
 
 def revoke(connection: Connection, database: Database, key_id: int) -> bool:
@@ -96,8 +126,7 @@ def revoke(connection: Connection, database: Database, key_id: int) -> bool:
     return connection.execute(update(api_key).where(*valid).values(revoked_at=database.clock)).rowcount == 1
 
 
-# --- what one key may have ---------------------------------------------------------------------------
-def lock(connection: Connection, key_id: int) -> None:
+def lock_key(connection: Connection, key_id: int) -> None:
     """Until this transaction ends, no other adds to what the key has.
 
     Whoever locks a job's row too does that first.
@@ -105,23 +134,18 @@ def lock(connection: Connection, key_id: int) -> None:
     connection.execute(select(api_key.c.id).where(api_key.c.id == key_id).with_for_update())
 
 
-def check_jobs(connection: Connection, key_id: int | None, most: int, more: int = 0) -> None:
-    """TooManyJobs if the key, already locked, has over `most` open or running jobs, or would with `more`."""
-    if key_id is None:
-        return
+def key_of_job(connection: Connection, job_id: int) -> int | None:
+    """The key that made a job; None where it was made without one."""
+    key_id: int | None = connection.execute(
+        select(job.c.key_id).where(job.c.id == job_id)
+    ).scalar_one_or_none()
+    return key_id
+
+
+def unfinished_jobs(connection: Connection, key_id: int) -> int:
+    """How many open or running jobs a key has."""
     unfinished = job.c.key_id == key_id, job.c.state.in_(UNFINISHED)
-    count = connection.execute(select(func.count()).select_from(job).where(*unfinished)).scalar_one()
-    if count + more > most:
-        raise TooManyJobs(count=min(count, most))
-
-
-def check_bytes(connection: Connection, job_id: int, most: int, *, keeps_uploads: bool) -> None:
-    """TooManyBytes if the key that made this job has over `most` bytes stored; locks the key."""
-    key_id = connection.execute(select(job.c.key_id).where(job.c.id == job_id)).scalar_one_or_none()
-    if key_id is not None:
-        lock(connection, key_id)
-        if stored_bytes(connection, key_id, keeps_uploads=keeps_uploads) > most:
-            raise TooManyBytes(limit_bytes=most)
+    return int(connection.execute(select(func.count()).select_from(job).where(*unfinished)).scalar_one())
 
 
 def stored_bytes(connection: Connection, key_id: int, *, keeps_uploads: bool) -> int:

@@ -18,6 +18,7 @@ from sqlalchemy import (
 
 from shared.core.states import Outcome
 from shared.database.filters import Filters, begins
+from shared.database.predictions import of_clip, of_original
 from shared.database.tables import clip, prediction
 
 # (upload id, member) of a clip, (upload id, member, number) of a segment.
@@ -71,10 +72,8 @@ class KeysetScan:
 
     def copies(self) -> Keys:
         """Clips with the bytes of an earlier one: its prediction is theirs."""
-        of_original = and_(
-            prediction.c.clip_id == clip.c.duplicate_of, prediction.c.model_version == self.model_version
-        )
-        walk = self.keys(clip.c.upload_id, clip.c.member).join(prediction, of_original)
+        walk = self.keys(clip.c.upload_id, clip.c.member)
+        walk = walk.join(prediction, of_original(self.model_version))
         return walk.where(
             clip.c.job_id == self.job_id,
             clip.c.duplicate_of.is_not(None),
@@ -89,14 +88,10 @@ class KeysetScan:
 
     def few_paths(self) -> Keys:
         """Every clip under the prefix, with its prediction looked up."""
-        of_version = and_(
-            prediction.c.clip_id == func.coalesce(clip.c.duplicate_of, clip.c.id),
-            prediction.c.model_version == self.model_version,
-        )
         ended = and_(prediction.c.clip_id.is_not(None), *self.filters.of_predictions)
         if self.filters.want_unpack_failures:
             ended = or_(ended, clip.c.error_code.is_not(None))
-        keys = select(clip.c.upload_id, clip.c.member).outerjoin(prediction, of_version)
+        keys = select(clip.c.upload_id, clip.c.member).outerjoin(prediction, of_clip(self.model_version))
         # OFFSET 0 keeps PostgreSQL from looking through all clips in the order of the page.
         paths = *self.under_prefix(), *self.filters.of_path
         return keys.where(*paths, *self.behind_cursor(), ended).offset(0)

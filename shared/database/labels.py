@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, func, select
 
 from shared.core.states import JobState
-from shared.database.queries import of_key
+from shared.database.jobs import of_key
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, label, model, retraining, shard, upload
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class LabelSelection:
     """Which labels are meant: those that agree with all that is not None, in jobs `of_key`."""
 
     job_id: int | None = None
@@ -39,27 +38,69 @@ class Chosen:
         ]
 
 
-def labels_page(connection: Connection, chosen: Chosen, after: int | None, limit: int) -> Sequence[Any]:
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """A label and what it is of. created_at: seconds since 1970 by the database's clock."""
+
+    id: int
+    clip_id: int
+    emotion: str
+    speaker: str | None
+    labeller: str
+    created_at: float
+    job_id: int
+    path: str
+    upload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What a labeller says of a recording, and where its bytes lie: of a duplicate, the original's."""
+
+    emotion: str
+    speaker: str | None
+    labeller: str
+    clip_id: int
+    sha256: str
+    path: str
+    offset: int
+    size: int
+    object_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewLabel:
+    """A label to be stored."""
+
+    clip_id: int
+    emotion: str
+    speaker: str | None
+    labeller: str
+
+
+def labels_page(
+    connection: Connection, selection: LabelSelection, after: int | None, limit: int
+) -> list[LabelRow]:
     """Labels as they were first given, and of what; `after`: the last id of the page before."""
     statement = (
         select(label, clip.c.job_id, clip.c.path, upload.c.name.label("upload"))
         .join(clip, clip.c.id == label.c.clip_id)
         .join(job, job.c.id == clip.c.job_id)
         .join(upload, upload.c.id == clip.c.upload_id)
-        .where(*chosen.conditions(), label.c.id > (after or 0))
+        .where(*selection.conditions(), label.c.id > (after or 0))
         .order_by(label.c.id)
         .limit(limit)
     )
-    return connection.execute(statement).all()
+    return [LabelRow(**row) for row in connection.execute(statement).mappings()]
 
 
-def delete_labels(connection: Connection, chosen: Chosen) -> int:
+def delete_labels(connection: Connection, selection: LabelSelection) -> int:
     """Remove labels; returns how many there were."""
     ids = (
         select(label.c.id)
         .join(clip, clip.c.id == label.c.clip_id)
         .join(job, job.c.id == clip.c.job_id)
-        .where(*chosen.conditions())
+        .where(*selection.conditions())
     )
     return connection.execute(delete(label).where(label.c.id.in_(ids))).rowcount
 
@@ -80,19 +121,20 @@ def labelled_clips(
     return {row.id: row.shard_id is not None or row.duplicate_of is not None for row in rows}
 
 
-def store_labels(connection: Connection, database: Database, labels: Sequence[Mapping[str, Any]]) -> None:
-    """Keep labels (clip_id, emotion, speaker, labeller); a later one of a labeller replaces the first."""
-    # After the turn that has read the others, so that it counts for the next one.
+def store_labels(connection: Connection, database: Database, labels: Sequence[NewLabel]) -> None:
+    """Keep labels; a later one of a labeller for a clip replaces the first."""
+    # After the retraining that has read the others, so that it counts for the next one.
     taken_at = select(retraining.c.taken_at).scalar_subquery()
     statement = database.insert(label).values(created_at=database.clock_after(taken_at))
     replaced = {name: statement.excluded[name] for name in ("emotion", "speaker", "created_at")}
     connection.execute(
-        statement.on_conflict_do_update(index_elements=["clip_id", "labeller"], set_=replaced), list(labels)
+        statement.on_conflict_do_update(index_elements=["clip_id", "labeller"], set_=replaced),
+        [asdict(one) for one in labels],
     )
 
 
-def votes(connection: Connection, most: int) -> Sequence[Any]:
-    """The newest `most` labels, the oldest of them first, each with where its recording lies."""
+def votes(connection: Connection, most: int) -> list[Vote]:
+    """The newest `most` labels, the oldest of them first."""
     original = clip.alias("original")
     statement = (
         select(
@@ -107,7 +149,7 @@ def votes(connection: Connection, most: int) -> Sequence[Any]:
         .order_by(label.c.created_at.desc(), label.c.id.desc())
         .limit(most)
     )  # fmt: skip
-    newest_first: Sequence[Any] = connection.execute(statement).all()
+    newest_first = [Vote(*row) for row in connection.execute(statement)]
     return newest_first[::-1]
 
 

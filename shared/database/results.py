@@ -10,9 +10,7 @@ which are then all read: 0.06 s for 250,000 of them, 0.15 s with other work.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +18,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
-    Row,
     Select,
     Text,
     and_,
@@ -37,7 +34,8 @@ from sqlalchemy import (
 from shared.core.states import Outcome
 from shared.database.filters import Filters
 from shared.database.keyset_scans import PLACES, Conditions, Cursor, Keys, KeysetScan, place
-from shared.database.sessions import Database
+from shared.database.paging import Listing, Rows
+from shared.database.predictions import of_clip
 from shared.database.tables import clip, prediction, upload
 
 # The contract's columns, in its order; `p_<emotion>` for each label follow.
@@ -45,20 +43,12 @@ RESULT_COLUMNS = (
     "path", "outcome", "emotion", "confidence", "threshold", "model_version", "duration_s",
     "error_code", "error", "upload", "clip_id", "quality",
 )  # fmt: skip
-# Each row: the contract's columns, `probabilities` as JSON text, and what makes its cursor.
-Rows = Sequence[Row[Any]] | Sequence[tuple[Any, ...]]
-Pages = Iterator[Rows]
 # Up to so many clips under a prefix are all looked at (20 ms). Among more, rows are looked for in the next
 # so many clips (30 ms), and only then between the first and the last clip under the prefix.
 FEW_PATHS = 10_000
 WINDOW_CLIPS = 20_000
 # The same of the answers of a kind, or in a range of confidence.
 FEW_ANSWERS = 5_000
-# Of an export, in one transaction; twice as many take no less time a row, and twice the memory.
-EXPORTED_ROWS = 4096
-# The first page of an export, and each one of a reader who lags: 80 kB of CSV. Each next one has twice as
-# many. Those of the second number are read ahead: of the ones before, sockets alone may have taken all.
-FIRST_ROWS, AHEAD_ROWS = 256, 4096
 # PostgreSQL believes a look through the whole table, by several processes, to be cheaper than these walks.
 _ALONG_INDEXES = select(
     func.set_config("enable_seqscan", "off", True),
@@ -73,11 +63,11 @@ def results_page(
     model_version: str,
     after: Cursor | None,
     limit: int,
-    filters: Filters | None = None,
+    filters: Filters,
 ) -> Rows:
     """Up to `limit` result rows behind the cursor (upload id, member), in archive order."""
     _keep_to_indexes(connection)
-    walk = KeysetScan(job_id, model_version, filters or Filters(), after, None, limit)
+    walk = KeysetScan(job_id, model_version, filters, after, None, limit)
     for narrow in walk.narrow():
         if _has_few(connection, narrow, FEW_ANSWERS):
             return _page(connection, walk, walk.few_answers(narrow))
@@ -155,37 +145,18 @@ def _rows(clips: FromClause, model_version: str) -> Select[Any]:
         )
         .select_from(clips)
         .join(upload, upload.c.id == clip.c.upload_id)
-        .outerjoin(
-            prediction,
-            and_(
-                prediction.c.clip_id == func.coalesce(clip.c.duplicate_of, clip.c.id),
-                prediction.c.model_version == model_version,
-            ),
-        )
+        .outerjoin(prediction, of_clip(model_version))
         .order_by(clip.c.upload_id, clip.c.member)
     )
 
 
-def all_results(
-    database: Database,
+def _next_rows(
+    connection: Connection,
     job_id: int,
     model_version: str,
-    filters: Filters | None = None,
-    page: int = EXPORTED_ROWS,
-    pace: Pace | None = None,
-) -> Pages:
-    """All result rows, a page at a time."""
-
-    def rows_behind(connection: Connection, after: Cursor | None, limit: int) -> Rows:
-        if filters is None or filters == Filters():
-            return _next_rows(connection, job_id, model_version, after, limit)
-        return results_page(connection, job_id, model_version, after, limit, filters)
-
-    return every_page(database, rows_behind, cursor_of, page, pace or Pace())
-
-
-def _next_rows(
-    connection: Connection, job_id: int, model_version: str, after: Cursor | None, limit: int
+    after: Cursor | None,
+    limit: int,
+    _: Filters,
 ) -> Rows:
     """As `results_page` without filters, but clip by clip: quicker where hardly a clip is left out."""
     _keep_to_indexes(connection)
@@ -198,103 +169,4 @@ def _next_rows(
     return rows
 
 
-class Ahead:
-    """Threads that read pages ahead, and as many pages that wait to be used: of all exports together."""
-
-    def __init__(self, threads: int) -> None:
-        self._executor = ThreadPoolExecutor(threads, "next page")
-        self._free = threading.Semaphore(threads)
-
-    def read(
-        self, rows_of: Callable[[Cursor | None, int], Rows], after: Cursor, limit: int
-    ) -> Future[Rows] | None:
-        """The page to come, to be given back by `taken`; None where there are enough of them."""
-        if not self._free.acquire(blocking=False):
-            return None
-        return self._executor.submit(rows_of, after, limit)
-
-    def taken(self) -> None:
-        """One of the pages is used, or given up."""
-        self._free.release()
-
-
-class Pace:
-    """How the pages of one export are taken, and the page that is read ahead of them.
-
-    Whoever sends pages calls `lag` where they are taken slowly, while no page is being made, and `end`.
-    """
-
-    def __init__(self, ahead: Ahead | None = None) -> None:
-        self.lags = False
-        self._ahead = ahead
-        self._coming: Future[Rows] | None = None
-
-    def read_ahead(self, rows_of: Callable[[Cursor | None, int], Rows], after: Cursor, limit: int) -> None:
-        """Begin to read the next page."""
-        self._ahead = self._ahead or Ahead(1)
-        self._coming = self._ahead.read(rows_of, after, limit)
-
-    def coming(self) -> Rows | None:
-        """The page that was read ahead, if one was."""
-        if self._coming is None:
-            return None
-        try:
-            return self._coming.result()
-        finally:
-            self.end()
-
-    def lag(self) -> None:
-        """From here on nothing is read ahead, and what was is dropped: a page of 4096 rows takes 4 MB."""
-        self.lags = True
-        self.end()
-
-    def end(self) -> None:
-        """Give up what is read ahead."""
-        if self._coming is not None and self._ahead is not None:
-            self._coming.cancel()
-            self._coming = None
-            self._ahead.taken()
-
-
-def every_page(
-    database: Database,
-    rows_behind: Callable[[Connection, Cursor | None, int], Rows],
-    cursor_of: Callable[[Sequence[Any]], Cursor],
-    most: int,
-    pace: Pace,
-) -> Pages:
-    """Pages of up to `most` rows, each in a transaction of its own: memory stays constant.
-
-    They begin small and grow, so that a reader who takes nothing costs little. Of the large ones the next is
-    read while the one before is written.
-    """
-
-    def rows_of(after: Cursor | None, limit: int) -> Rows:
-        with database.read() as connection:
-            return rows_behind(connection, after, limit)
-
-    after: Cursor | None = None
-    limit = min(FIRST_ROWS, most)
-    try:
-        while True:
-            if pace.lags:
-                limit, pace.lags = min(FIRST_ROWS, most), False
-            coming = pace.coming()
-            rows = [rows_of(after, limit) if coming is None else coming]
-            del coming
-            if len(rows[0]) < limit:
-                if rows[0]:
-                    yield rows.pop()
-                return
-            after = cursor_of(rows[0][-1])
-            limit = min(2 * limit, most)
-            if limit >= AHEAD_ROWS:
-                pace.read_ahead(rows_of, after, limit)
-            yield rows.pop()  # who takes it is the only one to hold it
-    finally:
-        pace.end()
-
-
-def cursor_of(row: Sequence[Any]) -> Cursor:
-    """The cursor that continues behind a row."""
-    return tuple(row[-2:])
+RESULTS = Listing(RESULT_COLUMNS, 2, results_page, unfiltered=_next_rows)

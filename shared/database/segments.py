@@ -6,9 +6,6 @@ bytes it has) by their primary key. Filters are looked at on the way: a page of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -27,8 +24,9 @@ from sqlalchemy import (
 
 from shared.database.filters import Filters
 from shared.database.keyset_scans import Cursor
-from shared.database.results import EXPORTED_ROWS, RESULT_COLUMNS, Pace, Pages, Rows, every_page
-from shared.database.sessions import Database
+from shared.database.paging import Listing, Rows
+from shared.database.predictions import of_clip
+from shared.database.results import RESULT_COLUMNS
 from shared.database.tables import clip, prediction, segment, upload
 
 # The contract's columns of segments, in its order; `p_<emotion>` for each label follow.
@@ -41,17 +39,15 @@ def segments_page(
     model_version: str,
     after: Cursor | None,
     limit: int,
-    filters: Filters | None = None,
+    filters: Filters,
 ) -> Rows:
     """Up to `limit` segment rows behind the cursor (upload id, member, number).
 
     Outcome, emotion and confidence, also those of the filters, are the segment's own; threshold, duration_s
     and quality its clip's. A clip that failed has no segments.
     """
-    wanted = filters or Filters()
     original = func.coalesce(clip.c.duplicate_of, clip.c.id)
-    of_version = prediction.c.clip_id == original, prediction.c.model_version == model_version
-    of_clip = segment.c.clip_id == original, segment.c.model_version == model_version
+    of_original = segment.c.clip_id == original, segment.c.model_version == model_version
     statement = (
         select(
             clip.c.path,
@@ -76,35 +72,14 @@ def segments_page(
         )
         .select_from(clip)
         .join(upload, upload.c.id == clip.c.upload_id)
-        .join(prediction, and_(*of_version))
-        .join(segment, and_(*of_clip))
-        .where(clip.c.job_id == job_id, *_behind(after), *wanted.of_path)
-        .where(*wanted.of(segment), *wanted.of_quality)
+        .join(prediction, of_clip(model_version))
+        .join(segment, and_(*of_original))
+        .where(clip.c.job_id == job_id, *_behind(after), *filters.of_path)
+        .where(*filters.of(segment), *filters.of_quality)
         .order_by(clip.c.upload_id, clip.c.member, segment.c.number)
         .limit(limit)
     )
     return connection.execute(statement).all()
-
-
-def all_segments(
-    database: Database,
-    job_id: int,
-    model_version: str,
-    filters: Filters | None = None,
-    page: int = EXPORTED_ROWS,
-    pace: Pace | None = None,
-) -> Pages:
-    """All segment rows, a page at a time."""
-
-    def rows_behind(connection: Connection, after: Cursor | None, limit: int) -> Rows:
-        return segments_page(connection, job_id, model_version, after, limit, filters)
-
-    return every_page(database, rows_behind, cursor_of, page, pace or Pace())
-
-
-def cursor_of(row: Sequence[Any]) -> Cursor:
-    """The cursor that continues behind a row."""
-    return tuple(row[-3:])
 
 
 def _behind(after: Cursor | None) -> list[ColumnElement[bool]]:
@@ -114,3 +89,6 @@ def _behind(after: Cursor | None) -> list[ColumnElement[bool]]:
     place, (upload_id, member, number) = tuple_(clip.c.upload_id, clip.c.member), after
     here = tuple_(upload_id, member)
     return [place >= here, or_(place > here, segment.c.number > number)]
+
+
+SEGMENTS = Listing(SEGMENT_COLUMNS, 3, segments_page, unfiltered=segments_page)

@@ -7,10 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, case, create_engine, event, func, literal_column
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    case,
+    create_engine,
+    event,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared.core.errors.infrastructure import DatabaseFull, DatabaseUnavailable, InfrastructureError
@@ -35,6 +45,10 @@ _SQLITE_AWAY = {
     sqlite3.SQLITE_READONLY,
 }
 T = TypeVar("T")
+__all__ = ["Connection", "Database", "DatabaseError", "UnfitValue"]
+# What the rest of the code knows of SQLAlchemy: a transaction's connection, any error of it, and the one of a
+# value that no column can hold.
+DatabaseError, UnfitValue = SQLAlchemyError, DataError
 
 
 class Database:
@@ -92,6 +106,10 @@ class Database:
         if self.is_sqlite:
             return literal_column("(julianday('now') - 2440587.5) * 86400.0")
         return literal_column("extract(epoch from clock_timestamp())::float8")
+
+    def now(self, connection: Connection) -> float:
+        """What the clock shows."""
+        return float(connection.execute(select(self.clock)).scalar_one())
 
     def clock_after(self, moment: ColumnElement[float]) -> ColumnElement[float]:
         """The clock, and in any case later than `moment`, which may be NULL.

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Dialect,
     Float,
     ForeignKey,
     ForeignKeyConstraint,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
     text,
 )
@@ -42,6 +44,20 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 # Compared byte by byte on both databases, so that a range of paths is what begins alike.
 Path = Text().with_variant(Text(collation="C"), "postgresql")
 Seconds = Float(53)
+
+
+class EnumText(TypeDecorator[StrEnum]):
+    """The values of an enum as text; rows have the enum's members."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, values: type[StrEnum]) -> None:
+        super().__init__(16)
+        self.values = values
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
+        return None if value is None else self.values(value)
 
 
 def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
@@ -73,7 +89,7 @@ job = Table(
     Column("id", Id, primary_key=True),
     Column("key", String(32), nullable=False, unique=True, comment="UUID in the object store's keys"),
     Column("name", Text),
-    Column("state", String(16), nullable=False),
+    Column("state", EnumText(JobState), nullable=False),
     Column("model_version", Text, nullable=False, comment="resolved at creation; never moves"),
     Column("threshold", Seconds, comment="the job's own; null: the version's"),
     Column("windows", String(16), nullable=False, server_default=text("'clip'"), comment="clip or sliding"),
@@ -107,7 +123,7 @@ upload = Table(
     Column("job_id", Id, ForeignKey("job.id"), nullable=False),
     Column("name", Text, nullable=False),
     Column("object_key", Text, nullable=False),
-    Column("state", String(16), nullable=False),
+    Column("state", EnumText(UploadState), nullable=False),
     Column("bytes", BigInteger, nullable=False, server_default=text("0")),
     Column("bytes_read", BigInteger, nullable=False, server_default=text("0"), comment="by unpack so far"),
     Column("attempts", Integer, nullable=False, server_default=text("0"), comment="fences stale leases"),
@@ -193,7 +209,7 @@ unit = Table(
     Column("job_id", Id, ForeignKey("job.id"), nullable=False, index=True),
     Column("shard_id", Id, ForeignKey("shard.id"), nullable=False),
     Column("model_version", Text, nullable=False),
-    Column("state", String(16), nullable=False),
+    Column("state", EnumText(WorkState), nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("0"), comment="fences stale leases"),
     Column("lease_until", Seconds),
     Column("rung_at", Seconds),
@@ -222,7 +238,7 @@ prediction = Table(
     Column("clip_id", Id, ForeignKey("clip.id"), primary_key=True),
     Column("model_version", Text, primary_key=True),
     Column("unit_id", Id, ForeignKey("unit.id"), nullable=False, index=True),
-    Column("outcome", String(16), nullable=False),
+    Column("outcome", EnumText(Outcome), nullable=False),
     Column("emotion", Text, comment="null unless classified"),
     Column("confidence", Seconds),
     Column("threshold", Seconds),
@@ -259,7 +275,7 @@ segment = Table(
     Column("channel", Integer, nullable=False, comment="from 1; 0: all of them, mixed"),
     Column("start_s", Seconds, nullable=False),
     Column("end_s", Seconds, nullable=False),
-    Column("outcome", String(16), nullable=False),
+    Column("outcome", EnumText(Outcome), nullable=False),
     Column("emotion", Text, comment="null unless classified"),
     Column("confidence", Seconds),
     Column("probabilities", JSON(none_as_null=True)),
@@ -331,7 +347,7 @@ webhook = Table(
     Column("job_id", Id, ForeignKey("job.id"), primary_key=True, autoincrement=False),
     Column("url", Text, nullable=False),
     Column("private", Boolean, nullable=False, comment="whether it may lead into a private network"),
-    Column("state", String(16), nullable=False, server_default=text("'waiting'")),
+    Column("state", EnumText(WebhookState), nullable=False, server_default=text("'waiting'")),
     Column("event_id", Text, comment="of the job's last end; null: it has not ended yet"),
     _count("attempts"),
     Column("due_at", Seconds, comment="when to try; null: nothing is owed"),

@@ -18,21 +18,20 @@ exactly once in effect, whatever dies or is delivered twice, as long as the data
 - Whoever changes a job's state or adds work locks the job's row first (`lock_job`). SQLite's
   BEGIN IMMEDIATE does the same for the whole database.
 
-All times are the database's clock, in seconds.
+All times are the database's clock, in seconds. The statements are in `shared.database.work` and `jobs`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, or_, select, update
+from collections.abc import Callable, Sequence
 
 from shared.core.retries import jittered
-from shared.core.states import EXPECTED_UPLOADS, LEFT, JobState, WorkState
-from shared.database.sessions import Database
-from shared.database.tables import clip, job, shard, unit, upload
+from shared.core.states import JobState
+from shared.database import bells, jobs, work
+from shared.database.leasing import LeaseLost
+from shared.database.sessions import Connection, Database
+from shared.database.tables import unit, upload
+from shared.database.work import Lease, LeasedTable
 from shared.jobs import webhooks
 from shared.jobs.doorbell import CLASSIFY, UNPACK, Bell, queue_of
 
@@ -45,63 +44,15 @@ LONGEST_PAUSE_S = 60.0
 RETURNS_UNTIL_LOST = 20
 
 
-class LeaseLost(Exception):
-    """Another worker has this work now, or its job no longer runs: drop everything."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to work on one row of `upload` or `unit`, as long as `attempts` is still the row's."""
-
-    table: Table
-    id: int
-    job_id: int
-    attempts: int
-    returns: int  # earlier leases of this row that were given back
-    crashes: int
-
-
-def _job_runs(table: Table) -> ColumnElement[bool]:
-    return exists().where(job.c.id == table.c.job_id, job.c.state == JobState.RUNNING)
-
-
-def _is_due(database: Database, table: Table) -> ColumnElement[bool]:
-    return or_(table.c.not_before.is_(None), table.c.not_before < database.clock)
-
-
-def take(database: Database, table: Table, row_id: int, lease_s: float) -> Lease | None:
-    """Lease a row for `lease_s` seconds; None when there is nothing to do on it, or not yet."""
-    expired = and_(table.c.state == WorkState.LEASED, table.c.lease_until < database.clock)
-    statement = (
-        update(table)
-        .where(table.c.id == row_id, _job_runs(table))
-        .where(or_(and_(table.c.state == WorkState.PENDING, _is_due(database, table)), expired))
-        .values(state=WorkState.LEASED, lease_until=database.clock + lease_s, attempts=table.c.attempts + 1)
-        .returning(table.c.job_id, table.c.attempts, table.c.returns, table.c.crashes)
-    )
-    row = database.write_again(lambda connection: connection.execute(statement).one_or_none())
-    return None if row is None else Lease(table, row_id, *row)
+def take(database: Database, table: LeasedTable, row_id: int, lease_s: float) -> Lease | None:
+    """Lease an upload or unit for `lease_s` seconds; None when there is nothing to do, or not yet."""
+    return database.write_again(lambda connection: work.lease(connection, database, table, row_id, lease_s))
 
 
 def renew(database: Database, lease: Lease, lease_s: float) -> None:
     """Hold the lease for another `lease_s` seconds, or raise `LeaseLost`."""
     until = database.clock + lease_s
-    database.write_again(lambda connection: fence(connection, lease, lease_until=until))
-
-
-def fence(connection: Connection, lease: Lease, *conditions: ColumnElement[bool], **values: Any) -> None:
-    """Set `values` on the leased row, if it is still ours and its job runs; else `LeaseLost`.
-
-    First statement of every transaction in which a worker commits something. The job's row is locked
-    for share, so that a cancel or a delete that comes now waits, and one that came before is seen.
-    """
-    running = select(job.c.id).where(job.c.id == lease.job_id, job.c.state == JobState.RUNNING)
-    if connection.execute(running.with_for_update(read=True)).one_or_none() is None:
-        raise LeaseLost
-    table = lease.table
-    ours = and_(table.c.id == lease.id, table.c.attempts == lease.attempts, table.c.state == WorkState.LEASED)
-    if connection.execute(update(table).where(ours, *conditions).values(**values)).rowcount != 1:
-        raise LeaseLost
+    database.write_again(lambda connection: work.fence(connection, lease, lease_until=until))
 
 
 def give_back(
@@ -117,78 +68,45 @@ def give_back(
     A lease that only its job's end has made void is given back too: nobody works on it any more, and whoever
     lets the job run again shall not wait until it runs out.
 
-    pause: nobody takes it for a while, longer each time (up to a minute); crashed: the work itself was at
-    fault; kept(connection): what was done already, committed with it.
+    Args:
+        database: where the row is.
+        lease: of the row.
+        pause: nobody takes it for a while, longer each time (up to a minute).
+        crashed: the work itself was at fault.
+        kept: writes what was done already, committed with it; called with the connection.
     """
-    table = lease.table
-    wait_s = jittered(FIRST_PAUSE_S, lease.returns, LONGEST_PAUSE_S) if pause else 0.0
-    values = {
-        "state": WorkState.PENDING,
-        "lease_until": None,
-        "rung_at": None,  # the next sweep that finds it due rings
-        "not_before": database.clock + wait_s if pause else None,
-        "returns": table.c.returns + 1,
-        "crashes": table.c.crashes + int(crashed),
-    }
+    pause_s = jittered(FIRST_PAUSE_S, lease.returns, LONGEST_PAUSE_S) if pause else None
 
-    def work(connection: Connection) -> None:
-        fence(connection, lease, **values)
+    def give(connection: Connection) -> None:
+        values = work.returned(database, lease.table, pause_s=pause_s, crashed=crashed)
+        work.fence(connection, lease, **values)
         kept(connection)
 
     try:
-        database.write_again(work)
+        database.write_again(give)
     except LeaseLost:
-        _release(database, lease)
+        # Whatever the job's state: nothing of the work is kept.
+        database.write_again(lambda connection: work.release(connection, lease))
 
 
-def _release(database: Database, lease: Lease) -> None:
-    """Whatever the job's state: nothing of the work is kept, and a bell is left to the sweep."""
-    table = lease.table
-    ours = and_(table.c.id == lease.id, table.c.attempts == lease.attempts, table.c.state == WorkState.LEASED)
-    values = {
-        "state": WorkState.PENDING,
-        "lease_until": None,
-        "rung_at": None,
-        "returns": table.c.returns + 1,
-    }
-    database.write_again(lambda connection: connection.execute(update(table).where(ours).values(values)))
-
-
-def record_crash(database: Database, table: Table, row_id: int) -> None:
+def record_crash(database: Database, table: LeasedTable, row_id: int) -> None:
     """A child was lost, or ended by the time limit, on this unit or upload."""
-    statement = update(table).where(table.c.id == row_id, table.c.state.in_(LEFT))
-    statement = statement.values(crashes=table.c.crashes + 1)
-    database.write_again(lambda connection: connection.execute(statement))
+    database.write_again(lambda connection: work.count_crash(connection, table, row_id))
 
 
-def lock_job(connection: Connection, job_id: int) -> str | None:
-    """Lock a job's row for this transaction and return its state; None when there is no such job."""
-    statement = select(job.c.state).where(job.c.id == job_id).with_for_update()
-    state: str | None = connection.execute(statement).scalar_one_or_none()
-    return state
-
-
-def close_job(database: Database, job_id: int) -> str | None:
+def close_job(database: Database, job_id: int) -> JobState | None:
     """End a running job that has nothing left to do; returns its state after that.
 
     `done`, or `failed` when not one clip was found in its uploads.
     """
     with database.write() as connection:
-        state = lock_job(connection, job_id)
-        if state != JobState.RUNNING or _has_work(connection, job_id):
+        state = jobs.lock_job(connection, job_id)
+        if state != JobState.RUNNING or jobs.is_worked_on(connection, job_id):
             return state
-        has_clips = connection.execute(select(exists().where(clip.c.job_id == job_id))).scalar_one()
-        ended = JobState.DONE if has_clips else JobState.FAILED
-        values = {"state": ended, "ended_at": database.clock}
-        connection.execute(update(job).where(job.c.id == job_id).values(values))
+        ended = JobState.DONE if jobs.has_clips(connection, job_id) else JobState.FAILED
+        jobs.end_job(connection, database, job_id, ended)
         webhooks.owe(connection, database, job_id)
         return ended
-
-
-def _has_work(connection: Connection, job_id: int) -> bool:
-    waiting_upload = exists().where(upload.c.job_id == job_id, upload.c.state.in_(EXPECTED_UPLOADS))
-    waiting_unit = exists().where(unit.c.job_id == job_id, unit.c.state.in_(LEFT))
-    return bool(connection.execute(select(or_(waiting_upload, waiting_unit))).scalar_one())
 
 
 def sweep(database: Database, ring_again_s: float, empty_queues: frozenset[str]) -> list[Bell]:
@@ -198,82 +116,37 @@ def sweep(database: Database, ring_again_s: float, empty_queues: frozenset[str])
     `ring_again_s` seconds or whose queue is empty, are rung again. Jobs that have nothing left are closed.
     At most `SWEEP_LIMIT` rows of a kind; the next tick takes the others. Two sweeps at once do no harm.
     """
-    bells: list[Bell] = []
+    rung: list[Bell] = []
     with database.write() as connection:
         for task, table in ((UNPACK, upload), (CLASSIFY, unit)):
             for small in (True, False):
-                unheard = queue_of(task, small) in empty_queues
-                rows = _lost(connection, database, table, small, ring_again_s, unheard)
-                bells.extend(bells_for(connection, task, rows))
-    for job_id in _endable_jobs(database):
-        close_job(database, job_id)
-    return bells
-
-
-def _lost(
-    connection: Connection, database: Database, table: Table, small: bool, ring_again_s: float, unheard: bool
-) -> list[int]:
-    now = database.clock
-    expired = and_(table.c.state == WorkState.LEASED, table.c.lease_until < now)
-    pending = and_(table.c.state == WorkState.PENDING, _is_due(database, table))
-    if not unheard:
-        pending = and_(pending, or_(table.c.rung_at.is_(None), table.c.rung_at < now - ring_again_s))
-    of_jobs = exists().where(
-        job.c.id == table.c.job_id, job.c.state == JobState.RUNNING, job.c.small == small
-    )
-    chosen = select(table.c.id).where(of_jobs, or_(expired, pending)).order_by(table.c.id).limit(SWEEP_LIMIT)
-    if connection.dialect.name == "postgresql":
-        chosen = chosen.with_for_update(skip_locked=True)
-    ids = list(connection.execute(chosen).scalars())
-    if ids:
-        statement = update(table).where(table.c.id.in_(ids), or_(expired, table.c.state == WorkState.PENDING))
-        values = {"state": WorkState.PENDING, "lease_until": None, "rung_at": now, "not_before": None}
-        connection.execute(statement.values(values))
-    return ids
-
-
-def _endable_jobs(database: Database) -> list[int]:
-    busy_upload = exists().where(upload.c.job_id == job.c.id, upload.c.state.in_(EXPECTED_UPLOADS))
-    busy_unit = exists().where(unit.c.job_id == job.c.id, unit.c.state.in_(LEFT))
+                quiet_s = None if queue_of(task, small) in empty_queues else ring_again_s
+                rows = work.find_lost(
+                    connection, database, table, small=small, ring_again_s=quiet_s, limit=SWEEP_LIMIT
+                )
+                rung.extend(bells_for(connection, task, rows))
     with database.read() as connection:
-        statement = select(job.c.id).where(job.c.state == JobState.RUNNING, ~busy_upload, ~busy_unit)
-        return list(connection.execute(statement.limit(SWEEP_LIMIT)).scalars())
+        finished = jobs.jobs_without_work(connection, SWEEP_LIMIT)
+    for job_id in finished:
+        close_job(database, job_id)
+    return rung
 
 
-def bells_for(connection: Connection, task: str, ids: list[int]) -> list[Bell]:
+def bells_for(connection: Connection, task: str, ids: Sequence[int]) -> list[Bell]:
     """The bells of these uploads or units, with the words that Flower shows."""
     if not ids:
         return []
     if task == UNPACK:
-        uploads = (
-            select(upload.c.id, upload.c.job_id, upload.c.name, job.c.small)
-            .join(job, job.c.id == upload.c.job_id)
-            .where(upload.c.id.in_(ids))
-            .order_by(upload.c.id)
-        )
         return [
-            Bell(UNPACK, row.id, row.small, f"job {row.job_id} · upload {row.name}")
-            for row in connection.execute(uploads)
+            Bell(UNPACK, one.id, one.small, f"job {one.job_id} · upload {one.name}")
+            for one in bells.upload_bells(connection, ids)
         ]
-    # How many shards a job has is known once none of its uploads waits any more.
-    unpacked = ~exists().where(upload.c.job_id == job.c.id, upload.c.state.in_(LEFT))
-    of = shard.alias("of")
-    total = select(func.count()).where(of.c.job_id == unit.c.job_id).scalar_subquery()
-    place = select(func.count()).where(of.c.job_id == unit.c.job_id, of.c.id <= shard.c.id).scalar_subquery()
-    units = (
-        select(unit.c.id, unit.c.job_id, job.c.small, unpacked.label("known"), total.label("total"),
-               place.label("place"))
-        .join(job, job.c.id == unit.c.job_id)
-        .join(shard, shard.c.id == unit.c.shard_id)
-        .where(unit.c.id.in_(ids))
-        .order_by(unit.c.id)
-    )  # fmt: skip
     return [
         Bell(
             CLASSIFY,
-            row.id,
-            row.small,
-            f"job {row.job_id} · shard {row.place}" + (f" of {row.total}" if row.known else ""),
+            one.id,
+            one.small,
+            f"job {one.job_id} · shard {one.place}" + (f" of {one.total}" if one.total_is_known else ""),
         )
-        for row in connection.execute(units)
+        for one in bells.unit_bells(connection, ids)
     ]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
-from sqlalchemy import Connection, RowMapping
 
 from shared.core.states import COMPLETE, JobState, Outcome, UploadState, WebhookState
-from shared.database import queries
-from shared.database.queries import Tally
-from shared.database.sessions import Database
+from shared.database import tallies
+from shared.database.jobs import JobRow
+from shared.database.sessions import Connection, Database
+from shared.database.tallies import Tally
+from shared.database.uploads import UploadRow, uploads_of
+from shared.database.webhooks import WebhookRow, webhooks_of
 
 
 class UploadDocument(BaseModel):
@@ -87,64 +91,67 @@ class JobDocument(BaseModel):
     webhook: WebhookDocument | None
 
 
-def documents(connection: Connection, database: Database, rows: list[RowMapping]) -> list[JobDocument]:
+def documents(connection: Connection, database: Database, rows: Sequence[JobRow]) -> list[JobDocument]:
     """The documents of these jobs, with five queries whatever their number."""
-    ids = [row["id"] for row in rows]
+    ids = [row.id for row in rows]
     uploads = _uploads(connection, ids)
-    tallies = _tallies(connection, uploads)
-    webhooks = queries.webhooks_of(connection, ids)
-    now = queries.now(connection, database)
-    return [
-        _document(row, uploads[row["id"]], tallies[row["id"]], webhooks.get(row["id"]), now) for row in rows
-    ]
+    counted = _tallies(connection, uploads)
+    webhooks = webhooks_of(connection, ids)
+    now = database.now(connection)
+    return [_document(row, uploads[row.id], counted[row.id], webhooks.get(row.id), now) for row in rows]
+
+
+def upload_document(row: UploadRow) -> UploadDocument:
+    """One upload, as its own row counts it."""
+    return UploadDocument.model_validate(row, from_attributes=True)
 
 
 def standing(connection: Connection, job_id: int) -> int:
     """Outcomes that stand in a job, under all versions: those are not of a run that begins now."""
     uploads = _uploads(connection, [job_id])
     tally = _tallies(connection, uploads)[job_id]
-    unpacked: int = sum(one["failed"] for one in uploads[job_id])
+    unpacked = sum(one.failed for one in uploads[job_id])
     return sum(one.total() for one in tally.outcomes.values()) + unpacked + tally.others
 
 
-def _uploads(connection: Connection, job_ids: list[int]) -> dict[int, list[RowMapping]]:
-    uploads: dict[int, list[RowMapping]] = {job_id: [] for job_id in job_ids}
-    for row in queries.uploads_of(connection, job_ids):
-        uploads[row["job_id"]].append(row)
+def _uploads(connection: Connection, job_ids: Sequence[int]) -> dict[int, list[UploadRow]]:
+    uploads: dict[int, list[UploadRow]] = {job_id: [] for job_id in job_ids}
+    for row in uploads_of(connection, job_ids):
+        uploads[row.job_id].append(row)
     return uploads
 
 
-def _tallies(connection: Connection, uploads: dict[int, list[RowMapping]]) -> dict[int, Tally]:
-    with_copies = [job_id for job_id, rows in uploads.items() if any(one["duplicates"] for one in rows)]
-    return queries.tallies(connection, uploads, with_copies)
+def _tallies(connection: Connection, uploads: dict[int, list[UploadRow]]) -> dict[int, Tally]:
+    with_copies = [job_id for job_id, rows in uploads.items() if any(one.duplicates for one in rows)]
+    return tallies.tallies(connection, uploads, with_copies)
 
 
 def _document(
-    row: RowMapping, uploads: list[RowMapping], tally: Tally, webhook: RowMapping | None, now: float
+    row: JobRow, uploads: list[UploadRow], tally: Tally, webhook: WebhookRow | None, now: float
 ) -> JobDocument:
     outcomes: Counter[str] = Counter()
     shown = []
     for one in uploads:
-        of_upload = tally.of(one["id"]) + Counter(failed=one["failed"])
+        of_upload = tally.of(one.id) + Counter(failed=one.failed)
         outcomes += of_upload
-        counted = {"failed": of_upload["failed"], "duplicates": tally.copies[one["id"]]}
-        shown.append(UploadDocument.model_validate(dict(one) | counted))
-    clips = sum(one["clips"] for one in uploads)
+        counted = replace(one, failed=of_upload["failed"], duplicates=tally.copies[one.id])
+        shown.append(upload_document(counted))
+    clips = sum(one.clips for one in uploads)
     done = outcomes.total()
     return JobDocument(
-        id=row["id"],
-        name=row["name"],
-        state=row["state"],
-        model_version=row["model_version"],
-        threshold=row["threshold"],
-        windows=row["windows"],
-        win_s=row["win_s"],
-        hop_s=row["hop_s"],
-        channels=row["channels"],
-        encoding=row["encoding"],
-        created_at=_moment(row["created_at"]),
-        started_at=None if row["started_at"] is None else _moment(row["started_at"]),
-        ended_at=None if row["ended_at"] is None else _moment(row["ended_at"]),
+        id=row.id,
+        name=row.name,
+        state=row.state,
+        model_version=row.model_version,
+        threshold=row.threshold,
+        windows=row.windows,
+        win_s=row.win_s,
+        hop_s=row.hop_s,
+        channels=row.channels,
+        encoding=row.encoding,
+        created_at=_moment(row.created_at),
+        started_at=None if row.started_at is None else _moment(row.started_at),
+        ended_at=None if row.ended_at is None else _moment(row.ended_at),
         uploads=shown,
         counts=Counts(
             clips=clips,
@@ -153,27 +160,27 @@ def _document(
             **{outcome: outcomes[outcome] for outcome in Outcome},
         ),
         progress=_progress(row, uploads, clips, done, tally, now),
-        webhook=None if webhook is None else WebhookDocument.model_validate(dict(webhook)),
+        webhook=None if webhook is None else WebhookDocument.model_validate(webhook, from_attributes=True),
     )
 
 
 def _progress(
-    row: RowMapping, uploads: list[RowMapping], clips: int, done: int, tally: Tally, now: float
+    row: JobRow, uploads: list[UploadRow], clips: int, done: int, tally: Tally, now: float
 ) -> Progress:
     """What is still packed is estimated from the bytes: as many clips a byte as so far."""
-    if row["started_at"] is None:
+    if row.started_at is None:
         return Progress(done=0, expected=None, fraction=0.0, clips_per_s=None, seconds_left=None)
-    began = row["run_started_at"] or row["started_at"]
-    of_run = max(done + tally.others - row["run_done"], 0)
-    rate = of_run / max((row["ended_at"] or now) - began, 1e-3)
-    if row["state"] in COMPLETE:
+    began = row.run_started_at or row.started_at
+    of_run = max(done + tally.others - row.run_done, 0)
+    rate = of_run / max((row.ended_at or now) - began, 1e-3)
+    if row.state in COMPLETE:
         return Progress(done=of_run, expected=of_run, fraction=1.0, clips_per_s=rate, seconds_left=0.0)
-    total = sum(one["bytes"] for one in uploads)
-    read = sum(one["bytes_read"] for one in uploads)
+    total = sum(one.bytes for one in uploads)
+    read = sum(one.bytes_read for one in uploads)
     if not read:
         return Progress(done=of_run, expected=None, fraction=0.0, clips_per_s=rate or None, seconds_left=None)
     ahead = max(round(clips * total / read) - done, 0) + tally.others_ahead
-    goes_on = rate and row["state"] == JobState.RUNNING
+    goes_on = rate and row.state == JobState.RUNNING
     return Progress(
         done=of_run,
         expected=of_run + ahead,

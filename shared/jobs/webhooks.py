@@ -12,20 +12,18 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, and_, select, update
-
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.webhooks import WebhookPrivate, WebhookUnreachable, WrongWebhook
 from shared.core.retries import jittered
-from shared.core.states import ENDED, WebhookState
-from shared.database.sessions import Database
-from shared.database.tables import job, webhook
+from shared.core.states import WebhookState
+from shared.database import webhooks as rows
+from shared.database.sessions import Connection, Database
+from shared.database.webhooks import Delivery
 
 # Longer than a try may take: nobody else tries meanwhile.
 LEASE_S = 60.0
@@ -34,18 +32,6 @@ LONGEST_PAUSE_S = 6 * 3600.0
 GIVEN_UP_AFTER_S = 86_400.0
 # Addresses that a gateway translates to the IPv4 address in their last 32 bits (RFC 6052).
 _TRANSLATED = IPv6Network("64:ff9b::/96")
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A job's end that one may now try to tell; `last`: a failure is final, the day is over."""
-
-    job_id: int
-    url: str
-    private: bool
-    event_id: str
-    attempts: int
-    last: bool
 
 
 def check(url: str, private: bool) -> None:
@@ -71,33 +57,19 @@ def check(url: str, private: bool) -> None:
 
 def owe(connection: Connection, database: Database, job_id: int) -> None:
     """The job ends in this transaction: whoever wants to know of it is to be told."""
-    values = {"state": WebhookState.WAITING, "event_id": f"msg_{uuid4().hex}", "attempts": 0, "error": None}
-    owed = update(webhook).where(webhook.c.job_id == job_id)
-    connection.execute(owed.values(due_at=database.clock, **values))
+    rows.owe_delivery(connection, database, job_id, f"msg_{uuid4().hex}")
 
 
 def due(database: Database, limit: int) -> list[Delivery]:
     """What is to be told now, the oldest first."""
-    ended = and_(job.c.id == webhook.c.job_id, job.c.state.in_(ENDED))
-    over = (database.clock - job.c.ended_at > GIVEN_UP_AFTER_S).label("last")
-    columns = webhook.c["job_id", "url", "private", "event_id", "attempts"]
-    statement = select(*columns, over).join(job, ended).where(webhook.c.due_at <= database.clock)
     with database.read() as connection:
-        rows = connection.execute(statement.order_by(webhook.c.due_at).limit(limit)).mappings()
-        return [Delivery(**{**row, "last": bool(row["last"])}) for row in rows]
+        return rows.due_deliveries(connection, database, limit, GIVEN_UP_AFTER_S)
 
 
 def take(database: Database, delivery: Delivery) -> Delivery | None:
     """The right to try once; None when somebody else tries, or the job runs again."""
-    ended = select(job.c.id).where(job.c.state.in_(ENDED))
-    taken = update(webhook).where(
-        *_same(delivery), webhook.c.due_at <= database.clock, webhook.c.job_id.in_(ended)
-    )
-    taken = taken.values(attempts=delivery.attempts + 1, due_at=database.clock + LEASE_S)
     with database.write() as connection:
-        if connection.execute(taken).rowcount != 1:
-            return None
-    return replace(delivery, attempts=delivery.attempts + 1)
+        return rows.lease_delivery(connection, database, delivery, LEASE_S)
 
 
 def settle(database: Database, delivery: Delivery, error: VoxmoodError | None, final: bool = False) -> None:
@@ -111,15 +83,7 @@ def settle(database: Database, delivery: Delivery, error: VoxmoodError | None, f
         pause_s = jittered(FIRST_PAUSE_S, delivery.attempts, LONGEST_PAUSE_S)
         values = {"due_at": database.clock + pause_s, "error": str(error)}
     with database.write() as connection:
-        connection.execute(update(webhook).where(*_same(delivery)).values(values))
-
-
-def _same(delivery: Delivery) -> tuple[ColumnElement[bool], ...]:
-    return (
-        webhook.c.job_id == delivery.job_id,
-        webhook.c.event_id == delivery.event_id,
-        webhook.c.attempts == delivery.attempts,
-    )
+        rows.settle_delivery(connection, delivery, **values)
 
 
 def addresses(host: str, port: int, private: bool) -> list[str]:

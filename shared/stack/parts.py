@@ -153,7 +153,7 @@ def page(port: int, api_url: str, api_key: str | None = None) -> Part:
 
 def page_key(key: str) -> Part:
     """Stores the page's key, once the schema is there."""
-    argv = (sys.executable, "-m", "shared.database.page_key")
+    argv = (sys.executable, "-m", "shared.stack.page_key")
     return Part("page-key", argv, {"VOXMOOD_PAGE_KEY": key}, once=True)
 
 

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sqlalchemy.exc import DBAPIError
-
 from shared.core.errors.infrastructure import DatabaseUnavailable
 from shared.core.errors.stack import PortTaken
 from shared.core.settings import Settings
 from shared.database import upgrade
-from shared.database.sessions import Database
+from shared.database.sessions import Database, DatabaseError
 from shared.stack import parts
 from shared.stack.parts import Part
 from shared.stack.ports import LOOPBACK, Ports, candidates
@@ -129,7 +127,7 @@ def _check_database(url: str) -> None:
     database = Database(url)
     try:
         upgrade.check(database)
-    except (DatabaseUnavailable, DBAPIError) as error:
+    except (DatabaseUnavailable, DatabaseError) as error:
         log.debug("the database's schema is not known yet: %s", error)
     finally:
         database.close()

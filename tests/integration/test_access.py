@@ -22,6 +22,7 @@ from shared.core.settings import Settings
 from shared.database import keys as stored_keys
 from shared.database import labels as labels_of_people
 from shared.database import upgrade
+from shared.database.labels import NewLabel
 from shared.database.sessions import Database
 from shared.database.tables import api_key, job
 from tests.integration.asking import bearer, made_key
@@ -69,8 +70,7 @@ def ask(client: TestClient, route: APIRoute, key: str | None, job_id: int, clip_
 
 def store_label(database: Database, clip_id: int) -> None:
     with database.write() as connection:
-        known = {"clip_id": clip_id, "emotion": "sad", "speaker": None, "labeller": ""}
-        labels_of_people.store_labels(connection, database, [known])
+        labels_of_people.store_labels(connection, database, [NewLabel(clip_id, "sad", None, "")])
 
 
 def app_client(database: Database, **settings: Any) -> TestClient:

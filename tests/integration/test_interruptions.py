@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+import workers.classify
 from shared.core.errors.requests import WrongJobState
 from shared.core.settings import Settings
+from shared.database.leasing import LeaseLost
 from shared.database.tables import job, prediction, unit, upload
 from shared.jobs import leases, lifecycle
 from shared.jobs.doorbell import UNPACK
-from shared.jobs.leases import LeaseLost
 from tests.archive_builders import zip_of
 from tests.integration.builders import make_job, row_of
 from tests.integration.sending import clips_of, send, sent
@@ -59,22 +60,24 @@ def each_clip_has_one_outcome(services: Services, upload_id: int, versions: set[
 
 
 @pytest.mark.parametrize("action", ["retry", "reclassify"])
-@pytest.mark.parametrize("step", ["_look", "_sources", "_complete"])
+@pytest.mark.parametrize(
+    "step", [(workers.classify, "look"), (Classifying, "sources"), (Classifying, "complete")]
+)
 def test_a_worker_whose_job_was_cancelled_and_runs_again_leaves_no_lease(
-    services: Services, monkeypatch: pytest.MonkeyPatch, step: str, action: str
+    services: Services, monkeypatch: pytest.MonkeyPatch, step: tuple[Any, str], action: str
 ) -> None:
     upload_id, units = sent(services, ["a.wav", "b.wav"])
     job_id = row_of(services.database, unit, units[0]).job_id
-    real = getattr(Classifying, step)
+    real = getattr(*step)
 
-    def interrupted(self: Classifying, *arguments: Any) -> Any:
+    def interrupted(*arguments: Any) -> Any:
         patch.undo()
         lifecycle.cancel(services.database, job_id)
         again(services, job_id, action)
-        return real(self, *arguments)
+        return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Classifying, step, interrupted)
+        patch.setattr(*step, interrupted)
         assert classify(services, units[0]) == "lease lost; another worker has it"
     assert leased(services, job_id) == []
     work(services, job_id, LIMIT_S)

@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from shared.database.jobs import lock_job
+from shared.database.leasing import LeaseLost
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, unit, upload
+from shared.database.work import Lease, fence
 from shared.jobs import leases
-from shared.jobs.leases import LeaseLost
 from tests.integration.builders import make_job, row_of, set_row
 
 NOTHING_EMPTY: frozenset[str] = frozenset()
@@ -21,7 +23,7 @@ def test_of_many_who_ring_at_once_one_gets_the_lease(database: Database) -> None
     made = make_job(database)
     barrier = threading.Barrier(8)
 
-    def take(_: int) -> leases.Lease | None:
+    def take(_: int) -> Lease | None:
         barrier.wait()
         return leases.take(database, unit, made.unit, 60)
 
@@ -41,10 +43,10 @@ def test_an_expired_lease_is_taken_over_and_the_old_holder_commits_nothing(datab
     assert fresh is not None
     assert fresh.attempts == 2
     with pytest.raises(LeaseLost), database.write() as connection:
-        leases.fence(connection, stale, state="done")
+        fence(connection, stale, state="done")
     assert row_of(database, unit, made.unit).state == "leased"
     with database.write() as connection:
-        leases.fence(connection, fresh, state="done")
+        fence(connection, fresh, state="done")
     assert row_of(database, unit, made.unit).state == "done"
 
 
@@ -55,7 +57,7 @@ def test_what_comes_before_a_failed_fence_is_rolled_back(database: Database) -> 
     set_row(database, job, made.job, state="cancelled")
     with pytest.raises(LeaseLost), database.write() as connection:
         connection.execute(clip.delete())
-        leases.fence(connection, lease, state="done")
+        fence(connection, lease, state="done")
     assert row_of(database, clip, made.clips[0]) is not None
 
 
@@ -171,13 +173,13 @@ def test_a_cancel_that_waits_for_a_commit_comes_after_it(database: Database) -> 
     def cancel() -> None:
         fenced.wait()
         with database.write() as connection:
-            leases.lock_job(connection, made.job)
+            lock_job(connection, made.job)
             order.append("cancel")
 
     thread = threading.Thread(target=cancel)
     thread.start()
     with database.write() as connection:
-        leases.fence(connection, lease, state="done")
+        fence(connection, lease, state="done")
         fenced.set()
         time.sleep(0.3)
         order.append("commit")

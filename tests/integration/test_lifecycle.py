@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import insert, select
 
 from shared.core.errors.requests import UnknownJob, WrongJobState
+from shared.database import deletion
+from shared.database.leasing import LeaseLost
 from shared.database.tables import clip_try, job, metadata, prediction, tombstone, unit, upload
 from shared.jobs import leases, lifecycle
-from shared.jobs.leases import LeaseLost
 from shared.store.objects import job_prefix
 from tests.archive_builders import zip_of
 from tests.integration.builders import add_prediction, make_job, row_of, set_row
@@ -136,7 +137,7 @@ def test_deletion_waits_for_leases_and_goes_on_after_a_death(
     lifecycle.mark_deleted(services.database, job_id)
     assert "0 erased" in purge.purge(services)
     set_row(services.database, upload, upload_id, lease_until=1)
-    monkeypatch.setattr(lifecycle, "ERASE_ROWS", 2)
+    monkeypatch.setattr(deletion, "ERASE_ROWS", 2)
     with monkeypatch.context() as patch:
         patch.setattr(lifecycle, "erase", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):

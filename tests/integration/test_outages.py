@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
 from sqlalchemy import Connection, insert, select, text
@@ -21,9 +22,11 @@ from shared.core.errors.infrastructure import (
 )
 from shared.core.settings import Settings
 from shared.database import sessions, upgrade
+from shared.database.clips import ClipToClassify
 from shared.database.sessions import Database
 from shared.database.tables import clip_try, shard, tombstone, unit, upload
 from shared.jobs import leases
+from shared.models.serving.classifier import Classifier
 from shared.store.objects import Storage
 from tests.archive_builders import zip_of
 from tests.integration.builders import make_job, row_of, set_row, wait_out_the_pause
@@ -206,15 +209,15 @@ def test_what_a_worker_that_ends_has_computed_is_kept(
 ) -> None:
     upload_id, units = sent(services, ["a.wav", "b.wav", "c.wav"])
     services.settings.batch_clips = 2
-    computed = Classifying._classify
+    computed = Classifying.classify
 
-    def asked_to_end(self: Classifying, clips: list[object]) -> object:
+    def asked_to_end(*arguments: Any) -> object:
         ending.announce()
-        return computed(self, clips)
+        return computed(*arguments)
 
     try:
         with monkeypatch.context() as patch:
-            patch.setattr(Classifying, "_classify", asked_to_end)
+            patch.setattr(Classifying, "classify", asked_to_end)
             assert classify(services, units[0]) == "given back: this worker ends"
     finally:
         ending.prepare()
@@ -235,7 +238,7 @@ def test_a_try_that_a_store_ended_is_not_held_against_the_clip(
         raise StoreUnavailable(endpoint="x", reason="y")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Classifying, "_classify", gone)
+        patch.setattr(Classifying, "classify", gone)
         with pytest.raises(StoreUnavailable):
             classify(services, units[0])
     with services.database.read() as connection:
@@ -246,15 +249,17 @@ def test_a_clip_that_needs_too_much_memory_fails_and_the_others_do_not(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload_id, units = sent(services, ["a.wav", "greedy.wav", "b.wav"])
-    computed = Classifying._classify
+    computed = Classifying.classify
 
-    def greedy(self: Classifying, clips: list[tuple[object, object]]) -> object:
-        if any(row.path == "greedy.wav" for row, _ in clips):
+    def greedy(
+        self: Classifying, network: Classifier, clips: list[tuple[ClipToClassify, BinaryIO]]
+    ) -> object:
+        if any(one.path == "greedy.wav" for one, _ in clips):
             raise MemoryError
-        return computed(self, clips)
+        return computed(self, network, clips)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Classifying, "_classify", greedy)
+        patch.setattr(Classifying, "classify", greedy)
         assert "clip by clip" in classify(services, units[0])
         classify(services, units[0])
     found = outcomes(services, upload_id)

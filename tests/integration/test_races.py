@@ -56,7 +56,7 @@ def test_the_last_two_shards_finishing_together_end_the_job_once(
     upload_id, units = sent(services, [f"{number}.wav" for number in range(6)])
     assert len(units) == 2
     meet = threading.Barrier(2, timeout=60)
-    complete, close = Classifying._complete, leases.close_job
+    complete, close = Classifying.complete, leases.close_job
     closed: list[str | None] = []
 
     def together(self: Classifying, *arguments: Any) -> str:
@@ -68,7 +68,7 @@ def test_the_last_two_shards_finishing_together_end_the_job_once(
         closed.append(close(*arguments))
         return closed[-1]
 
-    monkeypatch.setattr(Classifying, "_complete", together)
+    monkeypatch.setattr(Classifying, "complete", together)
     monkeypatch.setattr(leases, "close_job", close_together)
     with ThreadPoolExecutor(2) as pool:
         texts = list(pool.map(lambda unit_id: classify(services, unit_id), units))

@@ -22,7 +22,7 @@ from shared.core.settings import Settings
 from shared.database import results
 from shared.database.filters import Filters
 from shared.database.keyset_scans import Cursor
-from shared.database.results import RESULT_COLUMNS, all_results, cursor_of, results_page
+from shared.database.results import RESULT_COLUMNS, RESULTS
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, prediction, shard, unit, upload
 from shared.models.serving import registry
@@ -112,11 +112,11 @@ def pages(database: Database, filters: Filters, limit: int, version: str = VERSI
     after: Cursor | None = None
     while True:
         with database.read() as connection:
-            rows = results_page(connection, 1, version, after, limit, filters)
+            rows = RESULTS.page(connection, 1, version, after, limit, filters or Filters())
         found += [as_dict(row) for row in rows]
         if len(rows) < limit:
             return found
-        after = cursor_of(rows[-1])
+        after = RESULTS.cursor_of(rows[-1])
 
 
 def holds(row: Any, filters: Filters) -> bool:
@@ -194,7 +194,7 @@ def test_the_view_has_the_same_rows_under_every_version_that_a_job_was_classifie
         )
         with database.read() as connection:
             seen = connection.execute(view, {"job": made.job, "v": version}).all()
-            rows = results_page(connection, made.job, version, None, 10)
+            rows = RESULTS.page(connection, made.job, version, None, 10, Filters())
         assert len(rows) == 2
         assert sorted(seen) == sorted((row.path, row.outcome, version) for row in rows)
 
@@ -245,7 +245,7 @@ def test_no_page_looks_through_a_whole_table(filled: Database) -> None:
             if not filled.is_sqlite:
                 # 800 rows are read from front to back; 1,000,000 are not.
                 connection.execute(text("SET LOCAL enable_seqscan = off"))
-            results_page(connection, 1, VERSION, (3, 7), 40, filters)
+            RESULTS.page(connection, 1, VERSION, (3, 7), 40, filters)
         assert any(index in line for line in plans), "\n".join(plans)
         scans = [line for line in plans if re.search("(SCAN|Seq Scan on) (clip|prediction)", line)]
         assert scans == []
@@ -254,7 +254,7 @@ def test_no_page_looks_through_a_whole_table(filled: Database) -> None:
 def exported(database: Database, format: str, page: int = 1000) -> Iterator[Any]:
     """The blocks of an export."""
     manifest = registry.read_manifest(Settings().model_folders, VERSION)
-    return FORMATS[format][0](all_results(database, 1, VERSION, page=page), manifest)
+    return FORMATS[format][0](RESULTS.pages(database, 1, VERSION, most=page), manifest)
 
 
 @pytest.mark.parametrize("page", [7, 799, 4096])
@@ -289,7 +289,7 @@ def test_an_export_has_every_row_as_the_pages_have_it(filled: Database, page: in
         def content(
             format: str, filters: Filters | None = None, manifest: registry.Manifest = manifest
         ) -> bytes:
-            every = all_results(filled, 1, manifest.version, filters, page)
+            every = RESULTS.pages(filled, 1, manifest.version, filters, page)
             blocks = FORMATS[format][0](every, manifest, RESULT_COLUMNS)
             return b"".join(block.encode() if isinstance(block, str) else block for block in blocks)
 
@@ -334,7 +334,7 @@ def test_pages_of_a_large_job_are_fast_wherever_the_cursor_stands(database: Data
             for _ in range(3):
                 with database.read() as connection:
                     start = time.perf_counter()
-                    results_page(connection, 1, VERSION, after, 1000, filters)
+                    RESULTS.page(connection, 1, VERSION, after, 1000, filters)
                     durations.append(time.perf_counter() - start)
             print(f"{database.url.get_backend_name()} {name} behind {after}: {min(durations) * 1000:.1f} ms")
             if min(durations) > 0.2:  # 0.1 s alone on the machine

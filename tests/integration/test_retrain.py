@@ -21,12 +21,13 @@ from shared.audio.synthesis import speech_like, wav_bytes
 from shared.core.errors.infrastructure import StoreUnavailable
 from shared.core.settings import Settings
 from shared.database import labels
+from shared.database.labels import NewLabel
+from shared.database.leasing import LeaseLost
 from shared.database.sessions import Database
 from shared.database.tables import alias, model, unit
 from shared.database.tables import retraining as turns
 from shared.jobs import retraining
 from shared.jobs.doorbell import Doorbell, celery_app
-from shared.jobs.leases import LeaseLost
 from shared.models.data.datasets import Example
 from shared.models.serving import registry
 from shared.models.serving.classifier import Classifier
@@ -44,8 +45,7 @@ PROGRAM = "from workers.services import services; from workers.retrain import re
 
 def add_label(database: Database, clip_id: int, emotion: str, labeller: str = "") -> None:
     with database.write() as connection:
-        one = {"clip_id": clip_id, "emotion": emotion, "speaker": "07", "labeller": labeller}
-        labels.store_labels(connection, database, [one])
+        labels.store_labels(connection, database, [NewLabel(clip_id, emotion, "07", labeller)])
 
 
 def candidate(database: Database) -> str | None:

@@ -22,11 +22,13 @@ from shared.audio.levels import levels, voice_weights
 from shared.audio.rumble import without_rumble
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.core.settings import REPOSITORY, Settings
+from shared.database import deletion
 from shared.database.filters import Filters
 from shared.database.keyset_scans import Cursor
-from shared.database.segments import all_segments, cursor_of, segments_page
+from shared.database.segments import SEGMENTS
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, prediction, segment, tombstone, unit
+from shared.database.work import Lease
 from shared.jobs import leases, lifecycle
 from tests.archive_builders import zip_of
 from tests.integration.builders import Made, add_prediction, make_job, row_of, set_row
@@ -103,7 +105,7 @@ def test_the_lease_of_a_long_recording_is_renewed_and_given_back_between_its_bat
     _, _, units = started(services, {"long.wav": long}, windows="sliding")
     renewed = []
 
-    def renew(database: Database, lease: leases.Lease, lease_s: float) -> None:
+    def renew(database: Database, lease: Lease, lease_s: float) -> None:
         renewed.append(lease.id)
         if len(renewed) == 2:
             raise ending.Ending
@@ -183,14 +185,14 @@ def test_a_job_that_is_reclassified_has_segments_of_both_versions(services: Serv
     found = segments_of(services.database)
     assert [row.model_version for row in found] == ["again"] * 3 + [VERSION] * 3
     assert [row[2:] for row in found[:3]] == [row[2:] for row in first]
-    pages = list(all_segments(services.database, job_id, "again"))
+    pages = list(SEGMENTS.pages(services.database, job_id, "again"))
     assert [row.start_s for row in pages[0]] == [0.0, 1.0, 2.0]
 
 
 def test_nothing_of_a_deleted_job_s_segments_is_left(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifecycle, "ERASE_ROWS", 2)
+    monkeypatch.setattr(deletion, "ERASE_ROWS", 2)
     kept, _, units = started(services, {"kept.wav": voice(4.5, "angry")}, windows="sliding")
     classify(services, units[0])
     job_id, _, units = started(services, {"a.wav": voice(7.5, "angry")}, windows="sliding")
@@ -255,11 +257,11 @@ def pages(database: Database, job_id: int, limit: int, filters: Filters | None =
     after: Cursor | None = None
     while True:
         with database.read() as connection:
-            rows = segments_page(connection, job_id, VERSION, after, limit, filters)
+            rows = SEGMENTS.page(connection, job_id, VERSION, after, limit, filters or Filters())
         found += [as_dict(row) for row in rows]
         if len(rows) < limit:
             return found
-        after = cursor_of(rows[-1])
+        after = SEGMENTS.cursor_of(rows[-1])
 
 
 def test_pages_of_any_size_have_all_segments_in_archive_order_then_by_channel_and_time(
@@ -278,7 +280,7 @@ def test_pages_of_any_size_have_all_segments_in_archive_order_then_by_channel_an
     }
     for limit in (1, 2, 3, 7):
         assert pages(database, made.job, limit) == whole
-    every = all_segments(database, made.job, VERSION, page=4)
+    every = SEGMENTS.pages(database, made.job, VERSION, most=4)
     assert [as_dict(row) for page in every for row in page] == whole
     assert pages(database, made.job + 1, 10) == []
 
@@ -322,7 +324,7 @@ def test_no_page_of_segments_looks_through_a_whole_table(database: Database) -> 
     with database.read() as connection:
         if not database.is_sqlite:
             connection.execute(text("SET LOCAL enable_seqscan = off"))  # 20 rows are read at once
-        segments_page(connection, made.job, VERSION, (made.upload, 7, 1), 40)
+        SEGMENTS.page(connection, made.job, VERSION, (made.upload, 7, 1), 40, Filters())
     assert any("ix_clip_archive_order" in line for line in plans), "\n".join(plans)
     scans = [line for line in plans if re.search("(SCAN|Seq Scan on) (clip|prediction|segment)", line)]
     assert scans == []

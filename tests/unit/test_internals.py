@@ -13,7 +13,7 @@ from shared.core.settings import REPOSITORY
 # Package, and `module:name`; then where it is used, and why nothing public does it.
 INTERNALS = {
     ("uvicorn", "uvicorn.protocols.http.h11_impl:H11Protocol"):
-        "api.limits: nothing else sees a header while it comes in, and may cut it off",
+        "api.http_protocol: nothing else sees a header while it comes in, and may cut it off",
     ("tensorflow-cpu", "tensorflow.python.framework.convert_to_constants:convert_variables_to_constants_v2"):
         "shared.models.training.export: tf2onnx's own way loses values of Keras 3.15",
     ("keras", "keras.src.models.functional:Functional"):

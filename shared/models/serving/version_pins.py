@@ -5,11 +5,9 @@ A folder of the same name with other weights is refused, so that results of one 
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
-
 from shared.core.errors.models import ModelReplaced
+from shared.database import models
 from shared.database.sessions import Database
-from shared.database.tables import model
 from shared.models.serving.registry import MODEL, ONNX, PROBE, Manifest
 
 
@@ -19,25 +17,19 @@ def confirm(database: Database, manifest: Manifest) -> None:
     An ONNX form that came later (`shared.models.training.export.complete`) is known from when it is first
     met.
     """
-    known = select(model.c.manifest).where(model.c.version == manifest.version)
+    version, document = manifest.version, manifest.model_dump(mode="json")
     with database.read() as connection:
-        before = connection.execute(known).scalar_one_or_none()
+        before = models.known_manifest(connection, version)
     if before is None:
-        values = {
-            "version": manifest.version,
-            "manifest": manifest.model_dump(mode="json"),
-            "created_at": manifest.created.timestamp(),
-        }
         with database.write() as connection:
-            connection.execute(database.insert(model).values(values).on_conflict_do_nothing())
-            before = connection.execute(known).scalar_one()
+            models.insert_model(connection, database, version, document, manifest.created.timestamp())
+            before = models.known_manifest(connection, version) or document
     derived = {name: manifest.files[name] for name in (ONNX, PROBE) if name in manifest.files}
     if manifest.files.get(MODEL) != before["files"][MODEL] or any(
         before["files"].get(name, digest) != digest for name, digest in derived.items()
     ):
-        raise ModelReplaced(version=manifest.version)
+        raise ModelReplaced(version=version)
     if not derived.keys() <= before["files"].keys():
         grown = {**before, "files": {**before["files"], **derived}}
         with database.write() as connection:
-            statement = update(model).where(model.c.version == manifest.version)
-            connection.execute(statement.values(manifest=grown))
+            models.set_manifest(connection, version, grown)

@@ -79,7 +79,7 @@ def unpacking(module: Any) -> None:
 
 def classifying(module: Any) -> None:
     """All of a shard is computed, and nothing of it committed."""
-    before(module.Classifying, "_complete", lambda *_: "classify.before_commit")
+    before(module.Classifying, "complete", lambda *_: "classify.before_commit")
 
 
 def receiving(module: Any) -> None:

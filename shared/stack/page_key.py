@@ -1,4 +1,4 @@
-"""Has the key of `voxmood up`'s own page stored: `python -m shared.database.page_key`, a part of the stack.
+"""Has the key of `voxmood up`'s own page stored: `python -m shared.stack.page_key`, a part of the stack.
 
 The key itself comes by VOXMOOD_PAGE_KEY, from the state folder. One that was revoked stays so.
 """

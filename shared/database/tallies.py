@@ -1,4 +1,4 @@
-"""The questions that one asks of a job, as named queries. Each takes a connection and returns rows."""
+"""How many clips of a job have which outcome, in a few statements however many clips it has."""
 
 from __future__ import annotations
 
@@ -7,44 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, select, true
+from sqlalchemy import Connection, Select, case, func, select
 
-from shared.audio.windows import Windows
 from shared.core.states import Outcome, WorkState
-from shared.database.sessions import Database
-from shared.database.tables import clip, job, prediction, shard, unit, upload, webhook
-
-
-def of_key(key_id: int | None) -> ColumnElement[bool]:
-    """Only the jobs that this API key made; None: all jobs."""
-    return true() if key_id is None else job.c.key_id == key_id
-
-
-def jobs_page(
-    connection: Connection, before: int | None, limit: int, key_id: int | None = None
-) -> Sequence[RowMapping]:
-    """Jobs (`of_key`), the newest first; `before` is the last id of the page before."""
-    statement = select(job).where(of_key(key_id)).order_by(job.c.id.desc()).limit(limit)
-    if before is not None:
-        statement = statement.where(job.c.id < before)
-    return connection.execute(statement).mappings().all()
-
-
-def job_row(connection: Connection, job_id: int, key_id: int | None = None) -> RowMapping | None:
-    """One job, or None; also where it is not `of_key`."""
-    wanted = select(job).where(job.c.id == job_id, of_key(key_id))
-    return connection.execute(wanted).mappings().one_or_none()
-
-
-def windows_of(row: RowMapping) -> Windows:
-    """What a job's row says of windows."""
-    return Windows(row["windows"], row["win_s"], row["hop_s"], row["channels"])
-
-
-def uploads_of(connection: Connection, job_ids: Sequence[int]) -> Sequence[RowMapping]:
-    """The uploads of these jobs, in the order in which they came."""
-    statement = select(upload).where(upload.c.job_id.in_(job_ids)).order_by(upload.c.id)
-    return connection.execute(statement).mappings().all()
+from shared.database.predictions import of_original
+from shared.database.tables import clip, job, prediction, shard, unit
 
 
 @dataclass(slots=True)
@@ -99,26 +66,12 @@ def tallies(connection: Connection, job_ids: Iterable[int], with_copies: Iterabl
 
 
 def _copies(job_ids: Sequence[int]) -> Select[Any]:
-    of_original = and_(
-        prediction.c.clip_id == clip.c.duplicate_of, prediction.c.model_version == job.c.model_version
-    )
     place = clip.c.job_id, clip.c.upload_id, prediction.c.outcome
     return (
         select(*place, func.count().label("count"))
         .select_from(clip)
         .join(job, job.c.id == clip.c.job_id)
-        .join(prediction, of_original)
+        .join(prediction, of_original(job.c.model_version))
         .where(clip.c.job_id.in_(job_ids), clip.c.duplicate_of.is_not(None))
         .group_by(*place)
     )
-
-
-def webhooks_of(connection: Connection, job_ids: Sequence[int]) -> dict[int, RowMapping]:
-    """The webhooks of these jobs that have one, by job."""
-    rows = connection.execute(select(webhook).where(webhook.c.job_id.in_(job_ids))).mappings()
-    return {row["job_id"]: row for row in rows}
-
-
-def now(connection: Connection, database: Database) -> float:
-    """The database's clock."""
-    return float(connection.execute(select(database.clock)).scalar_one())

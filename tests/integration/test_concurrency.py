@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.places import Places
+from api.concurrency import ConcurrencyLimit
 from api.spool import Spool
 from shared import client as client_module
 from shared.cli import sending
@@ -34,17 +34,17 @@ def client(settings: Settings) -> Iterator[TestClient]:
 
 
 def test_a_key_has_its_share_and_leaves_the_rest_to_others() -> None:
-    places = Places(3, 2, TooManyExports)
-    with places.one(1), places.one(1):
-        with pytest.raises(TooManyExports, match="Your key has 2 exports"), places.one(1):
+    limit = ConcurrencyLimit(3, 2, TooManyExports)
+    with limit.slot(1), limit.slot(1):
+        with pytest.raises(TooManyExports, match="Your key has 2 exports"), limit.slot(1):
             pass
-        with places.one(2):
+        with limit.slot(2):
             for key in (3, None):
-                with pytest.raises(TooManyExports, match="This server has 3 exports"), places.one(key):
+                with pytest.raises(TooManyExports, match="This server has 3 exports"), limit.slot(key):
                     pass
-        with places.one(None), pytest.raises(TooManyExports), places.one(None):
+        with limit.slot(None), pytest.raises(TooManyExports), limit.slot(None):
             pass
-    with places.one(1), places.one(1), places.one(2):
+    with limit.slot(1), limit.slot(1), limit.slot(2):
         pass
 
 
@@ -58,10 +58,10 @@ def test_one_export_too_many_waits_for_its_turn(
 ) -> None:
     made = make_job(Database(settings.database_url))
     path = f"/v1/jobs/{made.job}/export"
-    places = client.app.state.services.exports  # type: ignore[attr-defined]
+    limit = client.app.state.services.exports  # type: ignore[attr-defined]
     waits: list[str] = []
     monkeypatch.setattr(client_module, "AGAIN_S", 0.01)
-    with places.one(None):
+    with limit.slot(None):
         refused(client.get(path), "too_many_exports")
     for _ in range(
         3
@@ -71,12 +71,12 @@ def test_one_export_too_many_waits_for_its_turn(
         assert client.head(path).content == b""
     command = Client(f"http://{LOOPBACK}")
     monkeypatch.setattr(command, "_http", client)
-    place = places.one(None)
-    place.__enter__()
+    slot = limit.slot(None)
+    slot.__enter__()
 
     def leave(note: str) -> None:
         if not waits:
-            place.__exit__(None, None, None)
+            slot.__exit__(None, None, None)
         waits.append(note)
 
     assert b"".join(command.export(made.job, "csv", None, on_note=leave)).startswith(b"path,")
@@ -90,13 +90,13 @@ def test_one_upload_too_many_leaves_nothing_and_is_sent_again(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job = client.post("/v1/jobs", json={}).json()["id"]
-    places = client.app.state.services.uploads  # type: ignore[attr-defined]
-    with places.one(None):
+    limit = client.app.state.services.uploads  # type: ignore[attr-defined]
+    with limit.slot(None):
         refused(client.put(f"/v1/jobs/{job}/uploads/a.zip", content=BODY), "too_many_uploads")
         assert client.get(f"/v1/jobs/{job}").json()["uploads"] == []
-    place = places.one(None)
-    place.__enter__()
-    monkeypatch.setattr(sending.time, "sleep", lambda _: place.__exit__(None, None, None))
+    slot = limit.slot(None)
+    slot.__enter__()
+    monkeypatch.setattr(sending.time, "sleep", lambda _: slot.__exit__(None, None, None))
 
     class Sent:
         size = len(BODY)
@@ -121,7 +121,7 @@ def test_a_key_with_many_uploads_does_not_hinder_another(settings: Settings) -> 
             job = client.post("/v1/jobs", json={}, headers=bearer(key)).json()["id"]
             return client.put(f"/v1/jobs/{job}/uploads/{name}", content=content, headers=bearer(key))
 
-        with client.app.state.services.uploads.one(key_id):  # type: ignore[attr-defined]
+        with client.app.state.services.uploads.slot(key_id):  # type: ignore[attr-defined]
             refused(put(mine, BODY, "b.zip"), "too_many_uploads")
             assert put(other, BODY, "c.zip").status_code == 201
         assert put(mine, BODY, "d.zip").status_code == 201
