@@ -27,7 +27,7 @@ from api import documentation
 from api.problems import problem
 from api.services import Wired
 from shared.core import api_keys as keys
-from shared.core.api_keys import ADMIN
+from shared.core.api_keys import Scope as KeyScope
 from shared.core.errors.access import (
     ForeignHost,
     ForeignOrigin,
@@ -62,15 +62,15 @@ class Caller:
     """Who asks. `key_id` is None where no key was asked for: that is the machine's owner."""
 
     key_id: int | None
-    scopes: frozenset[str]
+    scopes: frozenset[KeyScope]
 
     @property
     def only(self) -> int | None:
         """The key whose jobs alone this caller may see; None: all jobs."""
-        return None if ADMIN in self.scopes else self.key_id
+        return None if KeyScope.ADMIN in self.scopes else self.key_id
 
 
-OWNER = Caller(None, frozenset({ADMIN}))
+OWNER = Caller(None, frozenset({KeyScope.ADMIN}))
 
 
 class Gate:
@@ -84,6 +84,7 @@ class Gate:
         self._uses = _Uses(database)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Find the caller and hand the request on, or refuse it."""
         if scope["type"] == "http":
             try:
                 caller = await self._caller(Headers(scope=scope), scope["path"])
@@ -123,7 +124,7 @@ class Gate:
         if row.state == KeyState.EXPIRED:
             raise KeyExpired(prefix=row.prefix)
         self._uses.note(row.id)
-        return Caller(row.id, frozenset(row.scopes.split()))
+        return Caller(row.id, frozenset(row.scopes))
 
 
 def _check_local(headers: Headers, host: str) -> None:
@@ -173,24 +174,25 @@ Asker = Annotated[Caller, Depends(_caller)]
 class Needs:
     """What a route asks of its caller: any of these scopes. `admin` holds all."""
 
-    def __init__(self, *scopes: keys.Scope) -> None:
+    def __init__(self, *scopes: KeyScope) -> None:
         self.scopes = scopes
 
     async def __call__(
         self, caller: Annotated[Caller, Depends(_caller)], _: Annotated[object, Depends(_BEARER)]
     ) -> Caller:
-        if not caller.scopes & {*self.scopes, ADMIN}:
+        """The caller, if one of the scopes is theirs; else MissingScope."""
+        if not caller.scopes & {*self.scopes, KeyScope.ADMIN}:
             raise MissingScope(needed=" or ".join(self.scopes), scopes=", ".join(sorted(caller.scopes)))
         return caller
 
 
-Submitter = Annotated[Caller, Depends(Needs("submit"))]
-Reader = Annotated[Caller, Depends(Needs("read"))]
+Submitter = Annotated[Caller, Depends(Needs(KeyScope.SUBMIT))]
+Reader = Annotated[Caller, Depends(Needs(KeyScope.READ))]
 # Who only submits may look how far that is.
-Follower = Annotated[Caller, Depends(Needs("read", "submit"))]
-Labeller = Annotated[Caller, Depends(Needs("label"))]
-LabelReader = Annotated[Caller, Depends(Needs("read", "label"))]
-Admin = Annotated[Caller, Depends(Needs("admin"))]
+Follower = Annotated[Caller, Depends(Needs(KeyScope.READ, KeyScope.SUBMIT))]
+Labeller = Annotated[Caller, Depends(Needs(KeyScope.LABEL))]
+LabelReader = Annotated[Caller, Depends(Needs(KeyScope.READ, KeyScope.LABEL))]
+Admin = Annotated[Caller, Depends(Needs(KeyScope.ADMIN))]
 
 
 def _own_job(job_id: JobId, services: Wired, caller: Asker) -> int:

@@ -21,7 +21,7 @@ from api import (
     webhook_event,
 )
 from api.access import Gate
-from api.heads import Heads
+from api.heads import HeadRequests
 from api.http_protocol import protocol
 from api.limits import Limits
 from api.request_ids import RequestIds
@@ -56,7 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Limits, settings=settings)
     # The last to be added is the first to be asked: whoever has no key costs nothing further.
     app.add_middleware(Gate, settings=settings, database=app.state.services.database)
-    app.add_middleware(Heads)
+    app.add_middleware(HeadRequests)
     app.add_middleware(RequestIds)
     for module in (documentation, jobs, lifecycle, uploads, results, clips, labels, models, health):
         app.include_router(module.router)

@@ -1,20 +1,21 @@
-"""HEAD, wherever there is a GET: its header without its body."""
+"""HEAD requests: wherever there is a GET, its headers without its body."""
 
 from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class Heads:
-    """ASGI middleware: a HEAD is answered as its GET.
+class HeadRequests:
+    """ASGI middleware: a HEAD request is answered as its GET, without the body.
 
-    What is made as it is sent need not be made: see `is_head`.
+    An answer that is made while it is sent need not be made then: see `is_head`.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return
@@ -26,5 +27,5 @@ class Heads:
 
 
 def is_head(scope: Scope) -> bool:
-    """Whether nobody hears the body."""
+    """Whether this is a HEAD request, whose body nobody receives."""
     return "voxmood.head" in scope

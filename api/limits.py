@@ -36,6 +36,7 @@ class Limits:
         self._timeout_s = settings.body_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand one request on, with its body within the limits, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

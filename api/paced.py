@@ -18,8 +18,8 @@ LAG_S = 0.5
 TRIM_S = 1.0
 
 
-class Makers:
-    """Threads for what hundreds may ask for at once: few, so that all others find the processor free."""
+class BlockThreads:
+    """A few threads that make blocks of answers: so hundreds of readers leave the processor to others."""
 
     def __init__(self, threads: int) -> None:
         self.limiter = CapacityLimiter(threads)
@@ -46,7 +46,7 @@ class PacedResponse(Response):
     def __init__(
         self,
         blocks: Generator[str] | Generator[bytes],
-        makers: Makers,
+        threads: BlockThreads,
         pace: Pace | None = None,
         *,
         status_code: int = 200,
@@ -54,7 +54,7 @@ class PacedResponse(Response):
         media_type: str,
     ) -> None:
         self._blocks = blocks
-        self._makers = makers
+        self._threads = threads
         self._pace = pace or Pace()
         self.status_code = status_code
         self.media_type = media_type
@@ -62,18 +62,19 @@ class PacedResponse(Response):
         self.init_headers(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the blocks, each once the one before is taken."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         gone = asyncio.create_task(_until_gone(receive))
         try:
             while not is_head(scope) and not gone.done():
-                made = await to_thread.run_sync(self._make, limiter=self._makers.limiter)
+                made = await to_thread.run_sync(self._make, limiter=self._threads.limiter)
                 if not made:
                     break
                 await self._hand_over(made, send)
         finally:
             gone.cancel()
             self._blocks.close()
-            self._makers.trim_soon()
+            self._threads.trim_soon()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _make(self) -> list[bytes]:

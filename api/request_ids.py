@@ -23,6 +23,7 @@ class RequestIds:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Give one request its number, and its answer the same."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -13,10 +13,10 @@ from fastapi import Depends, Request
 from api import quotas
 from api.concurrency import ConcurrencyLimit
 from api.consumption import Consumption
-from api.paced import Makers
+from api.paced import BlockThreads
 from shared.core.errors.requests import TooManyExports, TooManyUploads
 from shared.core.settings import Settings
-from shared.database.paging import Ahead
+from shared.database.paging import ReadAhead
 from shared.database.sessions import Connection, Database
 from shared.jobs.doorbell import PURGE, Bell, Doorbell, celery_app
 from shared.store.objects import Storage
@@ -29,19 +29,28 @@ LISTENING_THREADS, EXPORTING_THREADS = 4, 2
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Settings and connections of the API process."""
+    """Settings and connections of the API process.
+
+    Attributes:
+        uploads: how many may come in at once.
+        parts_at_once: of all uploads, on their way into the store.
+        exports: how many may go out at once.
+        exporting: the threads that make their blocks.
+        pages_ahead: the threads that read their next pages.
+        listening: the threads that read recordings for those who listen.
+    """
 
     settings: Settings
     database: Database
     storage: Storage
     doorbell: Doorbell
     consumption: Consumption
-    uploads: ConcurrencyLimit  # uploads that come in
-    parts_at_once: asyncio.Semaphore  # parts of them on their way into the store
+    uploads: ConcurrencyLimit
+    parts_at_once: asyncio.Semaphore
     exports: ConcurrencyLimit
-    exporting: Makers
-    pages_ahead: Ahead
-    listening: Makers
+    exporting: BlockThreads
+    pages_ahead: ReadAhead
+    listening: BlockThreads
 
     def ring(self, bells: Iterable[Bell]) -> None:
         """Ring after a commit. Where the queue does not answer, the next sweep rings."""
@@ -76,9 +85,9 @@ def connect(settings: Settings) -> Services:
         ConcurrencyLimit(settings.api_uploads, settings.key_max_uploads, TooManyUploads),
         asyncio.Semaphore(settings.api_concurrent_uploads),
         ConcurrencyLimit(settings.api_exports, settings.key_max_exports, TooManyExports),
-        Makers(EXPORTING_THREADS),
-        Ahead(EXPORTING_THREADS),
-        Makers(LISTENING_THREADS),
+        BlockThreads(EXPORTING_THREADS),
+        ReadAhead(EXPORTING_THREADS),
+        BlockThreads(LISTENING_THREADS),
     )
 
 

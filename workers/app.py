@@ -78,12 +78,14 @@ class WorkRequest(Request):
     def on_failure(
         self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False
     ) -> Any:
+        """Count a crash where the child was lost."""
         # The exception itself is wrapped (billiard.einfo.ExceptionWithTraceback) where the pool made it.
         if exc_info.type is WorkerLostError:
             self._record_crash()
         return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
+        """Count a crash where the child is ended by the time limit."""
         if not soft:
             self._record_crash()
         super().on_timeout(soft, timeout)

@@ -71,10 +71,12 @@ class StoredRecordings:
         self._storage = storage
 
     def open(self, example: Example) -> BinaryIO:
+        """The bytes of an example's recording, read as they are asked for."""
         clip = self._clips[example.path]
         return self._storage.open(clip.object_key, clip.offset, clip.size)
 
     def sha256(self, example: Example) -> str:
+        """The digest of an example's recording, as unpack has found it."""
         return self._clips[example.path].sha256
 
 

@@ -37,7 +37,7 @@ def callback() -> None:
 def create(
     name: Annotated[str, typer.Option(help="For people: whose it is, or what for.")] = "",
     scopes: Annotated[
-        str, typer.Option(help=f"Any of {', '.join(keys.SCOPES)}, joined by commas; admin holds all.")
+        str, typer.Option(help=f"Any of {', '.join(keys.Scope)}, joined by commas; admin holds all.")
     ] = USUAL_SCOPES,
     expires: Annotated[
         str | None, typer.Option(metavar="TIME", help="12h, 90d, 4w. Default: it never expires.")
@@ -49,8 +49,8 @@ def create(
 
     wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
     for scope in wanted or [scopes]:
-        if scope not in keys.SCOPES:
-            raise WrongScope(scope=repr(scope), known=", ".join(keys.SCOPES))
+        if scope not in tuple(keys.Scope):
+            raise WrongScope(scope=repr(scope), known=", ".join(keys.Scope))
     expires_s = None if expires is None else keys.duration_s(expires)
     key = keys.new_key()
     with _database(state) as database, database.write() as connection:
@@ -75,7 +75,7 @@ def list_keys(
         for row in rows:
             document: dict[str, Any] = {column: getattr(row, column) for column in SHOWN}
             moments = {column: _moment(getattr(row, column)) for column in TIMES}
-            print_json(document | {"scopes": row.scopes.split()} | moments)
+            print_json(document | {"scopes": list(row.scopes)} | moments)
         return
     if not rows:
         out.print(hinted("There are no keys. `voxmood keys create --name …` makes one."))
@@ -85,7 +85,7 @@ def list_keys(
         table.add_column(column, overflow="fold", no_wrap=column not in ("name", "scopes"))
     for row in rows:
         days = (str(_moment(getattr(row, column)) or "")[:10] for column in TIMES[:3])
-        table.add_row(str(row.id), row.prefix, Text(row.name), row.scopes, row.state, *days)
+        table.add_row(str(row.id), row.prefix, Text(row.name), " ".join(row.scopes), row.state, *days)
     out.print(table)
 
 

@@ -12,13 +12,19 @@ import re
 import secrets
 import string
 import zlib
-from typing import Literal, get_args
+from enum import StrEnum
 
 from shared.core.errors.access import WrongExpiry
 
-Scope = Literal["submit", "read", "label", "admin"]
-SCOPES: tuple[Scope, ...] = get_args(Scope)
-ADMIN: Scope = "admin"
+
+class Scope(StrEnum):
+    """What a key may be used for. `admin` holds all."""
+
+    SUBMIT = "submit"
+    READ = "read"
+    LABEL = "label"
+    ADMIN = "admin"
+
 
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _BODY_LENGTH, _CHECKSUM_LENGTH = 43, 6  # 62^43 > 2^256, 62^6 > 2^32

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, or_, select, update
 
 from shared.core import api_keys as keys
-from shared.core.api_keys import SCOPES
+from shared.core.api_keys import Scope
 from shared.core.states import UNFINISHED, UploadState
 from shared.database.sessions import Database
 from shared.database.tables import api_key, job, shard, upload
@@ -36,7 +36,7 @@ def add(
         "prefix": keys.prefix(key),
         "digest": keys.digest(key),
         "name": name,
-        "scopes": " ".join(scope for scope in SCOPES if scope in scopes),
+        "scopes": " ".join(scope for scope in Scope if scope in scopes),
         "created_at": database.clock,
         "expires_at": None if expires_s is None else database.clock + expires_s,
     }
@@ -63,14 +63,14 @@ class KeyState(StrEnum):
 class KeyRow:
     """An API key, of which only the digest is stored. Times are seconds since 1970.
 
-    prefix: how the key begins; scopes: separated by spaces; last_used_at: to the minute.
+    prefix: how the key begins; last_used_at: to the minute.
     """
 
     id: int
     prefix: str
     digest: str
     name: str
-    scopes: str
+    scopes: tuple[Scope, ...]
     created_at: float
     expires_at: float | None
     last_used_at: float | None
@@ -87,7 +87,10 @@ def _keys(connection: Connection, database: Database, *chosen: ColumnElement[boo
     columns = [api_key.c[field.name] for field in fields(KeyRow) if field.name != "state"]
     statement = select(*columns, state.label("state")).where(*chosen).order_by(api_key.c.id)
     rows = connection.execute(statement).mappings()
-    return [KeyRow(**{**row, "state": KeyState(row["state"])}) for row in rows]
+    return [
+        KeyRow(**row | {"state": KeyState(row["state"]), "scopes": tuple(map(Scope, row["scopes"].split()))})
+        for row in map(dict, rows)
+    ]
 
 
 def find_key(connection: Connection, database: Database, key: str) -> KeyRow | None:

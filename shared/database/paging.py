@@ -26,7 +26,7 @@ EXPORTED_ROWS = 4096
 FIRST_ROWS, AHEAD_ROWS = 256, 4096
 
 
-class Ahead:
+class ReadAhead:
     """Threads that read pages ahead, and as many pages that wait to be used: of all exports together."""
 
     def __init__(self, threads: int) -> None:
@@ -52,14 +52,14 @@ class Pace:
     Whoever sends pages calls `lag` where they are taken slowly, while no page is being made, and `end`.
     """
 
-    def __init__(self, ahead: Ahead | None = None) -> None:
+    def __init__(self, ahead: ReadAhead | None = None) -> None:
         self.lags = False
         self._ahead = ahead
         self._coming: Future[Rows] | None = None
 
     def read_ahead(self, rows_of: Callable[[Cursor | None, int], Rows], after: Cursor, limit: int) -> None:
         """Begin to read the next page."""
-        self._ahead = self._ahead or Ahead(1)
+        self._ahead = self._ahead or ReadAhead(1)
         self._coming = self._ahead.read(rows_of, after, limit)
 
     def coming(self) -> Rows | None:

@@ -57,6 +57,7 @@ class EnumText(TypeDecorator[StrEnum]):
         self.values = values
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
+        """The member of a value that the database has."""
         return None if value is None else self.values(value)
 
 

@@ -36,6 +36,7 @@ class Bell:
 
     @property
     def queue(self) -> str:
+        """The queue that it is rung in."""
         return queue_of(self.task, self.small)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 
+from shared.core.api_keys import Scope
 from shared.core.errors.access import KeysNeedSchema
 from shared.core.settings import Settings
 from shared.database import keys, upgrade
@@ -14,7 +15,7 @@ from shared.database.keys import PAGE_NAME
 from shared.database.sessions import Database
 
 SCHEMA_LIMIT_S = 60.0
-SCOPES = ("submit", "read", "label")
+SCOPES = (Scope.SUBMIT, Scope.READ, Scope.LABEL)
 
 
 def store(database: Database, key: str) -> None:

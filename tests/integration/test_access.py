@@ -106,7 +106,7 @@ def local(sqlite: Database) -> Iterator[TestClient]:
 
 def test_every_route_under_v1_names_the_scope_that_it_needs() -> None:
     assert len(V1) >= 16
-    assert all(scopes_of(route) <= set(keys.SCOPES) for route in V1)
+    assert all(scopes_of(route) <= set(keys.Scope) for route in V1)
     assert {name_of(route) for route in V1 if scopes_of(route) == {"admin"}} == {"POST /v1/retrain"}
     assert {route.path for route in ROUTES} - {route.path for route in V1} <= set(FREE)
 
@@ -115,9 +115,9 @@ def test_no_route_answers_without_a_key_with_a_wrong_one_or_with_one_that_lacks_
     keyed: TestClient, database: Database
 ) -> None:
     made = make_job(database)
-    given = {scope: made_key(database, scope)[1] for scope in keys.SCOPES}
-    revoked_id, revoked = made_key(database, *keys.SCOPES)
-    _, expired = made_key(database, *keys.SCOPES, expires_s=-1)
+    given = {scope: made_key(database, scope)[1] for scope in keys.Scope}
+    revoked_id, revoked = made_key(database, *keys.Scope)
+    _, expired = made_key(database, *keys.Scope, expires_s=-1)
     with database.write() as connection:
         assert stored_keys.revoke(connection, database, revoked_id)
     wrong = {None: "key_needed", "vm_x": "malformed_key", given["read"][:-1] + "!": "malformed_key",
