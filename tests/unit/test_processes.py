@@ -200,10 +200,15 @@ def test_only_processes_of_a_recorded_part_are_leftovers(tmp_path: Path) -> None
 
 
 def test_a_leftover_whose_leader_has_ended_is_found(tmp_path: Path) -> None:
-    orphan = "import subprocess; subprocess.Popen(['sleep', '100'])"
+    ready = tmp_path / "ready"
+    orphan = f"import subprocess; subprocess.Popen(['sh', '-c', 'touch {ready}; sleep 100'])"
     leader = part_of_an_earlier_run(tmp_path, orphan)
     records = {"classify": recorded(leader)}
     leader.wait()
+    # A process that is just being executed has no environment yet, and its parent goes on before it has one.
+    deadline = time.monotonic() + 10
+    while not ready.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert end_leftovers(records, tmp_path / "elsewhere") == []
     assert end_leftovers(records, tmp_path) == ["classify"]
     assert end_leftovers(records, tmp_path) == []
