@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.waiting import wait_for
 
 
 @dataclass
@@ -22,10 +23,11 @@ class Receiver:
 
     def wait(self, count: int, limit_s: float = 30) -> None:
         """Until so many requests have come."""
-        deadline = time.monotonic() + limit_s
-        while len(self.told) < count:
-            assert time.monotonic() < deadline, f"{len(self.told)} of {count} requests came in {limit_s} s"
-            time.sleep(0.05)
+        wait_for(
+            lambda: len(self.told) >= count,
+            limit_s,
+            lambda: f"{len(self.told)} of {count} requests came in {limit_s} s",
+        )
 
 
 @contextmanager

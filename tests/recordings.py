@@ -1,13 +1,15 @@
-"""Where real recordings lie, if they do: in `shared/data` beside the clone."""
+"""Where real recordings lie, if they do: VOXMOOD_TEST_RECORDINGS, else `shared/data` beside the clone."""
 
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+_BESIDE = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+DATA = Path(os.environ.get("VOXMOOD_TEST_RECORDINGS") or _BESIDE)
 RAVDESS = DATA / "ravdess"
 ORIGINAL = DATA / "original"
 # Files of the kinds that people have, made from two recordings; its README says what is right.

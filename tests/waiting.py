@@ -10,10 +10,12 @@ ANSWERED = {"classified", "rejected", "no_voice"}
 
 
 def wait_for(
-    condition: Callable[[], object], limit_s: float = 30.0, otherwise: str = "waited in vain"
+    condition: Callable[[], object],
+    limit_s: float = 30.0,
+    otherwise: str | Callable[[], object] = "waited in vain",
 ) -> None:
-    """Look every 50 ms until the condition is true; an AssertionError with `otherwise` after `limit_s`."""
+    """Look every 20 ms until the condition is true; an AssertionError with `otherwise` after `limit_s`."""
     deadline = time.monotonic() + limit_s
     while not condition():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.05)
+        assert time.monotonic() < deadline, otherwise() if callable(otherwise) else otherwise
+        time.sleep(0.02)

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import httpx
@@ -21,6 +20,7 @@ from tests.acceptance.jobs import Api
 from tests.archive_builders import tar_stream, zip_of
 from tests.receivers import running_receiver
 from tests.servers import VOXMOOD, Stack
+from tests.waiting import wait_for
 
 MEGABYTE = 10**6
 
@@ -86,11 +86,8 @@ def test_a_webhook_is_told_of_the_job_s_end(stack: Stack, api: Api, tmp_path: Pa
     told, asked = json.loads(body), api.http.get(f"/v1/jobs/{job}").json()
     assert told["state"] == "done"
     assert told.pop("webhook")["attempts"] == 2
-    deadline = time.monotonic() + 10
-    while asked["webhook"]["state"] != "delivered":
-        assert time.monotonic() < deadline, asked["webhook"]
-        time.sleep(0.1)
-        asked = api.http.get(f"/v1/jobs/{job}").json()
+    wait_for(lambda: api.http.get(f"/v1/jobs/{job}").json()["webhook"]["state"] == "delivered")
+    asked = api.http.get(f"/v1/jobs/{job}").json()
     assert asked.pop("webhook") == {"url": receiver.url, "state": "delivered", "attempts": 2, "error": None}
     assert told == asked
     logs = "".join(log.read_text() for log in stack.state.glob("logs/*.log"))
@@ -150,10 +147,10 @@ def test_nothing_of_a_deleted_job_is_left(stack: Stack, api: Api) -> None:
     job = document["id"]
     key = stack.query("SELECT key FROM job WHERE id = :job", job=job)[0].key
     assert stack.voxmood("delete", str(job), "--yes").returncode == 0
-    deadline = time.monotonic() + 30
-    while api.http.get(f"/v1/jobs/{job}").status_code != httpx.codes.NOT_FOUND:
-        assert time.monotonic() < deadline, "the job is still there"
-        time.sleep(0.2)
+    wait_for(
+        lambda: api.http.get(f"/v1/jobs/{job}").status_code == httpx.codes.NOT_FOUND,
+        otherwise="the job is still there",
+    )
     for table in ("upload", "shard", "clip", "unit"):
         assert stack.query(f"SELECT count(*) FROM {table} WHERE job_id = :job", job=job) == [(0,)]
     assert stack.query("SELECT count(*) FROM results WHERE job = :job", job=job) == [(0,)]

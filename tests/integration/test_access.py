@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +26,7 @@ from shared.database.sessions import Database
 from shared.database.tables import api_key, job
 from tests.integration.asking import bearer, made_key
 from tests.integration.builders import add_prediction, make_job, row_of, set_row
+from tests.waiting import wait_for
 
 HERE = "http://localhost"
 ROUTES: list[APIRoute] = [
@@ -215,10 +215,8 @@ def test_the_last_use_of_a_key_is_written_beside_the_requests(keyed: TestClient,
     key_id, key = made_key(database, "read")
     assert row_of(database, api_key, key_id).last_used_at is None
     keyed.get("/v1/jobs", headers=bearer(key))
-    deadline = time.monotonic() + 10
-    while (used := row_of(database, api_key, key_id).last_used_at) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: row_of(database, api_key, key_id).last_used_at)
+    used = row_of(database, api_key, key_id).last_used_at
     keyed.get("/v1/jobs", headers=bearer(key))
     assert row_of(database, api_key, key_id).last_used_at == used  # within the same minute
 

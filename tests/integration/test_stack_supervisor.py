@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from shared.core.processes import start_time
 from shared.stack.ports import LOOPBACK
 from shared.stack.state import Record, StateFolder
 from tests.servers import processes_of
+from tests.waiting import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 Start = Callable[..., subprocess.Popen[str]]
@@ -51,13 +51,6 @@ def start(folder: StateFolder) -> Iterator[Start]:
         process.stdout.close()
         for left in processes_of(state):
             left.kill()
-
-
-def wait_for(condition: Callable[[], object], limit_s: float = 30.0) -> None:
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def running(folder: StateFolder, *names: str) -> Record:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from tests.archive_builders import zip_of
 from tests.integration.builders import row_of
 from tests.integration.sending import send
 from tests.servers import Store
+from tests.waiting import wait_for
 from workers.services import Services
 
 QUEUE = "unpack.small"
@@ -61,7 +62,7 @@ def worker(services: Services, log: Path, **settings: str) -> Iterator[subproces
             argv, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **settings}
         )
     try:
-        wait_for(lambda: seen_at(services) > before, log)
+        wait_for(lambda: seen_at(services) > before, 60, log.read_text)
         yield process
     finally:
         process.kill()
@@ -72,13 +73,6 @@ def seen_at(services: Services) -> float:
     with services.database.read() as connection:
         statement = select(consumption.c.seen_at).where(consumption.c.queue == QUEUE)
         return connection.execute(statement).scalar_one_or_none() or 0.0
-
-
-def wait_for(condition: Callable[[], object], log: Path, limit_s: float = 60.0) -> None:
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, log.read_text()
-        time.sleep(0.05)
 
 
 def test_a_worker_that_lives_but_takes_nothing_ends_and_says_why(
@@ -96,7 +90,7 @@ def test_a_worker_that_lives_but_takes_nothing_ends_and_says_why(
         assert process.wait(timeout=30) == 0
     assert "nothing was taken from unpack.small for 3 s" in log.read_text()
     with worker(surroundings, log):  # as its supervisor does
-        wait_for(lambda: surroundings.doorbell.waiting(QUEUE) == 0, log)
+        wait_for(lambda: surroundings.doorbell.waiting(QUEUE) == 0, 60, log.read_text)
 
 
 def test_sigterm_gives_an_upload_back_at_once(surroundings: Services, tmp_path: Path) -> None:
@@ -105,7 +99,7 @@ def test_sigterm_gives_an_upload_back_at_once(surroundings: Services, tmp_path: 
     _, upload_id = send(surroundings, archive)
     with worker(surroundings, log) as process:
         surroundings.doorbell.ring([Bell(UNPACK, upload_id, small=True, text="")])
-        wait_for(lambda: row_of(surroundings.database, upload, upload_id).next_member, log)
+        wait_for(lambda: row_of(surroundings.database, upload, upload_id).next_member, 60, log.read_text)
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=10)
     left = row_of(surroundings.database, upload, upload_id)

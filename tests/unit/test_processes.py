@@ -18,6 +18,7 @@ from shared.stack import processes
 from shared.stack.parts import Part
 from shared.stack.processes import Child, end_leftovers, rotate
 from shared.stack.state import ChildRecord
+from tests.waiting import wait_for
 
 MakeChild = Callable[..., Child]
 
@@ -91,10 +92,7 @@ def test_a_process_dies_with_its_parent() -> None:
     pid = int(parent.stdout.readline())
     parent.kill()
     parent.communicate()
-    deadline = time.monotonic() + 5
-    while start_time(pid) is not None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: start_time(pid) is None)
 
 
 def test_a_process_whose_parent_was_gone_before_it_asked_ends_at_once() -> None:
@@ -206,9 +204,7 @@ def test_a_leftover_whose_leader_has_ended_is_found(tmp_path: Path) -> None:
     records = {"classify": recorded(leader)}
     leader.wait()
     # A process that is just being executed has no environment yet, and its parent goes on before it has one.
-    deadline = time.monotonic() + 10
-    while not ready.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(ready.exists)
     assert end_leftovers(records, tmp_path / "elsewhere") == []
     assert end_leftovers(records, tmp_path) == ["classify"]
     assert end_leftovers(records, tmp_path) == []
