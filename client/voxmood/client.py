@@ -1,219 +1,215 @@
-"""The HTTP client that the commands and the page use."""
+"""The client for programs that wait for each answer; `voxmood.async_client` has the same for asyncio."""
 
 from __future__ import annotations
 
-import json
-import os
-import time
-from collections.abc import Callable, Iterator, Mapping
-from types import TracebackType
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Callable, Iterator, Sequence
+from os import PathLike
+from typing import Unpack
 
-import httpx
+from voxmood import endpoints, flows
+from voxmood.async_client import AsyncClient
+from voxmood.documents import (
+    JobDocument,
+    Label,
+    LabelDocument,
+    ModelDocument,
+    Models,
+    Readiness,
+    RetrainingDocument,
+    Stored,
+    UploadDocument,
+    UploadForm,
+)
+from voxmood.endpoints import JobOptions
+from voxmood.packing import Content
+from voxmood.results import Results, ignore
+from voxmood.submission import Listener, Sent, Submission
 
-from shared.core.api_keys import is_key
-from shared.core.errors.access import MalformedKey
-from shared.core.errors.infrastructure import RequestRefused, ServerUnreachable
-from shared.core.errors.stack import NotRunning
-from shared.core.settings import default_state_dir
-from shared.packing import Sendable
-
-# How long an export waits for its turn, and how long between two looks: what the server's Retry-After says.
-BUSY_S, AGAIN_S = 600.0, 5.0
-# outcome, emotion: any of these; confidence: LO:HI; path_prefix; segments: "true". The query parameters of
-# the API.
-Filters = Mapping[str, str | list[str] | None]
-
-
-def server_url(server: str | None = None) -> str:
-    """The API's address: the one given, else VOXMOOD_URL, else that of the stack on this state folder."""
-    if named := server or os.environ.get("VOXMOOD_URL"):
-        return named.rstrip("/")
-    state_dir = default_state_dir()
-    try:
-        return str(json.loads((state_dir / "stack.json").read_text())["api_url"])
-    except (OSError, ValueError, KeyError) as error:
-        raise NotRunning(state_dir=state_dir) from error
+__all__ = ["AsyncClient", "Client"]
 
 
-class Client:
-    """One server. Its refusals are raised as RequestRefused, with the server's own sentence.
+class Client(Results):
+    """One server of voxmood.
+
+    Its refusals are raised as `voxmood.errors.RequestRefused`, with the server's own sentence.
+
+    >>> with Client() as client:
+    ...     job = client.submit("recordings.zip", name="Tapes of 1987")
+    ...     job = client.wait(job.id)
+    ...     rows = list(client.results(job.id))
+    >>> job.state, len(rows) == job.counts.done
+    (<JobState.DONE: 'done'>, True)
+
+    Args:
+        server: its address; else VOXMOOD_URL, else that of the stack that runs on this machine.
+        api_key: a key of `voxmood keys create`; else VOXMOOD_API_KEY. On the server's own machine none is
+            needed.
+        http: sends the requests, for proxies and certificates of one's own; it is not closed. Its base_url
+            is the server's.
 
     Raises:
-        MalformedKey: VOXMOOD_API_KEY is none; it is not sent.
+        MalformedKey: the key has not the form of one; it is not sent.
+        NotRunning: no server is named, and no stack runs here.
     """
 
-    def __init__(self, server: str | None = None) -> None:
-        self.url = server_url(server)
-        # Reading is unlimited: an upload is answered when the last byte is stored, however long that takes.
-        timeout = httpx.Timeout(10.0, read=None, write=60.0)
-        # From the environment alone: an argument would stand in the list of processes.
-        key = os.environ.get("VOXMOOD_API_KEY", "").strip()
-        if key and not is_key(key):
-            raise MalformedKey
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=False, headers=headers)
+    # --- sending -------------------------------------------------------------------------------
 
-    def __enter__(self) -> Client:
-        return self
+    def submit(
+        self,
+        *paths: str | PathLike[str],
+        name: str | None = None,
+        on_sent: Callable[[Sent], None] = ignore,
+        on_note: Callable[[str], None] = ignore,
+        **options: Unpack[JobOptions],
+    ) -> JobDocument:
+        """Send archives, recordings and folders as one job, and start it.
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.close()
+        Broken connections are made anew, and an upload goes on where it broke off. A submit that was killed
+        goes on when it is repeated.
 
-    def create_job(self, name: str | None, **options: object) -> dict[str, Any]:
-        """A new open job; options: what else `POST /v1/jobs` takes, None what it decides itself."""
-        body = {key: value for key, value in {"name": name, **options}.items() if value is not None}
-        return self.request("POST", "/v1/jobs", json=body)
+        Args:
+            paths: files, folders (they become a tar as they are sent), or `s3://bucket/prefix`.
+            name: of the job; else that of the first upload.
+            on_sent: hears how far each upload is.
+            on_note: hears a sentence where something unusual happens.
+            options: what else one may say of a job (`voxmood.documents.JobRequest`).
+
+        Returns:
+            The job's document, of a job that runs: `wait` follows it.
+
+        Raises:
+            FileMissing, NotSendable: of a path, before anything is sent.
+            RequestRefused, ServerUnreachable: what the server said, or that it is away for two minutes.
+        """
+        listener = Listener(on_sent, on_note)
+        return self._run(Submission(self.url, paths, name, options, listener).flow())
+
+    def create_job(
+        self, name: str | None = None, *, idempotency_key: str | None = None, **options: Unpack[JobOptions]
+    ) -> JobDocument:
+        """A new open job, for uploads that are sent one by one.
+
+        With the same idempotency_key and options it is the job that the first call made.
+        """
+        return self._ask(endpoints.create_job(name, options, idempotency_key))
 
     def put_upload(
-        self, job: int, name: str, content: Sendable, start: int, on_sent: Callable[[int], None]
-    ) -> dict[str, Any]:
-        """Send an upload from byte `start` on; `on_sent(bytes)` after each block."""
-
-        def body() -> Iterator[bytes]:
-            for block in content.read(start):
-                yield block
-                on_sent(len(block))
-
-        headers = {"Content-Length": str(content.size - start)}
-        if start:
-            headers["Content-Range"] = f"bytes {start}-{content.size - 1}/{content.size}"
-        return self.request("PUT", _upload_path(job, name), content=body(), headers=headers)
-
-    def upload(self, job: int, name: str) -> dict[str, Any] | None:
-        """An upload as the server knows it; None when it does not."""
-        answer = self._answer("GET", _upload_path(job, name))
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            return None
-        return self._checked(answer)
-
-    def add_source(self, job: int, url: str) -> dict[str, Any]:
-        """Have the server take what lies under an s3:// prefix."""
-        return self.request("POST", f"/v1/jobs/{job}/sources", json={"url": url})
-
-    def start(self, job: int) -> dict[str, Any]:
-        """Seal the uploads and start the work."""
-        return self.request("POST", f"/v1/jobs/{job}/start")
-
-    def job(self, job: int) -> dict[str, Any]:
-        """One job's document."""
-        return self.request("GET", f"/v1/jobs/{job}")
-
-    def jobs(self, limit: int) -> list[dict[str, Any]]:
-        """The newest jobs."""
-        page = self.request("GET", "/v1/jobs", params={"limit": limit})
-        return list(page["jobs"])
-
-    def results(
-        self, job: int, model: str | None, page: int = 1000, filters: Filters | None = None
-    ) -> Iterator[dict[str, Any]]:
-        """Result rows in archive order, fetched by pages as they are used."""
-        params: dict[str, Any] = {"limit": page, **_wanted(model, filters)}
-        while True:
-            answer = self.request("GET", f"/v1/jobs/{job}/results", params=params)
-            yield from answer["results"]
-            if answer["next"] is None:
-                return
-            params["cursor"] = answer["next"]
-
-    def labels(self, job: int, labeller: str | None = None) -> Iterator[dict[str, Any]]:
-        """The labels of a job's clips, fetched by pages as they are used."""
-        params: dict[str, Any] = {"job": job, "limit": 1000}
-        if labeller is not None:
-            params["labeller"] = labeller
-        while True:
-            answer = self.request("GET", "/v1/labels", params=params)
-            yield from answer["labels"]
-            if answer["next"] is None:
-                return
-            params["after"] = answer["next"]
-
-    def export(
         self,
         job: int,
-        format: str,
-        model: str | None,
-        filters: Filters | None = None,
-        on_note: Callable[[str], None] = lambda _: None,
-    ) -> Iterator[bytes]:
-        """The bytes of an export, as they come.
+        name: str,
+        content: Content,
+        start: int = 0,
+        on_sent: Callable[[int], None] = ignore,
+    ) -> UploadDocument:
+        """Send an upload from byte `start` on; `on_sent` hears of each block how many bytes it had."""
+        return self._ask(endpoints.put_upload(job, name, content, start, on_sent))
 
-        Where the server has too many, it is asked again, for ten minutes. `on_note` hears that, and that the
-        job has not ended yet, in a sentence each.
+    def upload(self, job: int, name: str) -> UploadDocument:
+        """An upload as the server knows it; while it is `receiving`, `bytes` says where to go on."""
+        return self._ask(endpoints.show_upload(job, name))
+
+    def upload_form(self, job: int, name: str, size: int | None = None) -> UploadForm:
+        """A form by which others send an upload straight to the store."""
+        return self._ask(endpoints.create_form(job, name, size))
+
+    def add_source(self, job: int, url: str) -> JobDocument:
+        """Have the server take what lies under an s3:// prefix."""
+        return self._ask(endpoints.add_source(job, url))
+
+    def start(self, job: int) -> JobDocument:
+        """Seal the uploads and start the work."""
+        return self._ask(endpoints.start_job(job))
+
+    # --- jobs ----------------------------------------------------------------------------------
+
+    def wait(
+        self,
+        job: int,
+        *,
+        timeout_s: float | None = None,
+        on_progress: Callable[[JobDocument], None] = ignore,
+        poll_s: float = flows.POLL_S,
+        patience_s: float = 60.0,
+    ) -> JobDocument:
+        """Wait until a job has ended; its document then.
+
+        Args:
+            job: its id.
+            timeout_s: seconds to wait at most; None: as long as it takes.
+            on_progress: hears the job's document at each look.
+            poll_s: seconds between two looks.
+            patience_s: seconds for which a server may be away meanwhile.
+
+        Raises:
+            WaitTimedOut: it has not ended by then; it goes on.
         """
-        params = {"format": format, **_wanted(model, filters)}
-        deadline = time.monotonic() + BUSY_S
-        waited = False
-        while True:
-            try:
-                yield from self._export(job, params, on_note)
-            except RequestRefused as error:
-                if error.facts.get("code") != "too_many_exports" or time.monotonic() > deadline:
-                    raise
-                if not waited:
-                    on_note(f"{error} Waiting for a turn.")
-                waited = True
-                time.sleep(AGAIN_S)
-            else:
-                return
+        return self._run(flows.wait(job, timeout_s, poll_s, patience_s, on_progress))
 
-    def _export(self, job: int, params: dict[str, Any], on_note: Callable[[str], None]) -> Iterator[bytes]:
-        try:
-            with self._http.stream("GET", f"/v1/jobs/{job}/export", params=params) as answer:
-                if answer.is_error:
-                    answer.read()
-                    raise _refusal(answer)
-                if answer.headers.get("Voxmood-Complete") == "false":
-                    state = answer.headers.get("Voxmood-Job-State")
-                    on_note(f"Job {job} is {state}: these are the rows so far, not all of them.")
-                yield from answer.iter_bytes()
-        except httpx.TransportError as error:
-            raise ServerUnreachable(url=self.url) from error
+    def job(self, job: int) -> JobDocument:
+        """One job."""
+        return self._ask(endpoints.show_job(job))
 
-    def audio(self, clip: int, most_bytes: int) -> bytes:
-        """A recording as it was sent, or as much of its beginning."""
-        headers = {"Range": f"bytes=0-{most_bytes - 1}"}
-        answer = self._answer("GET", f"/v1/clips/{clip}/audio", headers=headers)
-        if answer.is_error:
-            raise _refusal(answer)
-        return answer.content
+    def jobs(self, page_rows: int = 100) -> Iterator[JobDocument]:
+        """All jobs, the newest first, fetched by pages as they are used."""
+        return self._list(endpoints.list_jobs(page_rows))
 
-    def request(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        """Any JSON request of the API; `request` is what httpx takes."""
-        return self._checked(self._answer(method, path, **request))
+    def cancel(self, job: int) -> JobDocument:
+        """Stop a job. What has an outcome keeps it; `retry` goes on with the rest."""
+        return self._ask(endpoints.cancel_job(job))
 
-    def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
-        try:
-            return self._http.request(method, path, **request)
-        except httpx.TransportError as error:
-            raise ServerUnreachable(url=self.url) from error
+    def retry(self, job: int) -> JobDocument:
+        """Run the failed and the interrupted clips of an ended job again."""
+        return self._ask(endpoints.retry_job(job))
 
-    def _checked(self, answer: httpx.Response) -> dict[str, Any]:
-        if answer.is_error:
-            raise _refusal(answer)
-        body: dict[str, Any] = answer.json()
-        return body
+    def reclassify(self, job: int, model: str) -> JobDocument:
+        """Classify an ended job's clips under another version too: `results(job, model=…)` has them."""
+        return self._ask(endpoints.reclassify_job(job, model))
 
+    def delete(self, job: int) -> JobDocument:
+        """Remove a job with its recordings and results, for good."""
+        return self._ask(endpoints.delete_job(job))
 
-def _wanted(model: str | None, filters: Filters | None) -> dict[str, Any]:
-    """Query parameters, without those that say nothing."""
-    wanted = {"model": model, **(filters or {})}
-    return {name: value for name, value in wanted.items() if value}
+    # --- labels and models ---------------------------------------------------------------------
 
+    def labels(self, job: int | None = None, labeller: str | None = None) -> Iterator[LabelDocument]:
+        """The labels of a job's clips, or of all, fetched by pages as they are used."""
+        return self._list(endpoints.list_labels(job, labeller))
 
-def _upload_path(job: int, name: str) -> str:
-    return f"/v1/jobs/{job}/uploads/{quote(name)}"
+    def store_labels(self, labels: Sequence[Label]) -> Stored:
+        """Store what people say of clips; each label is checked for itself.
 
+        Raises:
+            RequestRefused: none of them could be stored; `facts["refused"]` says why, of each.
+        """
+        return self._ask(endpoints.store_labels(labels))
 
-def _refusal(answer: httpx.Response) -> RequestRefused:
-    """With all members of the problem document as its facts; a proxy's answer has none but its status."""
-    try:
-        return RequestRefused(**answer.json())
-    except (ValueError, KeyError, TypeError):
-        status = answer.status_code
-        return RequestRefused(
-            detail=f"The server answered {status} {answer.reason_phrase}.", status=int(status)
-        )
+    def delete_labels(
+        self,
+        job: int | None = None,
+        *,
+        clip_id: int | None = None,
+        path: str | None = None,
+        labeller: str | None = None,
+    ) -> int:
+        """Remove labels of a job or of a clip; what is given is joined by *and*. How many went."""
+        return self._ask(endpoints.delete_labels(job, clip_id, path, labeller)).deleted
+
+    def models(self) -> Models:
+        """The model versions, and how far the next retraining is."""
+        return self._ask(endpoints.list_models())
+
+    def model(self, version: str) -> ModelDocument:
+        """One version, by its name or by an alias as `champion`.
+
+        Raises:
+            UnknownModel: there is none.
+        """
+        return endpoints.named_model(self.models(), version)
+
+    def retrain(self) -> RetrainingDocument:
+        """Have a candidate trained from the labels that there are."""
+        return self._ask(endpoints.retrain())
+
+    def ready(self) -> Readiness:
+        """Whether a job sent now would be worked on, and what is missing else."""
+        return self._ask(endpoints.ready())

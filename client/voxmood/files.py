@@ -1,10 +1,12 @@
-"""Files that are there whole or not at all: written under another name, then renamed."""
+"""Files that are there whole or not at all, and what is in their way as a sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from voxmood.errors import CannotWrite, NoSuchFolder
 
 
 @contextmanager
@@ -26,3 +28,25 @@ def written_whole(file: Path) -> Iterator[Path]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def check_folder(file: Path) -> None:
+    """NoSuchFolder where the folder of this file is missing: to be asked before the work."""
+    if not file.parent.is_dir():
+        raise NoSuchFolder(folder=file.parent, name=file.name)
+
+
+@contextmanager
+def written(file: Path) -> Iterator[Path]:
+    """The same as `written_whole`, with the errors of a command.
+
+    Raises:
+        NoSuchFolder: its folder is missing.
+        CannotWrite: what the system says of it.
+    """
+    check_folder(file)
+    try:
+        with written_whole(file) as partial:
+            yield partial
+    except OSError as error:
+        raise CannotWrite(path=file, reason=error.strerror or error) from error

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
-from shared.core.errors.infrastructure import FileMissing, FolderChanged, NotSendable
+from voxmood.errors import FileMissing, FolderChanged, NotSendable
 
 BLOCK_BYTES = 2**20
 _TYPES = {stat.S_IFIFO: tarfile.FIFOTYPE, stat.S_IFCHR: tarfile.CHRTYPE, stat.S_IFBLK: tarfile.BLKTYPE}
@@ -25,6 +26,34 @@ def escaped(name: str) -> str:
     """A file's name as an upload's: what is not UTF-8, and control characters, backslash-escaped."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(f"\\x{ord(letter):02x}" if letter < " " or letter == "\x7f" else letter for letter in text)
+
+
+class Content(Protocol):
+    """Bytes of an upload: their number, and all of them from any byte on."""
+
+    @property
+    def size(self) -> int: ...
+
+    def read(self, start: int) -> Iterator[bytes]: ...
+
+
+@dataclass(frozen=True)
+class OpenFile:
+    """What a program holds already: an open binary file, or `io.BytesIO`.
+
+    >>> import io
+    >>> b"".join(OpenFile(io.BytesIO(b"recording"), size=9).read(3))
+    b'ording'
+    """
+
+    file: BinaryIO
+    size: int
+
+    def read(self, start: int) -> Iterator[bytes]:
+        """Its bytes from `start` on."""
+        self.file.seek(start)
+        while block := self.file.read(BLOCK_BYTES):
+            yield block
 
 
 @dataclass(frozen=True)

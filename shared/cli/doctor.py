@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.text import Text
 
-from shared.cli.console import State, hinted, out, print_json, say, unbroken
-from shared.cli.submit import Server
+from shared.cli.stack import State
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.models import DamagedModel
 from shared.core.errors.requests import UnknownModel
 from shared.core.errors.stack import ServerMissing
 from shared.core.settings import Settings, default_state_dir
+from voxmood.cli.console import Server, hinted, out, print_json, say, unbroken
 
 if TYPE_CHECKING:
     from shared.stack.state import Record, StateFolder
@@ -34,6 +34,8 @@ SHOWN_PACKAGES = (
     "streamlit",
 )  # fmt: skip
 GIGABYTE = 10**9
+DISTRIBUTION = "voxmood-server"
+EXTRAS = ("", "train", "page")  # what a whole stack takes
 # What a GPU takes in place of the package that is locked.
 FOR_GPUS = {"onnxruntime": "onnxruntime-gpu", "tensorflow-cpu": "tensorflow"}
 LITTLE_DISK_BYTES = 5 * GIGABYTE
@@ -121,9 +123,9 @@ def _packages() -> Finding:
     from packaging.requirements import Requirement
 
     wrong = []
-    for line in metadata.requires("voxmood") or []:
+    for line in metadata.requires(DISTRIBUTION) or []:
         wanted = Requirement(line)
-        if wanted.marker and not wanted.marker.evaluate({"extra": ""}):
+        if wanted.marker and not any(wanted.marker.evaluate({"extra": extra}) for extra in EXTRAS):
             continue
         if (found := _installed(wanted.name)) is None:
             wrong.append(f"{wanted.name} is missing")

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from shared.cli import trials
-from shared.cli.console import print_json, say, stages
 from shared.cli.training import BASELINE, words
 from shared.models.evaluation.plan import EvaluationPlan, Protocol
+from voxmood.cli.console import print_json, say, stages
 
 TRAINS = {Protocol.SEED, Protocol.SPEAKER, Protocol.OPEN_SET}
 JUDGES = {Protocol.CONDITIONS, Protocol.CORPUS}

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.console import print_json, say, stages
+from voxmood.cli.console import print_json, say, stages
 
 BASELINE = "seed"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.cli.label_file import Line, clips_meant, faults, read_lines
-from shared.cli.worksheet import write_rows
-from shared.core.errors.base import VoxmoodError
-from shared.core.errors.models import NoLabelInFile, UnjudgedExport, WrongLabels
+from builders import row
+from voxmood.cli.label_file import Line, clips_meant, faults, read_lines
+from voxmood.cli.worksheet import write_rows
+from voxmood.errors import NoLabelInFile, UnjudgedExport, VoxmoodError, WrongLabels
 
 EXPORT = "path,outcome,emotion,confidence,threshold,model_version,upload,clip_id,p_calm\n"
 
@@ -57,9 +57,9 @@ def test_spreadsheets_marks_and_semicolons_are_understood(table: Path) -> None:
 
 def test_lines_find_their_clip_by_path_upload_and_clip_id() -> None:
     rows = {
-        "a.wav": [{"upload": "1.zip", "clip_id": 1}, {"upload": "2.zip", "clip_id": 2}],
-        "b.wav": [{"upload": "1.zip", "clip_id": 3}, {"upload": "1.zip", "clip_id": 4}],
-        "=c.wav": [{"upload": "1.zip", "clip_id": 5}],
+        "a.wav": [row(upload="1.zip", clip_id=1), row(upload="2.zip", clip_id=2)],
+        "b.wav": [row(upload="1.zip", clip_id=3), row(upload="1.zip", clip_id=4)],
+        "=c.wav": [row(upload="1.zip", clip_id=5)],
     }
     lines = [line(2, "a.wav", "2.zip"), line(3, "b.wav", "", "4"), line(4, "'=c.wav"), line(5, "a.wav"),
              line(6, "b.wav"), line(7, "d.wav"), line(8, "a.wav", "3.zip"),

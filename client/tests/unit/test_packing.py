@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.core.errors.infrastructure import FileMissing, FolderChanged, NotSendable
-from shared.packing import FolderToSend, digest, to_send, upload_names
+from voxmood.errors import FileMissing, FolderChanged, NotSendable
+from voxmood.packing import FolderToSend, digest, to_send, upload_names
 
 
 @pytest.fixture

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from builders import job, row
+from voxmood.cli.report import MOST_EXAMPLES, Summary, page
 
-from shared.cli.report import MOST_EXAMPLES, Summary, page
-
-DOCUMENT = {
-    "id": 7,
-    "name": "<b>Tapes</b>",
-    "state": "done",
-    "counts": {
-        "clips": 40,
-        "done": 40,
-        "classified": 20,
-        "rejected": 19,
-        "no_voice": 0,
-        "failed": 1,
-        "duplicates": 0,
-    },
-    "progress": {"clips_per_s": 10.0},
-    "uploads": [],
-}
-
-
-def row(path: str, outcome: str, confidence: float | None = None, **more: Any) -> dict[str, Any]:
-    """A result row."""
-    nothing = {"threshold": 0.8, "emotion": None, "error_code": None, "error": None}
-    return nothing | {"path": path, "outcome": outcome, "confidence": confidence} | more
+DOCUMENT = job(
+    id=7,
+    name="<b>Tapes</b>",
+    state="done",
+    counts={"clips": 40, "done": 40, "classified": 20, "rejected": 19, "failed": 1},
+)
 
 
 def test_rows_are_counted_and_the_most_doubtful_kept() -> None:
     summary = Summary()
     for number in range(20):
-        summary.add(row(f"c{number}", "classified", 1.0, emotion="angry"))
-        summary.add(row(f"r{number}", "rejected", number / 25))
-    summary.add(row("x.txt", "failed", error_code="not_audio", error="x.txt is not readable audio."))
+        summary.add(row(path=f"c{number}", outcome="classified", confidence=1.0, emotion="angry"))
+        summary.add(row(path=f"r{number}", outcome="rejected", confidence=number / 25))
+    summary.add(
+        row(path="x.txt", outcome="failed", error_code="not_audio", error="x.txt is not readable audio.")
+    )
     assert summary.outcomes == {"classified": 20, "rejected": 20, "failed": 1}
     assert summary.bins["classified"][-1] == 20
     assert sum(summary.bins["rejected"]) == 20
@@ -44,9 +29,16 @@ def test_rows_are_counted_and_the_most_doubtful_kept() -> None:
 
 def test_the_page_holds_its_plots_and_escapes_names() -> None:
     summary = Summary()
-    summary.add(row("<script>.wav", "rejected", 0.7))
-    summary.add(row("hair.wav", "rejected", 0.7999))
-    summary.add(row("a.txt", "failed", error_code="not_audio", error="<i>a.txt</i> is not readable audio."))
+    summary.add(row(path="<script>.wav", outcome="rejected", confidence=0.7))
+    summary.add(row(path="hair.wav", outcome="rejected", confidence=0.7999))
+    summary.add(
+        row(
+            path="a.txt",
+            outcome="failed",
+            error_code="not_audio",
+            error="<i>a.txt</i> is not readable audio.",
+        )
+    )
     html = page(DOCUMENT, summary, "seed-v6")
     assert "<svg" in html
     assert "<td>0.70 &lt; 0.80</td>" in html

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from shared.cli import worksheet
-from shared.core.errors.infrastructure import CannotWrite, TooManyRows
-from tests.workbooks import cells_of, rows_of_workbook
+from voxmood.cli import worksheet
+from voxmood.errors import CannotWrite, TooManyRows
+from workbooks import cells_of, rows_of_workbook
 
 NAMES = [
     '=HYPERLINK("http://elsewhere")', "+49 30.wav", "-1.wav", "@sum.wav", "http://elsewhere/a.wav", "{=1+1}",

@@ -15,6 +15,7 @@ from textwrap import wrap
 from typing import Annotated
 
 import typer
+from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -37,9 +38,9 @@ SHORTEST = 20
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False)
 
-State = Annotated[
-    Path | None,
-    typer.Option("--state", help="State folder. Default: VOXMOOD_STATE, else ~/.local/state/voxmood."),
+Server = Annotated[
+    str | None,
+    typer.Option("--server", envvar="VOXMOOD_URL", help="Address of the API. Default: the running stack's."),
 ]
 
 
@@ -138,6 +139,7 @@ def unbroken(text: str, indent: int) -> str:
 
 
 def print_json(value: object) -> None:
-    """One JSON value on one line of stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    """One JSON value, or document of the API, on one line of stdout."""
+    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    sys.stdout.write(json.dumps(plain, ensure_ascii=False) + "\n")
     sys.stdout.flush()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Annotated, Any
+from datetime import timedelta
+from itertools import islice
+from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from shared.cli.console import hinted, is_narrow, out, print_json
-from shared.cli.submit import Server, sentence
-from shared.core.states import JobState, Outcome
+from voxmood.cli.console import Server, hinted, is_narrow, out, print_json
+from voxmood.documents import Progress
+from voxmood.states import JobState, Outcome
+from voxmood.words import job_sentence
+
+COUNTS = ("clips", *Outcome)
 
 
 def list_jobs(
@@ -20,10 +24,10 @@ def list_jobs(
     server: Server = None,
 ) -> None:
     """List the jobs, the newest first."""
-    from shared.client import Client
+    from voxmood.client import Client
 
     with Client(server) as client:
-        found = client.jobs(limit)
+        found = list(islice(client.jobs(limit), limit))
     if json:
         for document in found:
             print_json(document)
@@ -40,13 +44,12 @@ def list_jobs(
     for column in ("clips", "classified", "rejected", "no voice", "failed"):
         table.add_column(column, justify="right", min_width=max(map(len, column.split())))
     for document in found:
-        counts = document["counts"]
-        created = datetime.fromisoformat(document["created_at"]).astimezone()
+        created = document.created_at.astimezone()
         table.add_row(
-            str(document["id"]), Text(document["name"] or ""), document["state"],
-            *([] if narrow else [document["model_version"]]),
+            str(document.id), Text(document.name or ""), document.state,
+            *([] if narrow else [document.model_version]),
             f"{created:%Y-%m-%d}" if narrow else f"{created:%Y-%m-%d %H:%M}",
-            *(f"{counts[key]:,}" for key in ("clips", *Outcome)),
+            *(f"{getattr(document.counts, key):,}" for key in COUNTS),
         )  # fmt: skip
     out.print(table)
 
@@ -57,33 +60,33 @@ def status(
     server: Server = None,
 ) -> None:
     """Show how far a job is: counts, rate, time left, each upload."""
-    from shared.client import Client
+    from voxmood.client import Client
 
     with Client(server) as client:
         document = client.job(job)
     if json:
         print_json(document)
         return
-    out.print(sentence(document), markup=False)
-    if document["state"] == JobState.RUNNING:
-        out.print(_ahead(document["progress"]))
+    out.print(job_sentence(document), markup=False)
+    if document.state == JobState.RUNNING:
+        out.print(_ahead(document.progress))
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("upload", overflow="fold")
     table.add_column("state", no_wrap=True)
     for column in ("size", "clips", "failed", "duplicates"):
         table.add_column(column, justify="right", no_wrap=True)
-    for upload in document["uploads"]:
+    for upload in document.uploads:
+        numbers = (upload.clips, upload.failed, upload.duplicates)
         table.add_row(
-            Text(upload["name"]), upload["state"], f"{upload['bytes'] / 1e6:,.1f} MB",
-            *(f"{upload[key]:,}" for key in ("clips", "failed", "duplicates")),
-        )  # fmt: skip
+            Text(upload.name), upload.state, f"{upload.bytes / 1e6:,.1f} MB", *(f"{one:,}" for one in numbers)
+        )
     out.print(table)
 
 
-def _ahead(progress: dict[str, Any]) -> str:
+def _ahead(progress: Progress) -> str:
     """Of the run: a job that is retried begins anew."""
-    if progress["seconds_left"] is None:
+    if progress.seconds_left is None:
         return "No clip of this run has an outcome yet."
-    left = timedelta(seconds=round(progress["seconds_left"]))
-    hundredths = min(int(100 * progress["fraction"]), 99)
+    left = timedelta(seconds=round(progress.seconds_left))
+    hundredths = min(int(100 * progress.fraction), 99)
     return f"{hundredths}% of this run done, about {left} left."

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import TypeAdapter
 from rich.table import Table
 from rich.text import Text
 
-from shared.cli.commands import App
-from shared.cli.console import is_narrow, out, print_json, progress, say
-from shared.cli.label_file import Line, Refusal, clips_meant, faults, read_lines, unguarded
-from shared.cli.submit import Server
-from shared.core.errors.infrastructure import RequestRefused
-from shared.core.errors.models import NoLabelInFile, WrongLabelLines
+from voxmood.cli.commands import App
+from voxmood.cli.console import Server, is_narrow, out, print_json, progress, say
+from voxmood.cli.label_file import Line, RefusedLine, clips_meant, faults, read_lines, unguarded
+from voxmood.documents import Label, Refusal, ResultRow
+from voxmood.errors import NoLabelInFile, RequestRefused, WrongLabelLines
 
 if TYPE_CHECKING:
-    from shared.client import Client
+    from voxmood.client import Client
 
 BATCH_LABELS = 1000
+REFUSALS = TypeAdapter(list[Refusal])
 Job = Annotated[int, typer.Argument(metavar="JOB", min=1, help="The job's id.")]
 
 app = App(help="What people say of clips, for the next retraining.")
@@ -46,7 +46,7 @@ def import_labels(
     guess and no label. Lines with an empty label are left out. Wrong lines are named, one sentence for each
     kind of fault, the others stored; the exit code is then 1.
     """
-    from shared.client import Client
+    from voxmood.client import Client
 
     every = list(read_lines(file))
     lines = [line for line in every if line.emotion]
@@ -75,37 +75,32 @@ def import_labels(
         raise typer.Exit(1)
 
 
-def _rows(client: Client, job: int, paths: set[str]) -> dict[str, list[dict[str, Any]]]:
+def _rows(client: Client, job: int, paths: set[str]) -> dict[str, list[ResultRow]]:
     """The result rows of these paths."""
     rows = defaultdict(list)
-    for row in client.results(job, None):
-        if row["path"] in paths:
-            rows[row["path"]].append(row)
+    for row in client.results(job):
+        if row.path in paths:
+            rows[row.path].append(row)
     return rows
 
 
-def _store(client: Client, batch: Sequence[tuple[Line, int]]) -> list[Refusal]:
+def _store(client: Client, batch: Sequence[tuple[Line, int]]) -> list[RefusedLine]:
     """Send one list; what the server refuses of it."""
-    body = [
-        {
-            "clip_id": clip_id,
-            "emotion": line.emotion,
-            "speaker": line.speaker or None,
-            "labeller": line.labeller,
-        }
+    labels = [
+        Label(clip_id=clip_id, emotion=line.emotion, speaker=line.speaker or None, labeller=line.labeller)
         for line, clip_id in batch
     ]
     try:
-        refused = client.request("POST", "/v1/labels", json=body)["refused"]
+        refused = client.store_labels(labels).refused
     except RequestRefused as error:
         if "refused" not in error.facts:
             raise
-        refused = error.facts["refused"]
+        refused = REFUSALS.validate_python(error.facts["refused"])
     found = []
     for one in refused:
-        line = batch[one["place"]][0]
-        about = repr(line.emotion) if one["code"] == "unknown_emotion" else line.path
-        found.append(Refusal(line.number, one["code"], about, one["reason"]))
+        line = batch[one.place][0]
+        about = repr(line.emotion) if one.code == "unknown_emotion" else line.path
+        found.append(RefusedLine(line.number, one.code, about, one.reason))
     return found
 
 
@@ -117,7 +112,7 @@ def list_labels(
     server: Server = None,
 ) -> None:
     """List the labels of a job's clips."""
-    from shared.client import Client
+    from voxmood.client import Client
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("path", "label", "speaker", "labeller", "upload", "stored"):
@@ -128,8 +123,8 @@ def list_labels(
             if json:
                 print_json(one)
                 continue
-            stored = datetime.fromisoformat(one["created_at"]).astimezone()
-            cells = (one["path"], one["emotion"], one["speaker"] or "", one["labeller"], one["upload"])
+            stored = one.created_at.astimezone()
+            cells = (one.path, one.emotion, one.speaker or "", one.labeller, one.upload)
             table.add_row(*map(Text, cells), f"{stored:{moment}}")
     if table.row_count:
         out.print(table)
@@ -149,7 +144,7 @@ def delete_labels(
     server: Server = None,
 ) -> None:
     """Remove labels of a job's clips, all of them unless --path or --labeller say which."""
-    from shared.client import Client
+    from voxmood.client import Client
 
     if not yes:
         which = f" of {', '.join(path)}" if path else ""
@@ -159,9 +154,7 @@ def delete_labels(
     with Client(server) as client:
         paths: list[str | None] = [*path] if path else [None]
         for one in paths:
-            asked = {"job": job, "path": one, "labeller": labeller}
-            params = {name: value for name, value in asked.items() if value is not None}
-            deleted += client.request("DELETE", "/v1/labels", params=params)["deleted"]
+            deleted += client.delete_labels(job, path=one, labeller=labeller)
     if json:
         print_json({"deleted": deleted})
     else:

@@ -7,10 +7,9 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from shared.core.errors.infrastructure import FileMissing
-from shared.core.errors.models import UnjudgedExport, WrongLabels
+from voxmood.documents import ResultRow
+from voxmood.errors import FileMissing, UnjudgedExport, WrongLabels
 
 OPTIONAL = ("upload", "speaker", "labeller", "clip_id")
 # What the exports have and a list of labels has not: beside them `emotion` is a model's guess.
@@ -33,7 +32,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedLine:
     """A line that is not stored. `about`: what of it is wrong, `code`: the kind of fault."""
 
     line: int
@@ -101,19 +100,19 @@ def _judged_column(file: Path, names: Sequence[str]) -> str:
 
 
 def clips_meant(
-    lines: Iterable[Line], rows: Mapping[str, Sequence[Mapping[str, Any]]], job: int
-) -> tuple[list[tuple[Line, int]], list[Refusal]]:
+    lines: Iterable[Line], rows: Mapping[str, Sequence[ResultRow]], job: int
+) -> tuple[list[tuple[Line, int]], list[RefusedLine]]:
     """Each line with its clip's id, and those that name none, or more than one; `rows`: by path."""
     meant: list[tuple[Line, int]] = []
-    refused: list[Refusal] = []
+    refused: list[RefusedLine] = []
     for line in lines:
         of_path = rows.get(line.path) or rows.get(unguarded(line.path)) or ()
-        of_upload = [row for row in of_path if line.upload in ("", row["upload"])]
-        found = [row for row in of_upload if line.clip_id in ("", str(row["clip_id"]))]
+        of_upload = [row for row in of_path if line.upload in ("", row.upload)]
+        found = [row for row in of_upload if line.clip_id in ("", str(row.clip_id))]
         if len(found) == 1:
-            meant.append((line, found[0]["clip_id"]))
+            meant.append((line, found[0].clip_id))
             continue
-        uploads = sorted({row["upload"] for row in found})
+        uploads = sorted({row.upload for row in found})
         if not found:
             code = "unknown_path"
             where = f"upload {line.upload} of job {job}" if line.upload else f"job {job}"
@@ -126,7 +125,7 @@ def clips_meant(
         else:
             code = "several_times"
             reason = f"{line.path} is {len(found)} times in {uploads[0]}; say which in a column named clip_id"
-        refused.append(Refusal(line.number, code, line.path, reason))
+        refused.append(RefusedLine(line.number, code, line.path, reason))
     return meant, refused
 
 
@@ -135,14 +134,14 @@ def unguarded(path: str) -> str:
     return path.removeprefix("'")
 
 
-def faults(refused: Iterable[Refusal]) -> list[Fault]:
+def faults(refused: Iterable[RefusedLine]) -> list[Fault]:
     """One fault a kind, in the order of their first lines.
 
-    >>> [one] = faults(Refusal(n, "unknown_path", f"{n}.wav", f"{n}.wav is no path") for n in range(2, 9))
+    >>> [one] = faults(RefusedLine(n, "unknown_path", f"{n}.wav", f"{n}.wav is no path") for n in range(2, 9))
     >>> f"{one.place}: {one.reason}"
     'lines 2, 3, 4 and 4 more: 2.wav is no path; the same of 3.wav, 4.wav, 5.wav and 3 more'
     """
-    kinds: dict[str, list[Refusal]] = {}
+    kinds: dict[str, list[RefusedLine]] = {}
     for one in sorted(refused, key=lambda one: one.line):
         kinds.setdefault(one.code, []).append(one)
     found = []

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shared.cli.console import print_json, say
-from shared.cli.submit import Server, sentence
+from voxmood.cli.console import Server, print_json, say
+from voxmood.documents import JobDocument
+from voxmood.words import job_sentence
+
+if TYPE_CHECKING:
+    from voxmood.client import Client
 
 Job = Annotated[int, typer.Argument(metavar="JOB", min=1, help="The job's id.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the job as JSON.")]
@@ -15,12 +20,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the job as JSON.")]
 
 def cancel(job: Job, json: AsJson = False, server: Server = None) -> None:
     """Stop a job. What has an outcome keeps it; `voxmood retry` goes on with the rest."""
-    _act("POST", f"/v1/jobs/{job}/cancel", json, server)
+    _act(lambda client: client.cancel(job), json, server)
 
 
 def retry(job: Job, json: AsJson = False, server: Server = None) -> None:
     """Run the failed and the interrupted clips of an ended job again."""
-    _act("POST", f"/v1/jobs/{job}/retry", json, server)
+    _act(lambda client: client.retry(job), json, server)
 
 
 def reclassify(
@@ -30,7 +35,7 @@ def reclassify(
     server: Server = None,
 ) -> None:
     """Classify an ended job's clips under another version too; see them by `results JOB --model V`."""
-    _act("POST", f"/v1/jobs/{job}/reclassify", json, server, {"model": model})
+    _act(lambda client: client.reclassify(job, model), json, server)
 
 
 def delete(
@@ -42,15 +47,15 @@ def delete(
     """Remove a job with its recordings and results, for good."""
     if not yes:
         typer.confirm(f"Delete job {job} with all its recordings and results?", abort=True, err=True)
-    _act("DELETE", f"/v1/jobs/{job}", json, server)
+    _act(lambda client: client.delete(job), json, server)
 
 
-def _act(method: str, path: str, json: bool, server: str | None, body: dict[str, str] | None = None) -> None:
-    from shared.client import Client
+def _act(act: Callable[[Client], JobDocument], json: bool, server: str | None) -> None:
+    from voxmood.client import Client
 
     with Client(server) as client:
-        document = client.request(method, path, json=body)
+        document = act(client)
     if json:
         print_json(document)
     else:
-        say(sentence(document))
+        say(job_sentence(document))

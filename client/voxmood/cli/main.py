@@ -1,41 +1,66 @@
-"""The `voxmood` command: one function a command, each in the module of its subject.
+"""The command `voxmood`: one function a command, each in the module of its subject.
 
-Commands import what they need inside themselves, so that `voxmood status` never waits for TensorFlow.
+Those here only talk to the API. An installed server adds its own by entry points of the group
+`voxmood.commands`, so that one command has all of them.
 """
 
 from __future__ import annotations
 
 import sys
-from importlib import metadata
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
-from shared.cli import (
-    classify,
-    dataset,
-    demo,
-    doctor,
-    evaluate,
-    jobs,
-    keys,
-    label,
-    lifecycle,
-    models,
-    report,
-    results,
-    stack,
-    submit,
-    training,
+from voxmood.cli.commands import App, FoundCommands, Group
+from voxmood.cli.console import say
+from voxmood.environment import version as installed_version
+from voxmood.errors import VoxmoodError
+from voxmood.wording import fault_in_words
+
+COMMANDS = {
+    "submit": "voxmood.cli.submit:submit",
+    "jobs": "voxmood.cli.jobs:list_jobs",
+    "status": "voxmood.cli.jobs:status",
+    "cancel": "voxmood.cli.lifecycle:cancel",
+    "retry": "voxmood.cli.lifecycle:retry",
+    "reclassify": "voxmood.cli.lifecycle:reclassify",
+    "delete": "voxmood.cli.lifecycle:delete",
+    "results": "voxmood.cli.results:show_results",
+    "report": "voxmood.cli.report:report",
+    "retrain": "voxmood.cli.models:retrain",
+    "label": "voxmood.cli.label:app",
+    "models": "voxmood.cli.models:app",
+}
+# All of help, in its order, with those that a server brings.
+ORDER = (
+    *("up", "down", "doctor", "demo"),
+    *("submit", "jobs", "status", "cancel", "retry", "reclassify", "delete", "results", "report"),
+    *("classify", "train", "evaluate", "retrain", "label", "models", "dataset", "keys"),
 )
-from shared.cli.commands import App
-from shared.cli.console import say
-from shared.core.errors.base import VoxmoodError
-from shared.core.errors.wording import fault_in_words
-from shared.core.settings import Settings
+SETTINGS = "Settings"  # what pydantic calls those of a server where one of them is wrong
+
+
+class Root(Group):
+    """`voxmood` itself."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = FoundCommands(COMMANDS, ORDER)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        found = self.commands.get(cmd_name)
+        if found is None and cmd_name in ORDER:
+            ctx.fail(f"'{cmd_name}' is a command of the server, and only its client is installed here.")
+        return found
+
 
 app = App(
+    Root,
+    add_completion=True,
     name="voxmood",
     help="Bulk emotion classification for archives of speech and song.",
     pretty_exceptions_enable=False,
@@ -44,7 +69,7 @@ app = App(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"voxmood {metadata.version('voxmood')}")
+        typer.echo(f"voxmood {installed_version()}")
         raise typer.Exit
 
 
@@ -58,29 +83,6 @@ def voxmood(
     """What stands before every command."""
 
 
-app.command()(stack.up)
-app.command()(stack.down)
-app.command()(doctor.doctor)
-app.command()(demo.demo)
-app.command()(submit.submit)
-app.command(name="jobs")(jobs.list_jobs)
-app.command()(jobs.status)
-app.command()(lifecycle.cancel)
-app.command()(lifecycle.retry)
-app.command()(lifecycle.reclassify)
-app.command()(lifecycle.delete)
-app.command(name="results")(results.show_results)
-app.command()(report.report)
-app.command(name="classify")(classify.classify_files)
-app.command()(training.train)
-app.command()(evaluate.evaluate)
-app.command()(models.retrain)
-app.add_typer(label.app, name="label")
-app.add_typer(models.app, name="models")
-app.add_typer(dataset.app, name="dataset")
-app.add_typer(keys.app, name="keys")
-
-
 def main() -> None:
     """The entry point: an expected error is one sentence on stderr and exit code 1."""
     try:
@@ -89,7 +91,7 @@ def main() -> None:
         say(f"voxmood: {error}")
         sys.exit(1)
     except ValidationError as error:
-        if error.title != Settings.__name__:
+        if error.title != SETTINGS:
             raise
         for fault in error.errors():
             name = "VOXMOOD_" + "_".join(str(place) for place in fault["loc"]).upper()

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from shared.cli.commands import App
-from shared.cli.console import err, hinted, is_narrow, out, print_json, say
-from shared.cli.submit import Server
-from shared.core.errors.requests import UnknownModel
+from voxmood.cli.commands import App
+from voxmood.cli.console import Server, err, hinted, is_narrow, out, print_json, say
+from voxmood.documents import RetrainingDocument
 
 if TYPE_CHECKING:
-    from shared.client import Client
+    from voxmood.client import Client
 
 POLL_S = 0.5
 
@@ -33,10 +31,10 @@ def list_models(
     server: Server = None,
 ) -> None:
     """List the versions, with the names that mean one of them now."""
-    from shared.client import Client
+    from voxmood.client import Client
 
     with Client(server) as client:
-        found = client.request("GET", "/v1/models")["models"]
+        found = client.models().models
     if json:
         for document in found:
             print_json(document)
@@ -49,9 +47,9 @@ def list_models(
         table.add_column(column, justify="right", no_wrap=True)
     for document in found:
         table.add_row(
-            document["version"], ", ".join(document["aliases"]), ", ".join(document["labels"]),
-            f"{document['threshold']:.2f}", f"{document['accuracy']:.3f}", f"{document['training_clips']:,}",
-            f"{datetime.fromisoformat(document['created']).astimezone():{moment}}",
+            document.version, ", ".join(document.aliases), ", ".join(document.labels),
+            f"{document.threshold:.2f}", f"{document.accuracy:.3f}", f"{document.training_clips:,}",
+            f"{document.created.astimezone():{moment}}",
         )  # fmt: skip
     out.print(table)
     say("Accuracy is that on the test part of each version's own training: compare it with care.")
@@ -64,22 +62,17 @@ def show_model(
     server: Server = None,
 ) -> None:
     """Show one version: what it knows, its threshold, its figures."""
-    from shared.client import Client
+    from voxmood.client import Client
 
     with Client(server) as client:
-        models = client.request("GET", "/v1/models")["models"]
-    for document in models:
-        if version == document["version"] or version in document["aliases"]:
-            break
-    else:
-        raise UnknownModel(model=version, known=", ".join(one["version"] for one in models))
+        document = client.model(version)
     if json:
         print_json(document)
         return
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in document.items():
+    for name, value in document.model_dump(mode="json").items():
         words = ", ".join(value) if isinstance(value, list) else "" if value is None else str(value)
         table.add_row(name.replace("_", " "), words)
     out.print(table)
@@ -92,39 +85,36 @@ def retrain(
     server: Server = None,
 ) -> None:
     """Show how far the next retraining is, or have one begin. Its result becomes the candidate, no more."""
-    from shared.client import Client
+    from voxmood.client import Client
 
     with Client(server) as client:
         if now:
-            state = client.request("POST", "/v1/retrain")
+            state = client.retrain()
             if wait:
                 state = _follow(client)
         else:
-            state = client.request("GET", "/v1/models")["retraining"]
+            state = client.models().retraining
     if json:
         print_json(state)
     else:
         typer.echo(hinted(_sentence(state)))
 
 
-def _follow(client: Client) -> dict[str, Any]:
+def _follow(client: Client) -> RetrainingDocument:
     with err.status("Retraining at the lowest priority"):
         while True:
-            state: dict[str, Any] = client.request("GET", "/v1/models")["retraining"]
-            if not state["is_asked"]:
+            state = client.models().retraining
+            if not state.is_asked:
                 return state
             time.sleep(POLL_S)
 
 
-def _sentence(state: dict[str, Any]) -> str:
-    if state["is_running"]:
+def _sentence(state: RetrainingDocument) -> str:
+    if state.is_running:
         return "A retraining is running."
-    if state["is_asked"]:
+    if state.is_asked:
         return "A retraining was asked for and begins in a moment; `voxmood retrain` says what came of it."
-    counts = (
-        f"{state['newly_labelled']:,} clips labelled since the last one; {state['wanted']:,} begin the next."
-    )
-    if state["ended_at"] is None:
+    counts = f"{state.newly_labelled:,} clips labelled since the last one; {state.wanted:,} begin the next."
+    if state.ended_at is None:
         return counts
-    ended = datetime.fromisoformat(state["ended_at"]).astimezone()
-    return f"{counts}\nLast, {ended:%Y-%m-%d %H:%M}: {state['text']}"
+    return f"{counts}\nLast, {state.ended_at.astimezone():%Y-%m-%d %H:%M}: {state.text}"

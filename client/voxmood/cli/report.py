@@ -7,16 +7,18 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shared.cli.console import progress, say
-from shared.cli.files import check_folder, written
-from shared.cli.submit import Server, sentence
-from shared.core.states import Outcome
-from shared.models.serving.rejection import below
+from voxmood.cli.console import Server, progress, say
+from voxmood.documents import JobDocument, ResultRow
+from voxmood.errors import LibraryMissing
+from voxmood.files import check_folder, written
+from voxmood.states import Outcome
+from voxmood.words import below, job_sentence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,20 +38,20 @@ class Summary:
     examples: dict[str, str] = field(default_factory=dict)  # error code: a sentence
     doubtful: list[tuple[float, str, str]] = field(default_factory=list)  # just below the threshold
 
-    def add(self, row: dict[str, Any]) -> None:
+    def add(self, row: ResultRow) -> None:
         """Count one result row."""
-        outcome = row["outcome"]
-        self.outcomes[outcome] += 1
-        if row["emotion"]:
-            self.emotions[row["emotion"]] += 1
-        if row["outcome"] == Outcome.FAILED:
-            self.failures[row["error_code"]] += 1
-            self.examples.setdefault(row["error_code"], row["error"])
-        if row["confidence"] is not None:
-            place = min(int(row["confidence"] * BINS), BINS - 1)
-            self.bins.setdefault(outcome, [0] * BINS)[place] += 1
-        if outcome == Outcome.REJECTED:
-            one = (row["confidence"], row["path"], below(row["confidence"], row["threshold"]))
+        self.outcomes[row.outcome] += 1
+        if row.emotion:
+            self.emotions[row.emotion] += 1
+        if row.error_code is not None and row.outcome == Outcome.FAILED:
+            self.failures[row.error_code] += 1
+            self.examples.setdefault(row.error_code, row.error or "")
+        if row.confidence is None:
+            return
+        place = min(int(row.confidence * BINS), BINS - 1)
+        self.bins.setdefault(row.outcome, [0] * BINS)[place] += 1
+        if row.outcome == Outcome.REJECTED and row.threshold is not None:
+            one = (row.confidence, row.path, below(row.confidence, row.threshold))
             self.doubtful = sorted([*self.doubtful, one])[-MOST_EXAMPLES:]
 
 
@@ -62,27 +64,30 @@ def report(
     server: Server = None,
 ) -> None:
     """Write a report of a job: outcomes, emotions, confidence, what failed, what to listen to first."""
-    from shared.client import Client
+    from voxmood.client import Client
 
+    if find_spec("matplotlib") is None:
+        raise LibraryMissing(what="A report", library="matplotlib")
     file = output or Path(f"voxmood-job-{job}.html")
     check_folder(file)
     summary = Summary()
     with Client(server) as client, progress("rows") as bar:
         document = client.job(job)
-        task = bar.add_task(f"Job {job}", total=document["counts"]["done"])
-        for row in client.results(job, model):
+        task = bar.add_task(f"Job {job}", total=document.counts.done)
+        for row in client.results(job, model=model):
             summary.add(row)
             bar.advance(task)
     with written(file) as partial:
-        partial.write_text(page(document, summary, model or document["model_version"]), encoding="utf-8")
+        partial.write_text(page(document, summary, model or document.model_version), encoding="utf-8")
     say(f"{file}: open it in a browser.")
 
 
-def page(document: dict[str, Any], summary: Summary, model: str) -> str:
+def page(document: JobDocument, summary: Summary, model: str) -> str:
     """The report as HTML; every name from outside is escaped."""
-    title = f"Job {document['id']}" + (f": {document['name']}" if document["name"] else "")
+    title = f"Job {document.id}" + (f": {document.name}" if document.name else "")
     sections = [
-        f"<h1>{escape(title)}</h1><p>{escape(sentence(document))}</p><p>Model version {escape(model)}.</p>",
+        f"<h1>{escape(title)}</h1><p>{escape(job_sentence(document))}</p>",
+        f"<p>Model version {escape(model)}.</p>",
         _table("Outcomes", ((name, summary.outcomes[name]) for name in Outcome)),
         f"<h2>Emotions and confidence</h2>{_plots(summary)}",
         _table("Just below the threshold: listen to these first",

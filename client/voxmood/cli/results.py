@@ -10,21 +10,22 @@ from enum import StrEnum
 from http import HTTPStatus
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from shared.audio.quality_words import Word
-from shared.cli.console import out, say
-from shared.cli.files import check_folder, written
-from shared.cli.submit import Server, sentence
-from shared.core.errors.infrastructure import RequestRefused, TooManyRows
-from shared.core.states import Outcome
+from voxmood.cli.console import Server, out, say
+from voxmood.documents import ResultRow, SegmentRow
+from voxmood.errors import RequestRefused, TooManyRows
+from voxmood.files import check_folder, written
+from voxmood.states import Outcome, QualityWord
+from voxmood.words import below, job_sentence
 
 if TYPE_CHECKING:
-    from shared.client import Client, Filters
+    from voxmood.client import Client
+    from voxmood.endpoints import ExportFormat, FrameChoice, RowChoice
 
 _STYLES = {
     Outcome.CLASSIFIED: "green",
@@ -89,7 +90,7 @@ def show_results(
         list[str] | None, typer.Option(help="Only rows of this emotion; may be given again.")
     ] = None,
     quality: Annotated[
-        list[Word] | None,
+        list[QualityWord] | None,
         typer.Option(help="Only rows of recordings that are like this; may be given again."),
     ] = None,
     confidence: Annotated[
@@ -102,33 +103,34 @@ def show_results(
     server: Server = None,
 ) -> None:
     """Show or export the rows of a job, in archive order. Filters are joined by *and*."""
-    from shared.client import Client
+    from voxmood.client import Client
 
     chosen = _format(format, output, bom)
-    filters: Filters = {
-        "outcome": [one.value for one in outcome or ()],
+    choice: FrameChoice = {
+        "model": model,
+        "outcome": outcome,
         "emotion": emotion,
-        "quality": [one.value for one in quality or ()],
+        "quality": quality,
         "confidence": confidence,
         "path_prefix": path,
-        "segments": "true" if segments else None,
+        "segments": segments,
     }
     with Client(server) as client:
         try:
             if chosen is Format.table:
-                _print_table(client, job, model, filters, limit)
+                _print_table(client, job, choice, limit)
             elif output is None:
-                for block in _blocks(client, job, chosen, model, filters, bom):
+                for block in _blocks(client, job, chosen, choice, bom):
                     sys.stdout.buffer.write(block)
             elif chosen is Format.xlsx:
-                _write_worksheet(client, job, model, filters, output)
+                _write_worksheet(client, job, choice, output)
             else:
                 with written(output) as partial, partial.open("wb") as file:
-                    for block in _blocks(client, job, chosen, model, filters, bom):
+                    for block in _blocks(client, job, chosen, choice, bom):
                         file.write(block)
                 say(f"{output}: {output.stat().st_size:,} bytes")
         except RequestRefused as error:
-            if error.facts.get("status") == HTTPStatus.UNPROCESSABLE_ENTITY:
+            if error.http_status == HTTPStatus.UNPROCESSABLE_ENTITY:
                 raise typer.BadParameter(str(error)) from error
             raise
 
@@ -171,24 +173,23 @@ def _format_of_file(given: Format | None, output: Path) -> Format:
     return chosen
 
 
-def _blocks(
-    client: Client, job: int, format: Format, model: str | None, filters: Filters, bom: bool
-) -> Iterator[bytes]:
+def _blocks(client: Client, job: int, format: Format, choice: FrameChoice, bom: bool) -> Iterator[bytes]:
     if bom:
         yield BOM_UTF8
-    yield from client.export(job, format.value, model, filters, say)
+    yield from client.export(job, cast("ExportFormat", format.value), on_note=say, **choice)
 
 
-def _write_worksheet(client: Client, job: int, model: str | None, filters: Filters, output: Path) -> None:
+def _write_worksheet(client: Client, job: int, choice: FrameChoice, output: Path) -> None:
     """An Excel workbook, from the rows as JSON lines."""
-    from shared.cli import worksheet
+    from voxmood.cli import worksheet
 
-    _check_room(client, job, model, filters, worksheet.MOST_ROWS)
-    rows = map(json.loads, _lines(client.export(job, "jsonl", model, filters, say)))
+    worksheet.check()
+    _check_room(client, job, choice, worksheet.MOST_ROWS)
+    rows = map(json.loads, _lines(client.export(job, "jsonl", on_note=say, **choice)))
     first = next(rows, None)
-    columns = _columns(client, job, model, filters) if first is None else [*first][: -len(BEHIND_COLUMNS)]
+    columns = _columns(client, job, choice) if first is None else [*first][: -len(BEHIND_COLUMNS)]
     every = rows if first is None else chain([first], rows)
-    sheet = "segments" if filters.get("segments") else "results"
+    sheet = "segments" if choice["segments"] else "results"
     with written(output) as partial:
         cut = worksheet.write_rows(partial, sheet, columns, every)
     say(f"{output}: {output.stat().st_size:,} bytes")
@@ -198,11 +199,11 @@ def _write_worksheet(client: Client, job: int, model: str | None, filters: Filte
         )
 
 
-def _check_room(client: Client, job: int, model: str | None, filters: Filters, most: int) -> None:
+def _check_room(client: Client, job: int, choice: FrameChoice, most: int) -> None:
     """TooManyRows, before anything is written. Of a job with more clips, the wanted ones are counted."""
-    if not filters.get("segments") and client.job(job)["counts"]["clips"] <= most:
+    if not choice["segments"] and client.job(job).counts.clips <= most:
         return
-    found = sum(block.count(b"\n") for block in client.export(job, "jsonl", model, filters))
+    found = sum(block.count(b"\n") for block in client.export(job, "jsonl", **choice))
     if found > most:
         raise TooManyRows(most=most)
 
@@ -216,14 +217,18 @@ def _lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
         yield left
 
 
-def _columns(client: Client, job: int, model: str | None, filters: Filters) -> list[str]:
+def _columns(client: Client, job: int, choice: FrameChoice) -> list[str]:
     """The columns of rows that there are none of: JSON lines cannot say, but CSV has a header."""
-    header = b"".join(client.export(job, "csv", model, filters)).decode().splitlines()[0]
+    header = b"".join(client.export(job, "csv", **choice)).decode().splitlines()[0]
     return header.split(",")
 
 
-def _print_table(client: Client, job: int, model: str | None, filters: Filters, limit: int) -> None:
-    rows = client.results(job, model, min(limit, 1000) or 1000, filters)
+def _print_table(client: Client, job: int, choice: FrameChoice, limit: int) -> None:
+    page_rows = min(limit, 1000) or 1000
+    those = cast("RowChoice", {name: value for name, value in choice.items() if name != "segments"})
+    rows: Iterator[ResultRow] = (client.segments if choice["segments"] else client.results)(
+        job, page_rows=page_rows, **those
+    )
     shown = [_cells(row) for row in islice(rows, limit or None)]
     table = Table(box=None, header_style="bold", pad_edge=False)
     names = (
@@ -237,27 +242,25 @@ def _print_table(client: Client, job: int, model: str | None, filters: Filters, 
     for row in shown:
         table.add_row(*(row[name] for name in names))
     out.print(table)
-    say(sentence(client.job(job)))
+    say(job_sentence(client.job(job)))
     if limit and len(shown) == limit and next(rows, None) is not None:
         say(f"{limit} rows shown; --limit 0 shows all, --format csv exports them.")
 
 
-def _cells(row: dict[str, Any]) -> dict[str, str | Text]:
-    from shared.models.serving.rejection import below
-
-    confidence = "" if row["confidence"] is None else f"{row['confidence']:.2f}"
-    if row["outcome"] == Outcome.REJECTED:
-        confidence = below(row["confidence"], row["threshold"])
-    says = row["message"] if row["outcome"] in (Outcome.FAILED, Outcome.NO_VOICE) else row["error"] or ""
-    places = {name: row[name] for name in PLACE if name in row}
+def _cells(row: ResultRow) -> dict[str, str | Text]:
+    confidence = "" if row.confidence is None else f"{row.confidence:.2f}"
+    if row.outcome == Outcome.REJECTED and row.confidence is not None and row.threshold is not None:
+        confidence = below(row.confidence, row.threshold)
+    says = row.message if row.outcome in (Outcome.FAILED, Outcome.NO_VOICE) else row.error or ""
+    places = [getattr(row, name) for name in PLACE] if isinstance(row, SegmentRow) else []
     return {
-        "path": Text(row["path"]),
+        "path": Text(row.path),
         **{
             name: str(round(value, 3)) if isinstance(value, float) else str(value)
-            for name, value in places.items()
+            for name, value in zip(PLACE, places, strict=False)
         },
-        "outcome": Text(row["outcome"], style=_STYLES[row["outcome"]]),
-        "emotion": row["emotion"] or "",
+        "outcome": Text(row.outcome, style=_STYLES[row.outcome]),
+        "emotion": row.emotion or "",
         "confidence": confidence,
-        "reason": Text(says.removeprefix(f"{row['path']} ")),
+        "reason": Text(says.removeprefix(f"{row.path} ")),
     }

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import ExitStack
 from enum import StrEnum
-from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.progress import Progress, TaskID
 
-from shared import packing
-from shared.audio.windows import MINIMUM_S
-from shared.cli.console import print_json, progress, say
-from shared.cli.sending import Notes, abandon, add_sources, may_help_later, send, unfinished_job
-from shared.core.errors.base import VoxmoodError
-from shared.core.errors.requests import UnknownEncoding
-from shared.core.states import ENDED, JobState, Outcome
-from shared.core.words import clips, pace
-from shared.packing import to_send, upload_names
+from voxmood.cli.console import Server, print_json, progress, say, transfer_progress
+from voxmood.documents import JobDocument
+from voxmood.documents.requests import MINIMUM_S
+from voxmood.encodings import checked_encoding
+from voxmood.errors import UnknownEncoding
+from voxmood.states import JobState
+from voxmood.words import job_sentence
 
 if TYPE_CHECKING:
-    from shared.client import Client
-
-POLL_S = 0.5
-SOURCE = "s3://"
-ENDED_OR_GOING = {*ENDED, JobState.DELETING}
-Server = Annotated[
-    str | None,
-    typer.Option("--server", envvar="VOXMOOD_URL", help="Address of the API. Default: the running stack's."),
-]
+    from voxmood.client import Client
+    from voxmood.endpoints import JobOptions
+    from voxmood.submission import Sent
 
 
 class Kind(StrEnum):
@@ -50,8 +41,6 @@ class Channels(StrEnum):
 def _checked_encoding(name: str | None) -> str | None:
     if name is None:
         return None
-    from shared.archives import checked_encoding
-
     try:
         return checked_encoding(name)
     except UnknownEncoding as error:
@@ -113,60 +102,64 @@ def submit(
     A submit that was killed goes on when it is repeated. With --wait the exit code is 0 only if the
     job ended as `done`.
     """
-    from shared.client import Client
+    from voxmood.client import Client
 
     with Client(server) as client:
-        options = {"model": model, "threshold": threshold, "webhook": webhook, "windows": windows.value,
-                   "win_s": win, "hop_s": hop, "channels": channels.value, "encoding": encoding}  # fmt: skip
+        options: JobOptions = {
+            "model": model,
+            "threshold": threshold,
+            "webhook": webhook,
+            "windows": windows.value,
+            "win_s": win,
+            "hop_s": hop,
+            "channels": channels.value,
+            "encoding": encoding,
+        }
         job = submit_paths(client, paths, name, options, wait)
         document = client.job(job)
     if wait:
-        say(sentence(document))
+        say(job_sentence(document))
     if json:
         print_json(document)
     else:
         typer.echo(job)
-    if wait and document["state"] != JobState.DONE:
+    if wait and document.state != JobState.DONE:
         raise typer.Exit(1)
+
+
+class SendingBars:
+    """A bar on stderr for each upload, from the first byte that is sent on."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._bar: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> SendingBars:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def show(self, sent: Sent) -> None:
+        """How far an upload is."""
+        if self._bar is None:
+            self._bar = self._open.enter_context(transfer_progress())
+        if sent.name not in self._tasks:
+            self._tasks[sent.name] = self._bar.add_task(f"Sending {sent.name}", total=sent.total)
+        self._bar.update(self._tasks[sent.name], completed=sent.done)
 
 
 def submit_paths(
     client: Client,
-    paths: list[str],
+    paths: Sequence[str],
     name: str | None = None,
-    options: Mapping[str, object] = MappingProxyType({}),
+    options: JobOptions | None = None,
     wait: bool = True,
 ) -> int:
-    """Create a job, send the files, start it, and (with `wait`) follow it to its end; returns its id.
-
-    options: what else `POST /v1/jobs` takes.
-    """
-    sources = [path for path in paths if path.startswith(SOURCE)]
-    contents = [to_send(Path(path)) for path in paths if not path.startswith(SOURCE)]
-    said = sorted(f"{key}={value}" for key, value in options.items())
-    identities = (content.identity() for content in contents)
-    digest = packing.digest([client.url, str(name), *said, *sources, *identities])
-    notes = Notes(client.url, digest)
-    names = upload_names(contents)
-    _ = [content.size for content in contents]  # what cannot be read is said before a job is begun
-    begun = unfinished_job(client, notes)
-    if begun is None:
-        first = contents[0].name if contents else sources[0]
-        job = int(client.create_job(name or first, **options)["id"])
-        notes.write(job)
-    else:
-        job = int(begun["id"])
-        say(f"Going on with job {job}, which an earlier submit began.")
-    try:
-        add_sources(client, job, sources, is_begun=begun is not None)
-        send(client, job, dict(zip(names, contents, strict=True)))
-        client.start(job)
-    except VoxmoodError as error:
-        if not may_help_later(error):  # refused again, or its files are no longer what they were
-            notes.remove()
-            abandon(client, job)
-        raise
-    notes.remove()
+    """Create a job, send the files, start it, and (with `wait`) follow it to its end; returns its id."""
+    with SendingBars() as bars:
+        job = client.submit(*paths, name=name, on_sent=bars.show, on_note=say, **(options or {})).id
     if wait:
         _follow(client, job)
     else:
@@ -178,25 +171,8 @@ def _follow(client: Client, job: int) -> None:
     """Show a job's progress until it has ended."""
     with progress("clips") as bar:
         task = bar.add_task(f"Job {job}", total=None)
-        while True:
-            document = client.job(job)
-            so_far = document["progress"]
-            bar.update(task, completed=so_far["done"], total=so_far["expected"])
-            if document["state"] in ENDED_OR_GOING:
-                break
-            time.sleep(POLL_S)
 
+        def show(document: JobDocument) -> None:
+            bar.update(task, completed=document.progress.done, total=document.progress.expected)
 
-def sentence(document: dict[str, Any]) -> str:
-    """What has become of a job, in a line or a few."""
-    counts = document["counts"]
-    parts = [f"{counts[key]:,} {key.replace('_', ' ')}" for key in Outcome if counts[key]]
-    of_them = ", ".join(parts)
-    if counts["duplicates"]:
-        of_them += f"; {counts['duplicates']:,} of them duplicates"
-    rate = document["progress"]["clips_per_s"]
-    speed = f" at {pace(rate)}" if rate else ""
-    lines = [f"Job {document['id']} is {document['state']}: {clips(counts)}"
-             + (f" ({of_them})" if of_them else "") + speed + "."]  # fmt: skip
-    lines += [f"  {upload['error']}" for upload in document["uploads"] if upload["error"]]
-    return "\n".join(lines)
+        client.wait(job, on_progress=show)

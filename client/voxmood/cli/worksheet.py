@@ -7,13 +7,11 @@ of it before it had all, and would have to keep it on its disk.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from xlsxwriter import Workbook
-from xlsxwriter.exceptions import XlsxWriterException
-
-from shared.core.errors.infrastructure import CannotWrite, TooManyRows
+from voxmood.errors import CannotWrite, LibraryMissing, TooManyRows
 
 MOST_ROWS = 2**20 - 1  # of a worksheet, below its header
 MOST_CHARACTERS = 2**15 - 1  # of a cell, as UTF-16 counts them
@@ -27,13 +25,24 @@ OPTIONS = {
 }
 
 
+def check() -> None:
+    """LibraryMissing where XlsxWriter is not installed: to be asked before the work."""
+    if find_spec("xlsxwriter") is None:
+        raise LibraryMissing(what="A workbook", library="xlsxwriter")
+
+
 def write_rows(file: Path, sheet: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
     """Write a workbook of one sheet; how many texts were too long for a cell, and are cut.
 
     Raises:
+        LibraryMissing: XlsxWriter is not installed.
         TooManyRows: there were more than a worksheet holds.
         CannotWrite: the disk for temporary files, or that of the file, does not take it.
     """
+    check()
+    from xlsxwriter import Workbook
+    from xlsxwriter.exceptions import XlsxWriterException
+
     book = Workbook(str(file), OPTIONS)
     book.use_zip64()  # only where it has to be
     page = book.add_worksheet(sheet)

@@ -1,7 +1,4 @@
-"""Result rows as the OpenAPI document declares them.
-
-The answers hold dicts: checking 1,000 of them against a model costs milliseconds.
-"""
+"""Result rows: one for each clip, one for each window where windows were asked for."""
 
 from __future__ import annotations
 
@@ -9,8 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 
-from shared.core.states import Outcome
+from voxmood.states import Outcome
 
+PROBABILITY = "p_"  # how the columns of probabilities begin; the emotion follows
 _HEARD: dict[str, JsonValue] = {
     "type": ["number", "null"],
     "description": "the probability of an emotion of the model version",
@@ -34,12 +32,20 @@ _EXAMPLE: dict[str, JsonValue] = {
 }
 
 
+def _with_probabilities(example: dict[str, JsonValue]) -> ConfigDict:
+    """Columns that a row has beyond its fields are kept; its schema names those of probabilities alone."""
+
+    def declare(schema: dict[str, Any]) -> None:
+        del schema["additionalProperties"]
+        schema |= {"patternProperties": {f"^{PROBABILITY}": _HEARD}, "examples": [example]}
+
+    return ConfigDict(extra="allow", json_schema_extra=declare)
+
+
 class ResultRow(BaseModel):
     """What became of one clip. `p_<emotion>` for each label of the version."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"patternProperties": {"^p_": _HEARD}, "examples": [_EXAMPLE]}
-    )
+    model_config = _with_probabilities(_EXAMPLE)
 
     path: str = Field(description="as in its archive")
     outcome: Outcome
@@ -57,23 +63,42 @@ class ResultRow(BaseModel):
     )
     message: str = Field(description="the whole row as a sentence")
 
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """The probability of each emotion of the model version; empty where nothing was heard.
+
+        >>> ResultRow.model_validate(_EXAMPLE).probabilities
+        {'happy': 0.91, 'calm': 0.09}
+        """
+        columns = (self.model_extra or {}).items()
+        heard = {name: value for name, value in columns if name.startswith(PROBABILITY)}
+        return {name.removeprefix(PROBABILITY): value for name, value in heard.items() if value is not None}
+
 
 class SegmentRow(ResultRow):
     """What was heard in one window of a clip."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "patternProperties": {"^p_": _HEARD},
-            "examples": [_EXAMPLE | {"channel": "", "start_s": 1.5, "end_s": 4.5}],
-        }
-    )
+    model_config = _with_probabilities(_EXAMPLE | {"channel": "", "start_s": 1.5, "end_s": 4.5})
 
     channel: str = Field(description="from 1; empty where channels are mixed")
     start_s: float
     end_s: float
 
 
+# A row as it travels: pages hold dicts, since the server need not check 1,000 rows of its own, for
+# milliseconds each time.
 Row = Annotated[
     dict[str, Any],
     WithJsonSchema({"anyOf": [SegmentRow.model_json_schema(), ResultRow.model_json_schema()]}),
 ]
+
+
+class ResultPage(BaseModel):
+    """Result rows in archive order: the columns of the contract, `p_<emotion>` each, and `message`.
+
+    Segments: by channel, then time, within a clip, with `channel` (empty where they are mixed), `start_s` and
+    `end_s` behind `quality`.
+    """
+
+    results: list[Row]
+    next: str | None = Field(description="give as `cursor` for the next page; null: no further row yet")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.core.errors.base import VoxmoodError
+from voxmood.errors import NotRunning as NotRunning
 
 
 class PortTaken(VoxmoodError):
@@ -11,10 +12,6 @@ class PortTaken(VoxmoodError):
 
 class AlreadyRunning(VoxmoodError):
     """A stack runs already on {state_dir}: {api_url} (process {pid}). End it with `voxmood down`."""
-
-
-class NotRunning(VoxmoodError):
-    """No stack runs on {state_dir}. Start it with `voxmood up`."""
 
 
 class PartFailed(VoxmoodError):
