@@ -19,7 +19,7 @@ from voxmood.documents import (
     UploadDocument,
     UploadForm,
 )
-from voxmood.endpoints import JobOptions
+from voxmood.endpoints import JobOptions, LabelChoice
 from voxmood.packing import Content
 from voxmood.results import AsyncResults, ignore
 from voxmood.submission import Listener, Sent, Submission
@@ -112,21 +112,14 @@ class AsyncClient(AsyncResults):
 
     # --- labels and models ---------------------------------------------------------------------
 
-    def labels(self, job: int | None = None, labeller: str | None = None) -> AsyncIterator[LabelDocument]:
-        return self._list(endpoints.list_labels(job, labeller))
+    def labels(self, **choice: Unpack[LabelChoice]) -> AsyncIterator[LabelDocument]:
+        return self._list(endpoints.list_labels(choice))
 
     async def store_labels(self, labels: Sequence[Label]) -> Stored:
         return await self._ask(endpoints.store_labels(labels))
 
-    async def delete_labels(
-        self,
-        job: int | None = None,
-        *,
-        clip_id: int | None = None,
-        path: str | None = None,
-        labeller: str | None = None,
-    ) -> int:
-        return (await self._ask(endpoints.delete_labels(job, clip_id, path, labeller))).deleted
+    async def delete_labels(self, **choice: Unpack[LabelChoice]) -> int:
+        return (await self._ask(endpoints.delete_labels(choice))).deleted
 
     async def models(self) -> Models:
         return await self._ask(endpoints.list_models())

@@ -20,7 +20,7 @@ from voxmood.documents import (
     UploadDocument,
     UploadForm,
 )
-from voxmood.endpoints import JobOptions
+from voxmood.endpoints import JobOptions, LabelChoice
 from voxmood.packing import Content
 from voxmood.results import Results, ignore
 from voxmood.submission import Listener, Sent, Submission
@@ -171,9 +171,9 @@ class Client(Results):
 
     # --- labels and models ---------------------------------------------------------------------
 
-    def labels(self, job: int | None = None, labeller: str | None = None) -> Iterator[LabelDocument]:
-        """The labels of a job's clips, or of all, fetched by pages as they are used."""
-        return self._list(endpoints.list_labels(job, labeller))
+    def labels(self, **choice: Unpack[LabelChoice]) -> Iterator[LabelDocument]:
+        """The labels of a job or of a clip, or all, fetched by pages as they are used."""
+        return self._list(endpoints.list_labels(choice))
 
     def store_labels(self, labels: Sequence[Label]) -> Stored:
         """Store what people say of clips; each label is checked for itself.
@@ -183,16 +183,9 @@ class Client(Results):
         """
         return self._ask(endpoints.store_labels(labels))
 
-    def delete_labels(
-        self,
-        job: int | None = None,
-        *,
-        clip_id: int | None = None,
-        path: str | None = None,
-        labeller: str | None = None,
-    ) -> int:
+    def delete_labels(self, **choice: Unpack[LabelChoice]) -> int:
         """Remove labels of a job or of a clip; what is given is joined by *and*. How many went."""
-        return self._ask(endpoints.delete_labels(job, clip_id, path, labeller)).deleted
+        return self._ask(endpoints.delete_labels(choice)).deleted
 
     def models(self) -> Models:
         """The model versions, and how far the next retraining is."""

@@ -126,10 +126,18 @@ def list_jobs(page_rows: int) -> Listing[JobPage, JobDocument]:
     return Listing(first, "before", lambda page: page.jobs, lambda page: page.next)
 
 
-def list_labels(job: int | None, labeller: str | None) -> Listing[LabelPage, LabelDocument]:
+class LabelChoice(TypedDict, total=False):
+    """Which labels are meant; what is given is joined by *and*. path: of the recording in its archive."""
+
+    job: int | None
+    clip_id: int | None
+    path: str | None
+    labeller: str | None
+
+
+def list_labels(choice: LabelChoice) -> Listing[LabelPage, LabelDocument]:
     """`GET /v1/labels`."""
-    params = _said({"job": job, "labeller": labeller, "limit": PAGE_ROWS})
-    first = Request("GET", "/v1/labels", LabelPage, params=params)
+    first = Request("GET", "/v1/labels", LabelPage, params={**_said(choice), "limit": PAGE_ROWS})
     return Listing(first, "after", lambda page: page.labels, lambda page: page.next)
 
 
@@ -213,12 +221,9 @@ def store_labels(labels: Sequence[Label]) -> Request[Stored]:
     return Request("POST", "/v1/labels", Stored, json=body)
 
 
-def delete_labels(
-    job: int | None, clip_id: int | None, path: str | None, labeller: str | None
-) -> Request[Deleted]:
-    """`DELETE /v1/labels`: what is given is joined by *and*."""
-    params = _said({"job": job, "clip_id": clip_id, "path": path, "labeller": labeller})
-    return Request("DELETE", "/v1/labels", Deleted, params=params)
+def delete_labels(choice: LabelChoice) -> Request[Deleted]:
+    """`DELETE /v1/labels`."""
+    return Request("DELETE", "/v1/labels", Deleted, params=_said(choice))
 
 
 def list_models() -> Request[Models]:

@@ -119,7 +119,7 @@ def list_labels(
         table.add_column(column, overflow="fold", no_wrap=column in ("label", "stored"))
     moment = "%Y-%m-%d" if is_narrow() else "%Y-%m-%d %H:%M"
     with Client(server) as client:
-        for one in client.labels(job, labeller):
+        for one in client.labels(job=job, labeller=labeller):
             if json:
                 print_json(one)
                 continue
@@ -154,7 +154,7 @@ def delete_labels(
     with Client(server) as client:
         paths: list[str | None] = [*path] if path else [None]
         for one in paths:
-            deleted += client.delete_labels(job, path=one, labeller=labeller)
+            deleted += client.delete_labels(job=job, path=one, labeller=labeller)
     if json:
         print_json({"deleted": deleted})
     else:
