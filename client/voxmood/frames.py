@@ -59,7 +59,13 @@ def audformat(rows: pd.DataFrame) -> pd.DataFrame:
     """The same rows with an index as audformat has it (audformat.segmented_index), without its columns.
 
     Levels: `file`, a string; `start` and `end`, timedelta64[ns]. Of rows of whole recordings `start` is 0 and
-    `end` NaT, which means the recording's end.
+    `end` NaT, which means the recording's end. audformat takes no index with duplicates: of separate
+    channels, and of uploads that have the same paths, choose one first.
+
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame({"path": ["a.wav"], "start_s": [0.5], "end_s": [2.0], "emotion": ["calm"]})
+    >>> audformat(rows).index.tolist()
+    [('a.wav', Timedelta('0 days 00:00:00.500000'), Timedelta('0 days 00:00:02'))]
     """
     import pandas as pd
 

