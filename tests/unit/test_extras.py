@@ -1,4 +1,4 @@
-"""What does without the server's extras `train` and `page`: the API, the workers' programs, answers by ONNX."""
+"""What does without the extras `train` and `page`: the API, the workers' programs, answers by ONNX."""
 
 from __future__ import annotations
 
