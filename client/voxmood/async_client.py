@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from os import PathLike
 from typing import Unpack
@@ -45,12 +46,13 @@ class AsyncClient(AsyncResults):
         self,
         *paths: str | PathLike[str],
         name: str | None = None,
-        on_sent: Callable[[Sent], None] = ignore,
-        on_note: Callable[[str], None] = ignore,
+        on_sent: Callable[[Sent], object] = ignore,
+        on_note: Callable[[str], object] = ignore,
         **options: Unpack[JobOptions],
     ) -> JobDocument:
         listener = Listener(on_sent, on_note)
-        return await self._run(Submission(self.url, paths, name, options, listener).flow())
+        submission = await asyncio.to_thread(Submission, self.url, paths, name, options, listener)
+        return await self._run(submission.flow())
 
     async def create_job(
         self, name: str | None = None, *, idempotency_key: str | None = None, **options: Unpack[JobOptions]
@@ -63,7 +65,7 @@ class AsyncClient(AsyncResults):
         name: str,
         content: Content,
         start: int = 0,
-        on_sent: Callable[[int], None] = ignore,
+        on_sent: Callable[[int], object] = ignore,
     ) -> UploadDocument:
         return await self._ask(endpoints.put_upload(job, name, content, start, on_sent))
 
@@ -86,7 +88,7 @@ class AsyncClient(AsyncResults):
         job: int,
         *,
         timeout_s: float | None = None,
-        on_progress: Callable[[JobDocument], None] = ignore,
+        on_progress: Callable[[JobDocument], object] = ignore,
         poll_s: float = flows.POLL_S,
         patience_s: float = 60.0,
     ) -> JobDocument:

@@ -58,8 +58,8 @@ class Client(Results):
         self,
         *paths: str | PathLike[str],
         name: str | None = None,
-        on_sent: Callable[[Sent], None] = ignore,
-        on_note: Callable[[str], None] = ignore,
+        on_sent: Callable[[Sent], object] = ignore,
+        on_note: Callable[[str], object] = ignore,
         **options: Unpack[JobOptions],
     ) -> JobDocument:
         """Send archives, recordings and folders as one job, and start it.
@@ -99,7 +99,7 @@ class Client(Results):
         name: str,
         content: Content,
         start: int = 0,
-        on_sent: Callable[[int], None] = ignore,
+        on_sent: Callable[[int], object] = ignore,
     ) -> UploadDocument:
         """Send an upload from byte `start` on; `on_sent` hears of each block how many bytes it had."""
         return self._ask(endpoints.put_upload(job, name, content, start, on_sent))
@@ -127,7 +127,7 @@ class Client(Results):
         job: int,
         *,
         timeout_s: float | None = None,
-        on_progress: Callable[[JobDocument], None] = ignore,
+        on_progress: Callable[[JobDocument], object] = ignore,
         poll_s: float = flows.POLL_S,
         patience_s: float = 60.0,
     ) -> JobDocument:

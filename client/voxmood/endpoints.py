@@ -60,7 +60,7 @@ def create_job(
 
 
 def put_upload(
-    job: int, name: str, content: Content, start: int, on_sent: Callable[[int], None]
+    job: int, name: str, content: Content, start: int, on_sent: Callable[[int], object]
 ) -> Request[UploadDocument]:
     """`PUT …/uploads/{name}`: the upload's bytes from `start` on."""
     body = Body(content, start, on_sent)

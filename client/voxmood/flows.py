@@ -55,7 +55,7 @@ def wait(
     timeout_s: float | None,
     poll_s: float,
     patience_s: float,
-    on_progress: Callable[[JobDocument], None],
+    on_progress: Callable[[JobDocument], object],
 ) -> Flow[JobDocument]:
     """Look at a job until it has ended, and tell `on_progress` what was seen each time.
 
@@ -64,8 +64,8 @@ def wait(
     Raises:
         WaitTimedOut: the job has not ended after `timeout_s`.
     """
-    began = time.monotonic()
-    heard_at = began
+    heard_at = began = time.monotonic()
+    state = "not heard of"
     while True:
         try:
             document = yield from ask(endpoints.show_job(job))
@@ -73,12 +73,12 @@ def wait(
             if not passes(error) or time.monotonic() - heard_at >= patience_s:
                 raise
         else:
-            heard_at = time.monotonic()
+            heard_at, state = time.monotonic(), str(document.state)
             on_progress(document)
             if document.state in ENDED_OR_GOING:
                 return document
-            if timeout_s is not None and heard_at - began + poll_s > timeout_s:
-                raise WaitTimedOut(job=job, state=document.state, seconds=timeout_s)
+        if timeout_s is not None and time.monotonic() - began + poll_s > timeout_s:
+            raise WaitTimedOut(job=job, state=state, seconds=timeout_s)
         yield Pause(poll_s)
 
 
@@ -86,7 +86,7 @@ def wait(
 class Turn:
     """Whether an export that the server had no room for is asked for again, and what is said of that."""
 
-    on_note: Callable[[str], None]
+    on_note: Callable[[str], object]
     began: float | None = None
 
     def pause_s(self, error: RequestRefused) -> float:

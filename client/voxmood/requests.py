@@ -26,7 +26,7 @@ class Body:
 
     content: Content
     start: int
-    on_sent: Callable[[int], None]
+    on_sent: Callable[[int], object]
 
     def blocks(self) -> Iterator[bytes]:
         """The bytes, as they are to be sent."""
@@ -68,16 +68,14 @@ class Request(Generic[Answer]):
         try:
             return self.answer.model_validate_json(response.content)
         except ValidationError as error:
-            raise unexpected(response, error) from error
+            raise unexpected(str(response.url), error) from error
 
 
-def unexpected(response: httpx.Response, error: ValidationError) -> UnexpectedAnswer:
+def unexpected(url: str, error: ValidationError) -> UnexpectedAnswer:
     """What is said of an answer that is not the document that it should be."""
     first = error.errors(include_url=False)[0]
     place = ".".join(map(str, first["loc"]))
-    return UnexpectedAnswer(
-        url=str(response.url), fault=f"{place or 'the body'}: {first['msg']}", version=version()
-    )
+    return UnexpectedAnswer(url=url, fault=f"{place or 'the body'}: {first['msg']}", version=version())
 
 
 def refusal(response: httpx.Response) -> RequestRefused:
@@ -110,6 +108,17 @@ class Listing(Generic[Answer, Row]):
     cursor: str  # the parameter that asks for the page behind another
     rows: Callable[[Answer], Sequence[Row]]
     following: Callable[[Answer], str | int | None]
+
+    def read(self, page: Answer) -> Sequence[Row]:
+        """What a page holds.
+
+        Raises:
+            UnexpectedAnswer: something in it is not what it should be.
+        """
+        try:
+            return self.rows(page)
+        except ValidationError as error:
+            raise unexpected(self.first.path, error) from error
 
     def after(self, page: Answer) -> Request[Answer] | None:
         """The request for the page behind this one; None: it is the last."""

@@ -45,7 +45,7 @@ class Results(Transport):
         format: ExportFormat = "csv",
         *,
         segments: bool = False,
-        on_note: Callable[[str], None] = ignore,
+        on_note: Callable[[str], object] = ignore,
         **choice: Unpack[RowChoice],
     ) -> Iterator[bytes]:
         """The bytes of an export, as they come.
@@ -136,7 +136,7 @@ class AsyncResults(AsyncTransport):
         format: ExportFormat = "csv",
         *,
         segments: bool = False,
-        on_note: Callable[[str], None] = ignore,
+        on_note: Callable[[str], object] = ignore,
         **choice: Unpack[RowChoice],
     ) -> AsyncIterator[bytes]:
         return self._export(job, endpoints.export_params(format, choice, segments=segments), on_note)

@@ -15,7 +15,7 @@ from voxmood import endpoints, packing
 from voxmood.documents import JobDocument
 from voxmood.environment import default_state_dir
 from voxmood.errors import RequestRefused, ServerUnreachable, VoxmoodError
-from voxmood.flows import PASSING, PAUSES_S, Flow, Pause, ask
+from voxmood.flows import PAUSES_S, Flow, Pause, ask, passes
 from voxmood.packing import Content, Sendable, to_send, upload_names
 from voxmood.states import JobState, UploadState
 
@@ -39,8 +39,8 @@ class Listener:
     happens.
     """
 
-    on_sent: Callable[[Sent], None] = lambda _: None
-    on_note: Callable[[str], None] = lambda _: None
+    on_sent: Callable[[Sent], object] = lambda _: None
+    on_note: Callable[[str], object] = lambda _: None
 
 
 class Notes:
@@ -71,6 +71,7 @@ class Submission:
 
     Raises:
         FileMissing, NotSendable: of a path.
+        ValueError: there is no path.
     """
 
     def __init__(
@@ -82,6 +83,8 @@ class Submission:
         listener: Listener,
     ) -> None:
         every = [fspath(path) for path in paths]
+        if not every:
+            raise ValueError("name at least one file, folder or s3://bucket/prefix to submit")
         self.sources = [path for path in every if path.startswith(SOURCE)]
         contents = [to_send(Path(path)) for path in every if not path.startswith(SOURCE)]
         said = sorted(f"{key}={value}" for key, value in options.items())
@@ -146,7 +149,7 @@ def may_help_later(error: VoxmoodError) -> bool:
     """Whether the same may succeed when it is repeated: then what was sent is kept for it."""
     if isinstance(error, RequestRefused):
         status = error.http_status
-        return (status is not None and (status >= 500 or status == 429)) or error.reason in OVERTAKEN
+        return (status is not None and (status >= 500 or status == 429)) or _is_overtaken(error)
     return isinstance(error, ServerUnreachable)
 
 
@@ -156,7 +159,7 @@ def send(job: int, name: str, content: Content, listener: Listener) -> Flow[None
         try:
             yield from _try(job, name, content, listener)
         except (ServerUnreachable, RequestRefused) as error:
-            if pause_s is None or not _helps(error):
+            if pause_s is None or not (passes(error) or _is_overtaken(error)):
                 raise
             listener.on_note(f"{_why(error)} Trying again in {pause_s:.0f} s.")
             yield Pause(pause_s)
@@ -190,15 +193,13 @@ def _try(job: int, name: str, content: Content, listener: Listener) -> Flow[None
     yield from ask(endpoints.put_upload(job, name, content, start, count))
 
 
-def _helps(error: VoxmoodError) -> bool:
-    if isinstance(error, RequestRefused):
-        return error.reason in OVERTAKEN or error.http_status in PASSING
-    return True
+def _is_overtaken(error: VoxmoodError) -> bool:
+    return isinstance(error, RequestRefused) and error.reason in OVERTAKEN
 
 
 def _why(error: VoxmoodError) -> str:
     if isinstance(error, ServerUnreachable):
         return "The connection broke."
-    if isinstance(error, RequestRefused) and error.reason in OVERTAKEN:
+    if _is_overtaken(error):
         return "What an earlier submit had sent was still being stored."
     return str(error).removesuffix(" Try again in a moment.")

@@ -80,10 +80,10 @@ class Transport:
         request: Request[Answer] | None = listing.first
         while request is not None:
             page = self._ask(request)
-            yield from listing.rows(page)
+            yield from listing.read(page)
             request = listing.after(page)
 
-    def _export(self, job: int, params: dict[str, Any], on_note: Callable[[str], None]) -> Iterator[bytes]:
+    def _export(self, job: int, params: dict[str, Any], on_note: Callable[[str], object]) -> Iterator[bytes]:
         turn = Turn(on_note)
         while True:
             try:
@@ -93,7 +93,7 @@ class Transport:
             else:
                 return
 
-    def _stream(self, job: int, params: dict[str, Any], on_note: Callable[[str], None]) -> Iterator[bytes]:
+    def _stream(self, job: int, params: dict[str, Any], on_note: Callable[[str], object]) -> Iterator[bytes]:
         path, headers = endpoints.export_path(job), self._connection.headers
         try:
             with self._http.stream("GET", path, params=params, headers=headers) as response:
@@ -170,12 +170,12 @@ class AsyncTransport:
         request: Request[Answer] | None = listing.first
         while request is not None:
             page = await self._ask(request)
-            for row in listing.rows(page):
+            for row in listing.read(page):
                 yield row
             request = listing.after(page)
 
     async def _export(
-        self, job: int, params: dict[str, Any], on_note: Callable[[str], None]
+        self, job: int, params: dict[str, Any], on_note: Callable[[str], object]
     ) -> AsyncIterator[bytes]:
         turn = Turn(on_note)
         while True:
@@ -188,7 +188,7 @@ class AsyncTransport:
                 return
 
     async def _stream(
-        self, job: int, params: dict[str, Any], on_note: Callable[[str], None]
+        self, job: int, params: dict[str, Any], on_note: Callable[[str], object]
     ) -> AsyncIterator[bytes]:
         path, headers = endpoints.export_path(job), self._connection.headers
         try:
