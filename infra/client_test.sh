@@ -5,7 +5,7 @@
 set -eu
 bin=$(cd "$1" && pwd)
 folder=$2
-most_kb=25000 # what is promised to those who install it
+most_kb=25000 # what is promised to those who install it, without the bytecode that Python adds
 
 rm -rf "$folder"
 mkdir -p "$folder"
@@ -15,7 +15,7 @@ export VIRTUAL_ENV="$folder/venv"
 "$bin/uv" pip sync --quiet --require-hashes requirements/client.lock
 "$bin/uv" pip install --quiet --no-index --no-deps "$folder"/voxmood-*.whl
 size_kb=$(du -sk "$VIRTUAL_ENV/lib" | cut -f1)
-echo "The client takes $((size_kb / 1000)) MB installed, with all that it needs."
+echo "The client takes $((size_kb / 1000)) MB installed, with all that it needs, before Python compiles it."
 if [ "$size_kb" -ge "$most_kb" ]; then
     echo "That is more than the $((most_kb / 1000)) MB that are promised." >&2
     exit 1

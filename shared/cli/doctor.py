@@ -24,6 +24,7 @@ from shared.core.errors.requests import UnknownModel
 from shared.core.errors.stack import ServerMissing
 from shared.core.settings import Settings, default_state_dir
 from voxmood.cli.console import Server, hinted, out, print_json, say, unbroken
+from voxmood.documents import Readiness
 
 if TYPE_CHECKING:
     from shared.stack.state import Record, StateFolder
@@ -308,11 +309,11 @@ def _health(url: str, running: Record | None) -> Iterator[Finding]:
     import httpx
     from pydantic import ValidationError
 
-    from shared.stack.control import Health, local_client
+    from shared.stack.control import local_client
 
     with local_client() as client:
         try:
-            health = Health.model_validate_json(client.get(f"{url}/health/ready", timeout=15.0).content)
+            health = Readiness.model_validate_json(client.get(f"{url}/health/ready", timeout=15.0).content)
         except (httpx.HTTPError, ValidationError):
             yield _answer("api", f"The API at {url}", False)
             return
