@@ -175,4 +175,4 @@ def _follow(client: Client, job: int) -> None:
         def show(document: JobDocument) -> None:
             bar.update(task, completed=document.progress.done, total=document.progress.expected)
 
-        client.wait(job, on_progress=show)
+        client.wait(job, on_progress=show, patience_s=0)
