@@ -9,16 +9,16 @@ MINUTES ?= 30
 ROWS ?= 1000000
 DATABASE ?= sqlite
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --fork-strategy fewest \
-	--custom-compile-command "make lock" --quiet
+	--no-emit-package voxmood --custom-compile-command "make lock" --quiet
 
-.PHONY: help setup run down test test-fast test-full faults fuzz soak check format bench bench-short bench-clip bench-flow bench-rows bench-peer encoder detector lock release clean
+.PHONY: help setup run down test test-fast client-test test-full faults fuzz soak check format bench bench-short bench-clip bench-flow bench-rows bench-peer encoder detector lock release clean
 
 help:  ## the targets, a line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(VENV)/.ready  ## install the locked packages into .venv
 
-$(VENV)/.ready: requirements/uv.lock requirements/dev.lock pyproject.toml infra/setup.sh
+$(VENV)/.ready: requirements/uv.lock requirements/dev.lock pyproject.toml client/pyproject.toml infra/setup.sh
 	@sh infra/setup.sh $(VENV)
 
 run: setup  ## start the stack, classify ARCHIVE (or a demonstration archive), show the results
@@ -31,7 +31,10 @@ test: setup  ## the tests, on real servers (unit, integration, acceptance, fault
 	@sh infra/test.sh $(BIN) -m "not long"
 
 test-fast: setup  ## the unit tests alone, in about a minute
-	@$(BIN)/python -m pytest -m "not long and not slow" tests/unit
+	@$(BIN)/python -m pytest -m "not long and not slow" tests/unit client/tests/unit
+
+client-test: setup  ## the client's own tests, in a virtual environment without the server, against a real one
+	@sh infra/client_test.sh $(BIN) build/client
 
 test-full: setup  ## the same with the long forms (3 GB, three hours, 1 GB resumed), and stacks on PostgreSQL too
 	@sh infra/test.sh $(BIN)
@@ -78,8 +81,10 @@ detector: setup  ## make the voice detector that ships anew, in build/detector, 
 	@sh infra/artefact.sh $(BIN) detector silero-vad-6.2 build/detector
 
 lock: $(VENV)/.ready  ## resolve the dependencies anew
-	@$(LOCK) --extra stack --extra dev pyproject.toml -o requirements/dev.lock
-	@$(LOCK) --constraint requirements/dev.lock --extra av pyproject.toml -o requirements/runtime.lock
+	@$(LOCK) --extra stack --extra train --extra page --extra dev pyproject.toml -o requirements/dev.lock
+	@$(LOCK) --constraint requirements/dev.lock --extra train --extra page --extra av pyproject.toml -o requirements/runtime.lock
+	@$(LOCK) --constraint requirements/dev.lock client/pyproject.toml -o requirements/client.lock
+	@$(LOCK) --constraint requirements/dev.lock --all-extras client/pyproject.toml -o requirements/client-test.lock
 	@for kind in encoder detector; do \
 		$(BIN)/python -c "import sys, tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies'][sys.argv[1]], sep='\\n')" $$kind \
 			| $(LOCK) --no-deps - -o requirements/$$kind.lock; \

@@ -14,8 +14,10 @@ from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
+import voxmood.errors
 from api.problems import GENERAL, PAGE
 from shared.core import errors
+from shared.core.errors import requests
 from shared.core.errors.base import VoxmoodError
 
 router = APIRouter(include_in_schema=False)
@@ -44,15 +46,12 @@ def kinds() -> list[Kind]:
 
 def _errors() -> Iterator[type[VoxmoodError]]:
     """Those that say a status of their own, or are those of requests; the others no request can meet."""
-    for module in pkgutil.iter_modules(errors.__path__):
-        for one in vars(import_module(f"shared.core.errors.{module.name}")).values():
-            if (
-                isinstance(one, type)
-                and issubclass(one, VoxmoodError)
-                and one.__module__.endswith(module.name)
-            ):
+    names = [f"{errors.__name__}.{module.name}" for module in pkgutil.iter_modules(errors.__path__)]
+    for name in (voxmood.errors.__name__, *names):
+        for one in vars(import_module(name)).values():
+            if isinstance(one, type) and issubclass(one, VoxmoodError) and one.__module__ == name:
                 has_status = one.status != VoxmoodError.status
-                if (has_status and not one.__subclasses__()) or module.name == "requests":
+                if (has_status and not one.__subclasses__()) or name == requests.__name__:
                     yield one
 
 

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
 
 from api.services import Wired
 from shared.core.errors.infrastructure import DatabaseUnavailable
 from shared.core.settings import is_loopback
 from shared.database import upgrade
 from shared.jobs.doorbell import QUEUES
+from voxmood.documents import Readiness
 
 router = APIRouter(prefix="/health", tags=["health"])
-
-
-class Readiness(BaseModel):
-    """What is there, and which queues are consumed; told to this machine. Others hear only `ready`."""
-
-    ready: bool
-    database: bool | None = Field(default=None, description="it answers, and its schema is the newest")
-    queue: bool | None = None
-    store: bool | None = None
-    consuming: dict[str, bool] = Field(
-        default_factory=dict, description="a worker took something from it in the last minute"
-    )
 
 
 @router.get("/live")

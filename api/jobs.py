@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import uuid4
 
 from fastapi import APIRouter, Header, Query, Response
-from pydantic import BaseModel, Field
 
 from api import quotas
 from api.access import Caller, Follower, OwnJob, Reader, Submitter
-from api.models import CHAMPION, aliases
+from api.models import aliases
 from api.services import Services, Wired
-from api.strict import RequestModel
 from shared import archives
-from shared.audio.windows import MINIMUM_S, Windows
+from shared.audio.windows import Windows
 from shared.core.errors.requests import (
     JobNotOpen,
     JobWithoutUploads,
@@ -30,61 +28,13 @@ from shared.database.jobs import JobRow, NewJob
 from shared.database.sessions import Connection
 from shared.jobs import leases, webhooks
 from shared.jobs.doorbell import UNPACK, Bell
-from shared.jobs.status import JobDocument, documents
+from shared.jobs.status import documents
 from shared.models.serving import registry, version_pins
+from voxmood.documents import JobDocument, JobPage, JobRequest
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 # Jobs under this total take the small queues, which no big job ever fills.
 SMALL_BYTES = 32 * MEBIBYTE
-
-
-class JobRequest(RequestModel):
-    """What one may say of a job when creating it."""
-
-    name: str | None = Field(default=None, max_length=1000, description="for people; need not be unique")
-    model: str = Field(
-        default=CHAMPION, description="a model version, or an alias as `champion` or `candidate`"
-    )
-    threshold: float | None = Field(
-        default=None, ge=0, le=1, description="confidence below which a clip is rejected; else the version's"
-    )
-    windows: Literal["clip", "sliding"] = Field(
-        default="clip",
-        description="sliding: each window's outcome is kept as a segment; the clip's is their mean, weighted "
-        "by the voice in each",
-    )
-    win_s: float | None = Field(
-        default=None,
-        ge=MINIMUM_S,
-        allow_inf_nan=False,
-        description="seconds of a sliding window; else as long as the version hears at once, the longest",
-    )
-    hop_s: float | None = Field(
-        default=None,
-        ge=MINIMUM_S,
-        allow_inf_nan=False,
-        description="seconds from one sliding window's beginning to the next one's; else half of a window",
-    )
-    channels: Literal["mix", "separate"] = Field(
-        default="mix", description="separate: segments for each channel, the clip's outcome over all of them"
-    )
-    encoding: str | None = Field(
-        default=None,
-        max_length=100,
-        description="of names in archives that are not UTF-8 and do not say what they are: `cp932`, `gbk`, …",
-    )
-    webhook: str | None = Field(
-        default=None,
-        max_length=2000,
-        description="http or https address to which the job's document is POSTed when it has ended",
-    )
-
-
-class JobPage(BaseModel):
-    """Jobs, the newest first."""
-
-    jobs: list[JobDocument]
-    next: int | None = Field(description="give as `before` for the next page; null: this is the last")
 
 
 @router.post("", status_code=201)

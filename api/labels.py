@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
 
 from api.access import Asker, Labeller, LabelReader
 from api.problems import problem
 from api.services import Wired
-from api.strict import RequestModel
 from shared.core.errors.models import NoLabelStored
 from shared.core.errors.requests import LabelsUnnamed, UnknownJob
 from shared.database import jobs, labels
 from shared.database.labels import LabelSelection, NewLabel
 from shared.models.serving import registry
+from voxmood.documents import Code, Deleted, Label, LabelDocument, LabelPage, Refusal, Stored
 
 router = APIRouter(prefix="/v1/labels", tags=["labels"])
 MOST_LABELS = 10_000
-Code = Literal["unknown_clip", "no_recording", "unknown_emotion"]
 Id = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
 Words = Annotated[str | None, Query(max_length=4000, pattern=r"^[^\x00]*$")]
 
@@ -43,58 +41,6 @@ def _selection(
 
 
 Selected = Annotated[LabelSelection, Depends(_selection)]
-
-
-class Label(RequestModel):
-    """One person's answer for one clip."""
-
-    clip_id: int = Field(ge=1, le=2**63 - 1, description="as result rows have it")
-    emotion: str = Field(max_length=100, description="a label of the champion, or one of its unknowns")
-    speaker: str | None = Field(default=None, max_length=200, description="who is heard")
-    labeller: str = Field(default="", max_length=200, description="who says so; one answer a clip each")
-
-
-class Refusal(BaseModel):
-    """A label that was not stored."""
-
-    place: int = Field(description="in the list that was sent, from 0")
-    clip_id: int
-    code: Code
-    reason: str
-
-
-class LabelDocument(BaseModel):
-    """A label that is stored, and of what."""
-
-    id: int
-    job_id: int
-    clip_id: int
-    path: str
-    upload: str
-    emotion: str
-    speaker: str | None
-    labeller: str
-    created_at: datetime = Field(description="when it was given, or replaced the last time")
-
-
-class LabelPage(BaseModel):
-    """Labels in the order in which their clips were first labelled."""
-
-    labels: list[LabelDocument]
-    next: int | None = Field(description="give as `after` for the next page; null: this is the last")
-
-
-class Deleted(BaseModel):
-    """How many labels there were."""
-
-    deleted: int
-
-
-class Stored(BaseModel):
-    """What became of a list of labels."""
-
-    stored: int
-    refused: list[Refusal]
 
 
 @router.post("", response_model=Stored)

@@ -5,18 +5,16 @@ from __future__ import annotations
 import logging
 
 from fastapi import APIRouter
-from pydantic import Field
 
 from api.access import OwnJob, Submitter
 from api.jobs import check_room_for_job, document, find
 from api.models import aliases
 from api.services import Services, Wired
-from api.strict import RequestModel
 from shared.database.uploads import failed_uploads
 from shared.jobs import lifecycle
-from shared.jobs.status import JobDocument
 from shared.models.serving import registry, version_pins
 from shared.store.objects import StoredObject
+from voxmood.documents import JobDocument, ReclassifyRequest
 
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
@@ -36,12 +34,6 @@ def retry_job(job_id: OwnJob, services: Wired, caller: Submitter) -> JobDocument
     bells = lifecycle.retry(services.database, job_id, _failed_uploads_in_store(services, job_id))
     services.ring(bells)
     return document(services, job_id)
-
-
-class ReclassifyRequest(RequestModel):
-    """Under which version."""
-
-    model: str = Field(description="a model version, or an alias as `candidate`")
 
 
 @router.post("/reclassify")

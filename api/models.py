@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
 
 from api.access import Admin, Reader
 from api.services import Services, Wired
@@ -14,44 +13,9 @@ from shared.database.retrainings import retraining_row
 from shared.jobs import retraining
 from shared.models.serving import registry
 from shared.models.serving.registry import Manifest
+from voxmood.documents import CHAMPION, ModelDocument, Models, RetrainingDocument
 
 router = APIRouter(prefix="/v1", tags=["models"])
-CHAMPION = "champion"
-
-
-class ModelDocument(BaseModel):
-    """One version."""
-
-    version: str
-    aliases: list[str] = Field(description="the movable names that mean it now: champion, candidate")
-    base: str | None = Field(description="the champion that it was trained to follow")
-    labels: list[str]
-    unknown_labels: list[str] = Field(description="emotions that it does not know, and should reject")
-    threshold: float
-    accuracy: float = Field(description="on the test part of its own training")
-    training_clips: int
-    runtimes: list[str] = Field(
-        description="what can run it; versions without an ONNX form: tensorflow alone"
-    )
-    created: datetime
-
-
-class RetrainingDocument(BaseModel):
-    """The retraining's state."""
-
-    is_running: bool
-    is_asked: bool = Field(description="somebody asked for one, and it has not ended yet")
-    newly_labelled: int = Field(description="clips labelled since the last trained version")
-    wanted: int = Field(description="so many of them begin a retraining by themselves")
-    ended_at: datetime | None = Field(description="when it last looked")
-    text: str | None = Field(description="what came of it")
-
-
-class Models(BaseModel):
-    """All versions, and the retraining."""
-
-    models: list[ModelDocument]
-    retraining: RetrainingDocument
 
 
 @router.get("/models")

@@ -9,14 +9,14 @@ from typing import Any, cast
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from shared.core import logs
 from shared.core.errors.base import VoxmoodError
-from shared.core.errors.wording import fault_in_words
 from shared.database.sessions import UnfitValue
+from voxmood.documents import Problem
+from voxmood.wording import fault_in_words
 
 log = logging.getLogger(__name__)
 
@@ -34,20 +34,6 @@ GENERAL = {
 }
 
 
-class Problem(BaseModel):
-    """What every error says (RFC 9457); some have more members."""
-
-    type: str = Field(
-        description="where its code is explained, on this server", examples=["/problems#unknown_job"]
-    )
-    title: str
-    status: int
-    detail: str = Field(description="a sentence for a person")
-    code: str = Field(description="the same for programs: unknown_job, upload_too_large, …")
-    request_id: str | None = Field(default=None, description="that of X-Request-Id, and of the server's log")
-
-
-# For the OpenAPI document: FastAPI would announce its own form of errors, which is never sent.
 RESPONSES: dict[int | str, dict[str, Any]] = {
     "4XX": {
         "description": "Refused; `detail` says why",

@@ -23,8 +23,9 @@ from shared.core.settings import MEBIBYTE
 from shared.core.states import UploadState
 from shared.database import uploads
 from shared.database.uploads import UploadRow
-from shared.jobs.status import UploadDocument, upload_document
+from shared.jobs.status import upload_document
 from shared.store.objects import upload_key
+from voxmood.documents import UploadDocument
 
 log = logging.getLogger(__name__)
 # An upload needs its bytes twice for a while, packed and as shards, and the database needs air.

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import BaseModel, Field
 
 from api.access import OwnJob, Reader
 from api.exports import FORMATS, result
 from api.jobs import find
 from api.paced import PacedResponse
-from api.rows import Row
 from api.services import Wired
 from shared.audio.quality_words import Word
 from shared.core.errors.requests import NoSegments, WrongCursor, WrongFilter
@@ -27,22 +25,12 @@ from shared.database.results import RESULTS
 from shared.database.segments import SEGMENTS
 from shared.models.serving import registry
 from shared.models.serving.registry import Manifest
+from voxmood.documents import ResultPage
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
 
 
 JOB_STATE_HEADER, COMPLETE_HEADER = "Voxmood-Job-State", "Voxmood-Complete"
-
-
-class ResultPage(BaseModel):
-    """Result rows in archive order: the columns of the contract, `p_<emotion>` each, and `message`.
-
-    Segments: by channel, then time, within a clip, with `channel` (empty where they are mixed), `start_s` and
-    `end_s` behind `quality`.
-    """
-
-    results: list[Row]
-    next: str | None = Field(description="give as `cursor` for the next page; null: no further row yet")
 
 
 @dataclass(frozen=True, slots=True)

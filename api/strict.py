@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict
 
 from shared.core.errors.requests import UnknownParameter
-
-
-class RequestModel(BaseModel):
-    """The body of a request. A field that it has not is 422."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 async def known_parameters(request: Request) -> None:

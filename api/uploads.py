@@ -8,7 +8,6 @@ from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Path, Request, Response
-from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from api import limits, receiving
@@ -16,7 +15,6 @@ from api.access import Follower, OwnJob, Submitter
 from api.jobs import document, find, jobs_path, lock_open_job
 from api.receiving import Receiver
 from api.services import Services, Wired
-from api.strict import RequestModel
 from shared.core.errors.access import FormWithoutSize
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.infrastructure import StoreUnavailable
@@ -29,34 +27,14 @@ from shared.core.errors.requests import (
     WrongRange,
 )
 from shared.database import uploads
-from shared.jobs.status import JobDocument, UploadDocument, upload_document
+from shared.jobs.status import upload_document
+from voxmood.documents import FormRequest, JobDocument, SourceRequest, UploadDocument, UploadForm
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["uploads"])
 PRESIGNED_S = 3600
 UploadName = Annotated[str, Path(min_length=1, max_length=1000, description="as results will name it")]
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)", re.ASCII)
 _SOURCE = re.compile(r"s3://([a-z0-9][a-z0-9.-]{2,62})/(.*)", re.DOTALL)
-
-
-class FormRequest(RequestModel):
-    """An upload that goes straight to the store."""
-
-    name: str = Field(min_length=1, max_length=1000)
-    bytes: int | None = Field(default=None, ge=1, description="its size, if known")
-
-
-class UploadForm(BaseModel):
-    """POST the file to `url` as multipart/form-data with these fields, `file` last; then start the job."""
-
-    url: str
-    fields: dict[str, str]
-    expires_s: int
-
-
-class SourceRequest(RequestModel):
-    """Objects that lie in the store already."""
-
-    url: str = Field(max_length=2000, description="s3://bucket/prefix")
 
 
 @router.put(

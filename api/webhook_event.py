@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Response
 
-from shared.jobs.status import JobDocument
+from voxmood.documents import JobDocument
 
 router = APIRouter()
 _EXAMPLE: dict[str, Any] = {

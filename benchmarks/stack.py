@@ -10,15 +10,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 
-from shared.client import Client
 from shared.core.settings import Settings
-from shared.packing import FileToSend
 from shared.stack.state import Record, StateFolder
+from voxmood.client import Client
+from voxmood.packing import FileToSend
+from voxmood.states import ENDED
 
 ALONE = 10  # clips sent to the idle stack, one at a time
 BESIDE = 5  # clips sent while a large job runs; the slowest counts
@@ -29,7 +30,6 @@ PAUSE_S = 0.5  # after a clip, so that the next one finds the stack idle
 ROW_LIMIT_S = 120.0
 SECONDS_A_CLIP = 0.25  # more than this, 50 times what it should take, and the job counts as stuck
 HANDED_ON = ("models_dir", "trained_dir", "champion", "runtime", "device", "batch_clips")
-ENDED = ("done", "failed", "cancelled")
 MEGABYTE = 10**6
 
 
@@ -42,24 +42,24 @@ class Stack:
 
     def send(self, archive: Path) -> tuple[int, float]:
         """Send an archive as a job and start it; the job's id, and when its first byte was sent."""
-        job = int(self.client.create_job(archive.name)["id"])
+        job = self.client.create_job(archive.name).id
         began = time.time()
-        self.client.put_upload(job, archive.name, FileToSend(archive), 0, lambda _: None)
+        self.client.put_upload(job, archive.name, FileToSend(archive))
         self.client.start(job)
         return job, began
 
     def end_of(self, job: int, clips: int) -> float:
         """Wait for a job's end; when that was, by the database's clock: so it may be looked for seldom."""
         deadline = time.monotonic() + ROW_LIMIT_S + clips * SECONDS_A_CLIP
-        while (document := self.client.job(job))["state"] not in ENDED:
+        while (document := self.client.job(job)).state not in ENDED:
             if time.monotonic() > deadline:
-                raise SystemExit(f"Job {job} does not end: {document['counts']}")
+                raise SystemExit(f"Job {job} does not end: {document.counts}")
             time.sleep(LOOK_AT_JOB_S)
-        counts = document["counts"]
-        heard = counts["done"] - counts["failed"] - counts["duplicates"]
-        if document["state"] != "done" or heard != clips:
-            raise SystemExit(f"Of {clips} clips not all were heard: {document['state']}, {counts}")
-        return datetime.fromisoformat(document["ended_at"]).timestamp()
+        counts = document.counts
+        heard = counts.done - counts.failed - counts.duplicates
+        if document.state != "done" or heard != clips:
+            raise SystemExit(f"Of {clips} clips not all were heard: {document.state}, {counts}")
+        return (document.ended_at or datetime.now(UTC)).timestamp()
 
     def rate(self, archive: Path, clips: int) -> float:
         """Clips a second, from the first byte sent to the last row."""
@@ -72,7 +72,7 @@ class Stack:
         Asked for every 5 ms on the client's one kept connection.
         """
         job, began = self.send(recording)
-        while next(self.client.results(job, None, page=1), None) is None:
+        while next(self.client.results(job, page_rows=1), None) is None:
             if time.time() - began > ROW_LIMIT_S:
                 raise SystemExit(f"Job {job}, a single clip, has no row.")
             time.sleep(LOOK_FOR_ROW_S)
@@ -91,10 +91,10 @@ class Stack:
         after another.
         """
         job, began = self.send(archive)
-        while not (document := self.client.job(job))["counts"]["done"] and document["state"] == "running":
+        while not (document := self.client.job(job)).counts.done and document.state == "running":
             time.sleep(LOOK_FOR_ROW_S)
         waits = [self.seconds_to_row(recording)]
-        while len(waits) < BESIDE and self.client.job(job)["state"] not in ENDED:
+        while len(waits) < BESIDE and self.client.job(job).state not in ENDED:
             waits.append(self.seconds_to_row(recording))
         return clips / (self.end_of(job, clips) - began), max(waits)
 

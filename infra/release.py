@@ -16,6 +16,7 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 UNRELEASED = "## [Unreleased]"
+PROJECTS = ("pyproject.toml", "client/pyproject.toml")  # server and client have one version
 VERSION_LINE = re.compile(r'^version = "(?P<version>[^"]+)"$', re.MULTILINE)
 
 
@@ -62,13 +63,15 @@ def release(folder: Path, version: str) -> str:
         raise ValueError("the work tree has changes; commit or stash them, then try again.")
     if git(folder, "tag", "--list", f"v{version}"):
         raise ValueError(f"there is a tag v{version} already.")
-    changelog, project = folder / "CHANGELOG.md", folder / "pyproject.toml"
-    newer = numbered(project.read_text(encoding="utf-8"), version)
+    changelog = folder / "CHANGELOG.md"
+    projects = [folder / name for name in PROJECTS]
+    newer = [numbered(project.read_text(encoding="utf-8"), version) for project in projects]
     day = f"{datetime.now(UTC):%Y-%m-%d}"
     text, notes = released(changelog.read_text(encoding="utf-8"), version, day)
-    project.write_text(newer, encoding="utf-8")
+    for project, changed in zip(projects, newer, strict=True):
+        project.write_text(changed, encoding="utf-8")
     changelog.write_text(text, encoding="utf-8")
-    git(folder, "commit", "--quiet", "-m", f"Release {version}", "pyproject.toml", "CHANGELOG.md")
+    git(folder, "commit", "--quiet", "-m", f"Release {version}", *PROJECTS, "CHANGELOG.md")
     git(folder, "tag", "--annotate", f"v{version}", "-m", notes)
     return notes
 

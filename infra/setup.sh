@@ -38,7 +38,8 @@ export VIRTUAL_ENV="$venv"
 step 2 "The $(grep -c '^[A-Za-z0-9].*==' requirements/dev.lock) locked packages: 1.1 GB to download; this takes longest"
 "$venv/bin/uv" pip sync --quiet --require-hashes --compile-bytecode --link-mode copy requirements/dev.lock
 step 3 "voxmood itself"
-"$venv/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable .
+# From here alone, never by an index: another project could have the client's name there.
+"$venv/bin/uv" pip install --quiet --no-index --no-deps --no-build-isolation --editable ./client --editable .
 # librosa compiles with numba at first use (26 s for chroma); its cache lies beside it from now on.
 step 4 "Compiling librosa's numba kernels"
 "$venv/bin/python" -m shared.audio.warmup

@@ -18,7 +18,7 @@ from pathlib import Path
 
 MARKER = re.compile(r"<!-- *(?P<kind>not run by the test|needs): *(?P<value>\S.*?) *-->")
 COMMENT = re.compile(r"<!--.*")
-SHELL, SQL, NEITHER = {"", "sh", "bash"}, {"sql"}, {"text"}
+SHELL, PYTHON, SQL, NEITHER = {"", "sh", "bash"}, {"python"}, {"sql"}, {"text"}
 ENDED = "\036"  # begins the line that says how a command has ended
 
 
@@ -37,11 +37,17 @@ class Block:
     needs: str = ""
 
     @property
-    def is_shell(self) -> bool:
-        return self.language in SHELL
+    def is_run(self) -> bool:
+        return self.language in SHELL | PYTHON
 
     def commands(self) -> Iterator[str]:
-        """As a person would enter them: what bash takes for unfinished goes on in the next line."""
+        """As a person would enter them: what bash takes for unfinished goes on in the next line.
+
+        A block of Python is one command, given to `python` whole.
+        """
+        if self.language in PYTHON:
+            yield f"python - <<'END'\n{self.text}\nEND"
+            return
         entered: list[str] = []
         for line in self.text.splitlines():
             entered.append(line)
@@ -78,7 +84,7 @@ def blocks(readme: str) -> list[Block]:
             number += 1
             continue
         language = line[3:].strip()
-        if language not in SHELL | SQL | NEITHER:
+        if language not in SHELL | PYTHON | SQL | NEITHER:
             raise WrongReadme(f"line {number + 1}: blocks of {language!r} are not known")
         end = next((i for i in range(number + 1, len(lines)) if lines[i] == "```"), None)
         if end is None:

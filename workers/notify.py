@@ -9,9 +9,6 @@ body is not read, a redirect not followed. https://www.standardwebhooks.com
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import logging
 import threading
 import time
@@ -29,6 +26,7 @@ from shared.core.errors.webhooks import (
 from shared.database import jobs
 from shared.database.webhooks import Delivery
 from shared.jobs import status, webhooks
+from voxmood.webhooks import signature
 from workers.services import Services
 
 log = logging.getLogger(__name__)
@@ -106,10 +104,7 @@ def _headers(services: Services, delivery: Delivery, body: bytes) -> dict[str, s
         "webhook-timestamp": moment,
     }
     if (secret := services.settings.webhook_key) is not None:
-        signed = hmac.digest(
-            secret, b".".join((delivery.event_id.encode(), moment.encode(), body)), hashlib.sha256
-        )
-        headers["webhook-signature"] = f"v1,{base64.b64encode(signed).decode()}"
+        headers["webhook-signature"] = signature(secret, delivery.event_id, moment, body)
     return headers
 
 

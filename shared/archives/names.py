@@ -6,31 +6,15 @@ and say nothing; Windows writes the language's own code page and says nothing ei
 
 from __future__ import annotations
 
-import codecs
 import struct
 import zlib
 
-from shared.core.errors.requests import UnknownEncoding
+from voxmood.encodings import checked_encoding as checked_encoding
 
 # What the format itself prescribes where nothing is said (APPNOTE, appendix D).
 UNSAID = "cp437"
 IS_UTF8 = 0x800
 _UNICODE_PATH = 0x7075
-# An encoding of names leaves ASCII as it is: no UTF-16, no EBCDIC, no escapes of Python's or of domains.
-_PROBE = b"a.wav/ \\u0041 +AGE- xn--bcher-kva"
-_OF_DOMAINS = {"idna", "punycode"}
-
-
-def checked_encoding(name: str) -> str:
-    """The plain name of an encoding in which names of members may be; UnknownEncoding else."""
-    try:
-        info = codecs.lookup(name)
-        is_one = info.name not in _OF_DOMAINS and _PROBE.decode(info.name) == _PROBE.decode("ascii")
-    except (LookupError, ValueError):  # also UnicodeError
-        is_one = False
-    if not is_one:
-        raise UnknownEncoding(encoding=name[:80])
-    return info.name
 
 
 def in_utf8(raw: bytes) -> str | None:

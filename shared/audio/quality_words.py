@@ -1,18 +1,10 @@
-"""What a recording's quality is called; apart from what measures it, which commands need not load."""
+"""What a recording's quality is called; apart from what measures it, which the API need not load."""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from voxmood.states import QualityWord as Word
 
-
-class Word(StrEnum):
-    """On rows and in filters. Each but the first is something that a recording lacks."""
-
-    good = "good"
-    narrow_band = "narrow_band"
-    noisy = "noisy"
-    little_voice = "little_voice"
-
+__all__ = ["SAID", "Word"]
 
 # As a sentence about a recording says them.
 SAID = {Word.narrow_band: "telephone bandwidth", Word.noisy: "noisy", Word.little_voice: "little voice"}

@@ -1,1 +1,1 @@
-"""The command `voxmood`, one module for each subject."""
+"""The commands of `voxmood` that take the server itself, one module for each subject."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from shared.cli.console import progress, say
 from shared.core.errors.infrastructure import EmptyFolder, FileMissing
 from shared.core.errors.recordings import Unreadable
 from shared.core.states import Outcome
+from voxmood.cli.console import progress, say
 
 if TYPE_CHECKING:
     from shared.models.serving.classifier import Classifier

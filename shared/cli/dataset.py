@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress, TaskID
 
-from shared.cli.commands import App
-from shared.cli.console import say, transfer_progress
 from shared.core.errors.infrastructure import CannotWrite
 from shared.core.errors.models import DatasetUnreachable, WrongChecksum
-from shared.core.files import written_whole
+from voxmood.cli.commands import App
+from voxmood.cli.console import say, transfer_progress
+from voxmood.files import written_whole
 
 if TYPE_CHECKING:
     import httpx

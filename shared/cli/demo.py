@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.console import program, say
-from shared.cli.files import written
-from shared.cli.submit import Server, submit_paths
-from shared.core.states import JobState
+from voxmood.cli.console import Server, program, say
+from voxmood.cli.submit import submit_paths
+from voxmood.files import written
+from voxmood.states import JobState
 
 
 def demo(
@@ -31,8 +31,8 @@ def demo(
         say(f"{output}: {count} recordings")
         return
 
-    from shared.cli.results import show_results
-    from shared.client import Client
+    from voxmood.cli.results import show_results
+    from voxmood.client import Client
 
     with tempfile.TemporaryDirectory() as folder, Client(server) as client:
         archive = Path(folder) / "demonstration.zip"
@@ -40,7 +40,7 @@ def demo(
             count = demonstration_archive(file, clips, seed)
         say(f"A demonstration archive of {count} recordings, some of them odd on purpose")
         job = submit_paths(client, [str(archive)], name="demonstration")
-        state = client.job(job)["state"]
+        state = client.job(job).state
     show_results(job, limit=0, server=server)
     say(
         "people/ are actors (RAVDESS, CC BY-NC-SA 4.0: saved_models/demonstration/README.md). The takes are "

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.text import Text
 
-from shared.cli.console import State, hinted, out, print_json, say, unbroken
-from shared.cli.submit import Server
+from shared.cli.stack import State
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.models import DamagedModel
 from shared.core.errors.requests import UnknownModel
 from shared.core.errors.stack import ServerMissing
 from shared.core.settings import Settings, default_state_dir
+from voxmood.cli.console import Server, hinted, out, print_json, say, unbroken
+from voxmood.documents import Readiness
 
 if TYPE_CHECKING:
     from shared.stack.state import Record, StateFolder
@@ -34,6 +35,8 @@ SHOWN_PACKAGES = (
     "streamlit",
 )  # fmt: skip
 GIGABYTE = 10**9
+DISTRIBUTION = "voxmood-server"
+EXTRAS = ("", "train", "page")  # what a whole stack takes
 # What a GPU takes in place of the package that is locked.
 FOR_GPUS = {"onnxruntime": "onnxruntime-gpu", "tensorflow-cpu": "tensorflow"}
 LITTLE_DISK_BYTES = 5 * GIGABYTE
@@ -121,9 +124,9 @@ def _packages() -> Finding:
     from packaging.requirements import Requirement
 
     wrong = []
-    for line in metadata.requires("voxmood") or []:
+    for line in metadata.requires(DISTRIBUTION) or []:
         wanted = Requirement(line)
-        if wanted.marker and not wanted.marker.evaluate({"extra": ""}):
+        if wanted.marker and not any(wanted.marker.evaluate({"extra": extra}) for extra in EXTRAS):
             continue
         if (found := _installed(wanted.name)) is None:
             wrong.append(f"{wanted.name} is missing")
@@ -304,11 +307,11 @@ def _health(url: str, running: Record | None) -> Iterator[Finding]:
     import httpx
     from pydantic import ValidationError
 
-    from shared.stack.control import Health, local_client
+    from shared.stack.control import local_client
 
     with local_client() as client:
         try:
-            health = Health.model_validate_json(client.get(f"{url}/health/ready", timeout=15.0).content)
+            health = Readiness.model_validate_json(client.get(f"{url}/health/ready", timeout=15.0).content)
         except (httpx.HTTPError, ValidationError):
             yield _answer("api", f"The API at {url}", False)
             return

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from shared.cli import trials
-from shared.cli.console import print_json, say, stages
 from shared.cli.training import BASELINE, words
 from shared.models.evaluation.plan import EvaluationPlan, Protocol
+from voxmood.cli.console import print_json, say, stages
 
 TRAINS = {Protocol.SEED, Protocol.SPEAKER, Protocol.OPEN_SET}
 JUDGES = {Protocol.CONDITIONS, Protocol.CORPUS}
@@ -143,11 +143,13 @@ def _train(
     plan: EvaluationPlan, data: Path, labels: Path | None, output: Path | None, *, as_json: bool
 ) -> None:
     from shared.audio.decode import DecodeLimits
+    from shared.core.extras import require
     from shared.core.settings import Settings
     from shared.models.data.datasets import read_dataset
     from shared.models.evaluation.protocols import evaluate as ask
     from shared.models.evaluation.reports import MARKDOWN, markdown, write_report
 
+    require("train", "Training")
     settings = Settings()
     dataset = read_dataset(data, labels)
     dataset.check_emotions(plan.drop)

@@ -12,11 +12,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from shared.cli.commands import App
-from shared.cli.console import State, hinted, out, print_json, say
+from shared.cli.stack import State
 from shared.core import api_keys as keys
 from shared.core.errors.access import KeysNeedSchema, NoSuchKey, WrongScope
 from shared.core.settings import Settings, default_state_dir
+from voxmood.cli.commands import App
+from voxmood.cli.console import hinted, out, print_json, say
 
 if TYPE_CHECKING:
     from shared.database.sessions import Database

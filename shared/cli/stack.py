@@ -7,23 +7,28 @@ import math
 import shlex
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.live import Live
 from rich.text import Text
 
-from shared.cli.console import State, err, print_json, program, say
 from shared.core import logs
 from shared.core.errors.stack import AlreadyRunning, PartFailed
 from shared.core.processes import start_time
 from shared.core.settings import Settings, default_state_dir
+from voxmood.cli.console import err, print_json, program, say
 
 if TYPE_CHECKING:
     from shared.stack.state import Record, StateFolder
 
 READY_LIMIT_S = 180.0
 LOOK_EVERY_S = 0.5
+State = Annotated[
+    Path | None,
+    typer.Option("--state", help="State folder. Default: VOXMOOD_STATE, else ~/.local/state/voxmood."),
+]
 
 
 def up(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.console import print_json, say, stages
+from voxmood.cli.console import print_json, say, stages
 
 BASELINE = "seed"
 
@@ -45,6 +45,7 @@ def train(
 ) -> None:
     """Train a model version; ends with the summary of its figures. Versions never change."""
     from shared.audio.decode import DecodeLimits
+    from shared.core.extras import require
     from shared.core.settings import Settings
     from shared.models.data.corpora import read_corpora, teaching
     from shared.models.data.datasets import Recordings, read_dataset
@@ -52,6 +53,7 @@ def train(
     from shared.models.training.baseline import TrainingConfig
     from shared.models.training.publication import train_version
 
+    require("train", "Training")
     if network is None:
         network = BASELINE
         say(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from shared.cli.console import print_json, say, stages
+from voxmood.cli.console import print_json, say, stages
 
 if TYPE_CHECKING:
     from shared.models.serving.classifier import Classifier

@@ -1,4 +1,4 @@
-"""API keys: how one is made, told from a typing mistake, and remembered without being stored.
+"""API keys: how one is made, and remembered without being stored; their form is `voxmood.api_keys`.
 
 A key is `vm_`, 43 letters and digits (256 random bits in base 62) and 6 more, the CRC-32 of all before
 them. The prefix lets secret scanners find it, the checksum refuses a mistyped one without a look-up.
@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-import string
-import zlib
 from enum import StrEnum
 
 from shared.core.errors.access import WrongExpiry
+from voxmood.api_keys import BODY_LENGTH, PREFIX, base62, checksum, is_key
+
+__all__ = ["Scope", "digest", "duration_s", "is_key", "new_key", "prefix"]
 
 
 class Scope(StrEnum):
@@ -26,23 +27,15 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
-_DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
-_BODY_LENGTH, _CHECKSUM_LENGTH = 43, 6  # 62^43 > 2^256, 62^6 > 2^32
 _PREFIX_LENGTH = 11
-_FORM = re.compile(rf"vm_[0-9A-Za-z]{{{_BODY_LENGTH + _CHECKSUM_LENGTH}}}", re.ASCII)
 _DURATION = re.compile(r"([1-9]\d{0,4})([hdw])", re.ASCII)
 _SECONDS = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 
 def new_key() -> str:
     """A fresh key: show it once, store its `digest`."""
-    body = "vm_" + _base62(secrets.randbits(256), _BODY_LENGTH)
-    return body + _checksum(body)
-
-
-def is_key(text: str) -> bool:
-    """Whether it has the form of a key and its checksum fits; nothing is said of its being valid."""
-    return bool(_FORM.fullmatch(text)) and _checksum(text[:-_CHECKSUM_LENGTH]) == text[-_CHECKSUM_LENGTH:]
+    body = PREFIX + base62(secrets.randbits(256), BODY_LENGTH)
+    return body + checksum(body)
 
 
 def prefix(key: str) -> str:
@@ -61,15 +54,3 @@ def duration_s(text: str) -> int:
     if match is None:
         raise WrongExpiry(value=text)
     return int(match[1]) * _SECONDS[match[2]]
-
-
-def _checksum(body: str) -> str:
-    return _base62(zlib.crc32(body.encode("ascii")), _CHECKSUM_LENGTH)
-
-
-def _base62(number: int, length: int) -> str:
-    digits = []
-    for _ in range(length):
-        number, digit = divmod(number, 62)
-        digits.append(_DIGITS[digit])
-    return "".join(reversed(digits))

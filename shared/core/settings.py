@@ -5,8 +5,6 @@ A process reads its settings once, where it is wired (`Settings()`), and hands t
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ipaddress
 import os
 from pathlib import Path
@@ -15,16 +13,14 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from voxmood.environment import default_state_dir as default_state_dir
+from voxmood.errors import WrongWebhookSecret
+from voxmood.webhooks import webhook_key
+
 MEBIBYTE = 2**20
 REPOSITORY = Path(__file__).resolve().parents[2]
 Runtime = Literal["onnx", "tensorflow"]
 Device = Literal["cpu", "gpu", "auto"]
-
-
-def default_state_dir() -> Path:
-    """Where the one-machine stack keeps everything: VOXMOOD_STATE, else ~/.local/state/voxmood."""
-    named = os.environ.get("VOXMOOD_STATE")
-    return Path(named) if named else Path.home() / ".local" / "state" / "voxmood"
 
 
 def default_feature_cache() -> Path:
@@ -320,23 +316,18 @@ class Settings(BaseSettings):
     def _is_webhook_secret(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is None or not secret.get_secret_value():
             return None
-        if 24 <= len(_webhook_key(secret)) <= 64:
-            return secret
-        raise ValueError("whsec_ and the base64 of 24 to 64 bytes is expected")
+        try:
+            webhook_key(secret.get_secret_value())
+        except WrongWebhookSecret as error:
+            raise ValueError("whsec_ and the base64 of 24 to 64 bytes is expected") from error
+        return secret
 
     @property
     def webhook_key(self) -> bytes | None:
         """The bytes that sign; None: nothing is signed."""
-        return None if self.webhook_secret is None else _webhook_key(self.webhook_secret)
+        return None if self.webhook_secret is None else webhook_key(self.webhook_secret.get_secret_value())
 
     @property
     def webhooks_reach_private(self) -> bool:
         """Whether a job that comes by this API may name a webhook in a private network."""
         return is_loopback(self.api_host) if self.webhook_private is None else self.webhook_private
-
-
-def _webhook_key(secret: SecretStr) -> bytes:
-    try:
-        return base64.b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True)
-    except binascii.Error:
-        return b""

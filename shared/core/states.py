@@ -1,19 +1,32 @@
-"""The states that rows go through, and the outcomes of a clip: words that tables, API and commands share."""
+"""States of rows and outcomes of clips: those that clients see too, and those of work inside the server."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
+from voxmood.states import (
+    COMPLETE,
+    ENDED,
+    EXPECTED_UPLOADS,
+    UNFINISHED,
+    JobState,
+    Outcome,
+    UploadState,
+    WebhookState,
+)
 
-class JobState(StrEnum):
-    """Of a job: uploads come in, work is done, it has ended, or it is being removed."""
-
-    OPEN = "open"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"  # it ended without any clip
-    CANCELLED = "cancelled"
-    DELETING = "deleting"
+__all__ = [
+    "COMPLETE",
+    "ENDED",
+    "EXPECTED_UPLOADS",
+    "LEFT",
+    "UNFINISHED",
+    "JobState",
+    "Outcome",
+    "UploadState",
+    "WebhookState",
+    "WorkState",
+]
 
 
 class WorkState(StrEnum):
@@ -24,38 +37,5 @@ class WorkState(StrEnum):
     DONE = "done"
 
 
-class UploadState(StrEnum):
-    """Of an upload: on its way in, then as `WorkState` has it, or refused."""
-
-    RECEIVING = "receiving"
-    PENDING = "pending"
-    LEASED = "leased"
-    DONE = "done"
-    FAILED = "failed"
-
-
-class Outcome(StrEnum):
-    """What became of a clip under a model version, or of a window of it."""
-
-    CLASSIFIED = "classified"
-    REJECTED = "rejected"
-    NO_VOICE = "no_voice"
-    FAILED = "failed"
-
-
-class WebhookState(StrEnum):
-    """Of a job's end that somebody wants to be told."""
-
-    WAITING = "waiting"
-    DELIVERED = "delivered"
-    GIVEN_UP = "given_up"
-
-
-# Nothing more comes of it, unless somebody asks for more.
-ENDED = JobState.DONE, JobState.FAILED, JobState.CANCELLED
-# All that was asked for has its row.
-COMPLETE = JobState.DONE, JobState.FAILED
-UNFINISHED = JobState.OPEN, JobState.RUNNING
 # Work that is left.
 LEFT = WorkState.PENDING, WorkState.LEASED
-EXPECTED_UPLOADS = UploadState.RECEIVING, UploadState.PENDING, UploadState.LEASED

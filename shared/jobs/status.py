@@ -6,89 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Literal
 
-from pydantic import BaseModel, Field
-
-from shared.core.states import COMPLETE, JobState, Outcome, UploadState, WebhookState
+from shared.core.states import COMPLETE, JobState, Outcome
 from shared.database import tallies
 from shared.database.jobs import JobRow
 from shared.database.sessions import Connection, Database
 from shared.database.tallies import Tally
 from shared.database.uploads import UploadRow, uploads_of
 from shared.database.webhooks import WebhookRow, webhooks_of
-
-
-class UploadDocument(BaseModel):
-    """One upload of a job."""
-
-    name: str
-    state: UploadState
-    bytes: int
-    clips: int = Field(description="recordings found in it so far")
-    failed: int = Field(description="of them, those that failed: taken out of the archive, or decoded")
-    duplicates: int = Field(
-        description="of them, those with an outcome whose bytes the job had already: computed once"
-    )
-    error_code: str | None
-    error: str | None
-
-
-class Counts(BaseModel):
-    """Clips of a job so far; classified + rejected + no_voice + failed = done, the number of its rows."""
-
-    clips: int = Field(description="found so far")
-    done: int
-    classified: int
-    rejected: int
-    no_voice: int
-    failed: int
-    duplicates: int = Field(
-        description="of those that are done: they have the bytes of an earlier clip, and its outcome"
-    )
-
-
-class Progress(BaseModel):
-    """How far a job's run is, the first or that which the last retry or reclassify began."""
-
-    done: int = Field(description="clips that got an outcome in this run, under any model version")
-    expected: int | None = Field(
-        description="of what is in the uploads, how many that will be; null: nothing of them is read yet"
-    )
-    fraction: float = Field(description="0 to 1: done of expected")
-    clips_per_s: float | None = Field(description="over the run; null: none has an outcome yet")
-    seconds_left: float | None = Field(description="null: not known, or the job was cancelled")
-
-
-class WebhookDocument(BaseModel):
-    """Who is told of the job's end, and whether that went well."""
-
-    url: str
-    state: WebhookState = Field(description="waiting: for the job's end, or for the next try")
-    attempts: int = Field(description="requests begun since the job's last end")
-    error: str | None = Field(description="why the last one failed")
-
-
-class JobDocument(BaseModel):
-    """A job, whole."""
-
-    id: int
-    name: str | None
-    state: JobState
-    model_version: str
-    threshold: float | None
-    windows: Literal["clip", "sliding"]
-    win_s: float | None = Field(description="of sliding windows; null: as long as the version hears at once")
-    hop_s: float | None = Field(description="of sliding windows; null: half of a window")
-    channels: Literal["mix", "separate"]
-    encoding: str | None = Field(description="of names in archives that do not say it; null: none was given")
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    uploads: list[UploadDocument]
-    counts: Counts
-    progress: Progress
-    webhook: WebhookDocument | None
+from voxmood.documents import Counts, JobDocument, Progress, UploadDocument, WebhookDocument
 
 
 def documents(connection: Connection, database: Database, rows: Sequence[JobRow]) -> list[JobDocument]:

@@ -6,21 +6,19 @@ kept and sent on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from shared.client import Client
-from shared.core.errors.base import VoxmoodError
-from shared.core.settings import MEBIBYTE
 from shared.page import job
 from shared.page.password import is_admitted
 from shared.page.words import plain
+from voxmood.client import Client
+from voxmood.errors import VoxmoodError
+from voxmood.packing import OpenFile
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -85,15 +83,11 @@ def _send(client: Client, file: UploadedFile) -> int:
     """Make the file a job that runs; the job's number."""
     sentence = f"Sending {plain(file.name)}"
     bar = st.progress(0.0, sentence)
-
-    def body() -> Iterator[bytes]:
-        while block := file.read(MEBIBYTE):
-            yield block
-            bar.progress(file.tell() / file.size, sentence)
-
-    number = int(client.create_job(file.name)["id"])
-    headers = {"Content-Length": str(file.size)}
-    client.request("PUT", f"/v1/jobs/{number}/uploads/{quote(file.name)}", content=body(), headers=headers)
+    number = client.create_job(file.name).id
+    content = OpenFile(file, file.size)
+    client.put_upload(
+        number, file.name, content, on_sent=lambda _: bar.progress(file.tell() / file.size, sentence)
+    )
     client.start(number)
     bar.empty()
     return number

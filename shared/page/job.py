@@ -5,17 +5,16 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from datetime import timedelta
 from itertools import islice
-from typing import Any
 
 import streamlit as st
 
-from shared.client import Client
-from shared.core.errors.base import VoxmoodError
-from shared.core.states import JobState, Outcome, UploadState
-from shared.core.words import clips, pace
-from shared.models.serving.rejection import digits_below
 from shared.page import recording
 from shared.page.words import plain
+from voxmood.client import Client
+from voxmood.documents import Counts, JobDocument, ResultRow
+from voxmood.errors import VoxmoodError
+from voxmood.states import JobState, Outcome, UploadState
+from voxmood.words import clips, digits_below, pace
 
 LOOK_EVERY_S = 0.5
 SHOWN_ROWS = 1000
@@ -31,17 +30,17 @@ def show(client: Client, number: str) -> None:
         st.error(plain(f"{number} is no job's number."))
         return
     document = client.job(int(number))
-    if document["state"] == JobState.RUNNING:
+    if document.state == JobState.RUNNING:
         _title(document)
         _follow(client, int(number))
         return
-    rows = list(islice(client.results(int(number), None, page=SHOWN_ROWS), SHOWN_ROWS))
-    for upload in document["uploads"]:
-        if upload["error"]:
-            (st.error if upload["state"] == UploadState.FAILED else st.warning)(plain(upload["error"]))
+    rows = list(islice(client.results(int(number), page_rows=SHOWN_ROWS), SHOWN_ROWS))
+    for upload in document.uploads:
+        if upload.error:
+            (st.error if upload.state == UploadState.FAILED else st.warning)(plain(upload.error))
     if recording.is_one(document, rows):
         recording.show(client, document, rows[0])
-    elif document["state"] == JobState.OPEN:
+    elif document.state == JobState.OPEN:
         st.info(f"Job {number} is still open: it has not been started.")
     else:
         _table(client, document, rows)
@@ -55,42 +54,42 @@ def _follow(client: Client, number: int) -> None:
     except VoxmoodError as error:
         st.error(plain(str(error)))
         return
-    if document["state"] != JobState.RUNNING:
+    if document.state != JobState.RUNNING:
         st.rerun()
-    counts, progress = document["counts"], document["progress"]
+    progress = document.progress
     words = ["Unpacking"]
-    if progress["done"] and progress["expected"]:
-        words = [f"{progress['done']:,} of about {progress['expected']:,} clips"]
-    if progress["clips_per_s"]:
-        words.append(pace(progress["clips_per_s"]))
-    if progress["seconds_left"] is not None:
-        words.append(f"about {timedelta(seconds=round(progress['seconds_left']))} left")
-    st.progress(min(1.0, progress["fraction"]), " · ".join(words))
-    _counts(counts)
+    if progress.done and progress.expected:
+        words = [f"{progress.done:,} of about {progress.expected:,} clips"]
+    if progress.clips_per_s:
+        words.append(pace(progress.clips_per_s))
+    if progress.seconds_left is not None:
+        words.append(f"about {timedelta(seconds=round(progress.seconds_left))} left")
+    st.progress(min(1.0, progress.fraction), " · ".join(words))
+    _counts(document.counts)
 
 
-def _title(document: dict[str, Any]) -> None:
-    st.subheader(plain(document["name"] or f"Job {document['id']}"), anchor=False)
+def _title(document: JobDocument) -> None:
+    st.subheader(plain(document.name or f"Job {document.id}"), anchor=False)
 
 
-def _counts(counts: dict[str, int]) -> None:
+def _counts(counts: Counts) -> None:
     for column, key in zip(st.columns(len(COUNTS)), COUNTS, strict=True):
-        column.metric(key.replace("_", " "), f"{counts[key]:,}")
+        column.metric(key.replace("_", " "), f"{getattr(counts, key):,}")
 
 
-def _table(client: Client, document: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+def _table(client: Client, document: JobDocument, rows: list[ResultRow]) -> None:
     """What became of an archive: counts, rows, a file to keep."""
-    number, done = document["id"], document["counts"]["done"]
+    number, done = document.id, document.counts.done
     _title(document)
-    words = [clips(document["counts"]), document["state"], f"model version {document['model_version']}"]
+    words = [clips(document.counts), document.state, f"model version {document.model_version}"]
     st.caption(" · ".join([*words, f"job {number}"]))
     if not rows:
         return
-    _counts(document["counts"])
-    rejected = [(row["confidence"], row["threshold"]) for row in rows if row["outcome"] == Outcome.REJECTED]
+    _counts(document.counts)
+    rejected = [(row.confidence or 0, row.threshold or 0) for row in rows if row.outcome == Outcome.REJECTED]
     digits = digits_below(rejected)  # none of them looks as if it had reached its threshold
     st.dataframe(
-        [{column: row[column] for column in COLUMNS} for row in rows],
+        [{column: getattr(row, column) for column in COLUMNS} for row in rows],
         placeholder="",
         column_config={"confidence": st.column_config.NumberColumn(format=f"%.{digits}f")},
     )
@@ -102,7 +101,7 @@ def _table(client: Client, document: dict[str, Any], rows: list[dict[str, Any]])
         return
     st.download_button(
         "Download all rows (CSV)",
-        lambda: BOM_UTF8 + b"".join(client.export(number, "csv", None)),  # for Excel, by a double-click
+        lambda: BOM_UTF8 + b"".join(client.export(number, "csv")),  # for Excel, by a double-click
         file_name=f"voxmood-job-{number}.csv",
         mime="text/csv",
         on_click="ignore",

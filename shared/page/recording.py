@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import altair as alt
 import soundfile
 import streamlit as st
 from soundfile import LibsndfileError, SoundFile
 
-from shared.client import Client
-from shared.core.states import Outcome
-from shared.models.serving.rejection import below
 from shared.page.words import plain
+from voxmood.client import Client
+from voxmood.documents import JobDocument, ResultRow
+from voxmood.states import Outcome
+from voxmood.words import below
 
 HEARD_BYTES = 50_000_000  # of a larger file the beginning is heard: it is held in memory
 HEARD_S = 600  # of what has to be converted
@@ -22,42 +22,42 @@ PLAYED = {"FLAC": "audio/flac", "OGG": "audio/ogg", "MP3": "audio/mpeg", "WAV": 
 PLAYED_WAVS = {"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT"}
 
 
-def is_one(document: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
+def is_one(document: JobDocument, rows: list[ResultRow]) -> bool:
     """Whether the job is one recording that was sent as it is."""
-    uploads = document["uploads"]
-    return len(uploads) == len(rows) == 1 and rows[0]["path"] == uploads[0]["name"]
+    uploads = document.uploads
+    return len(uploads) == len(rows) == 1 and rows[0].path == uploads[0].name
 
 
-def show(client: Client, document: dict[str, Any], row: dict[str, Any]) -> None:
+def show(client: Client, document: JobDocument, row: ResultRow) -> None:
     """The recording, to be heard, and its result row."""
-    st.subheader(plain(row["path"]), anchor=False)
-    if row["outcome"] == Outcome.FAILED:
-        st.error(plain(row["message"]))
+    st.subheader(plain(row.path), anchor=False)
+    if row.outcome == Outcome.FAILED:
+        st.error(plain(row.message))
         return
-    if sound := playable(client.audio(row["clip_id"], HEARD_BYTES)):
+    if sound := playable(client.audio(row.clip_id, HEARD_BYTES)):
         st.audio(*sound)
-    if row["outcome"] == Outcome.NO_VOICE:
-        st.info(row["message"])
+    if row.outcome == Outcome.NO_VOICE:
+        st.info(row.message)
         return
-    if row["outcome"] == Outcome.REJECTED:
-        st.warning(row["message"])
+    if row.outcome == Outcome.REJECTED:
+        st.warning(row.message)
     emotion, confidence, threshold = st.columns(3)
-    emotion.metric("Emotion", row["emotion"] or "rejected")
-    confidence_shown, threshold_shown = f"{row['confidence']:.2f}", f"{row['threshold']:.2f}"
-    if row["outcome"] == Outcome.REJECTED:  # with as many digits as it takes to see why
-        confidence_shown, threshold_shown = below(row["confidence"], row["threshold"]).split(" < ")
+    emotion.metric("Emotion", row.emotion or "rejected")
+    heard, needed = row.confidence or 0, row.threshold or 0
+    confidence_shown, threshold_shown = f"{heard:.2f}", f"{needed:.2f}"
+    if row.outcome == Outcome.REJECTED:  # with as many digits as it takes to see why
+        confidence_shown, threshold_shown = below(heard, needed).split(" < ")
     confidence.metric("Confidence", confidence_shown)
     threshold.metric("Threshold", threshold_shown)
     st.altair_chart(_chart(row))
-    st.caption(f"{row['duration_s']:.1f} s · model version {row['model_version']} · job {document['id']}")
+    st.caption(f"{row.duration_s or 0:.1f} s · model version {row.model_version} · job {document.id}")
 
 
-def _chart(row: dict[str, Any]) -> alt.LayerChart:
+def _chart(row: ResultRow) -> alt.LayerChart:
     """All probabilities, the highest first, and the threshold as a line."""
     emotions = [
-        {"emotion": key.removeprefix("p_"), "probability": value, "threshold": row["threshold"]}
-        for key, value in row.items()
-        if key.startswith("p_")
+        {"emotion": emotion, "probability": probability, "threshold": row.threshold}
+        for emotion, probability in row.probabilities.items()
     ]
     chart = alt.Chart(alt.InlineData(values=emotions))
     bars = chart.mark_bar(cornerRadiusEnd=3).encode(

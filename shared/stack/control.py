@@ -9,12 +9,13 @@ import sys
 import time
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from shared.core.errors.stack import AlreadyRunning, NotRunning
 from shared.stack.processes import end_leftovers
 from shared.stack.state import Identity, Record, StateFolder
 from shared.stack.supervisor import Supervisor
+from voxmood.documents import Readiness
 
 log = logging.getLogger("voxmood.stack")
 
@@ -46,17 +47,6 @@ def detach(supervisor: Supervisor) -> int:
         os._exit(status)
 
 
-class Health(BaseModel):
-    """The body of GET /health/ready."""
-
-    ready: bool
-    # Told to those who ask from the API's own machine.
-    database: bool | None = None
-    queue: bool | None = None
-    store: bool | None = None
-    consuming: dict[str, bool] = {}
-
-
 def local_client() -> httpx.Client:
     """For `waited_for`. A proxy named in the environment has no say on the loopback."""
     return httpx.Client(trust_env=False, timeout=2.0)
@@ -65,7 +55,7 @@ def local_client() -> httpx.Client:
 def waited_for(record: Record, client: httpx.Client) -> list[str]:
     """The parts that are not ready, empty when all are: what GET /health/ready says, Flower, the page."""
     try:
-        health = Health.model_validate_json(client.get(f"{record.api_url}/health/ready").content)
+        health = Readiness.model_validate_json(client.get(f"{record.api_url}/health/ready").content)
     except (httpx.HTTPError, ValidationError):
         return ["api"]
     parts = {"database": health.database, "queue": health.queue, "store": health.store, **health.consuming}

@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from shared.core.errors.stack import ServerMissing
+from shared.core.extras import require
 from shared.core.settings import MEBIBYTE, REPOSITORY
 from shared.stack.ports import GRPC_OFFSET, LOOPBACK
 
@@ -131,7 +132,11 @@ def page(port: int, api_url: str, api_key: str | None = None) -> Part:
     """Streamlit. All that it would take from files of the user's own is said here.
 
     `api_key`: its own, where the API asks for one.
+
+    Raises:
+        ExtraMissing: Streamlit is not installed.
     """
+    require("page", "The page")
     argv = (
         *(sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "shared" / "page" / "app.py")),
         f"--server.address={LOOPBACK}",

@@ -21,8 +21,8 @@ from pydantic import BaseModel, ValidationError
 
 from shared.core.api_keys import new_key
 from shared.core.errors.stack import AlreadyRunning, DiskFull, StateUnusable
-from shared.core.files import written_whole
 from shared.core.processes import start_time
+from voxmood.files import written_whole
 
 MEGABYTE = 10**6
 NEEDED_BYTES = 200 * MEGABYTE  # a shard, an upload's part and the logs have room

@@ -14,7 +14,7 @@ import pytest
 
 from shared.audio.synthesis import speech_like, wav_bytes
 from tests.archive_builders import zip_of
-from tests.workbooks import rows_of_workbook
+from workbooks import rows_of_workbook
 
 RATE = 16_000
 

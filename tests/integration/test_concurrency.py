@@ -13,9 +13,6 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.concurrency import ConcurrencyLimit
 from api.spool import Spool
-from shared import client as client_module
-from shared.cli import sending
-from shared.client import Client
 from shared.core.errors.infrastructure import SpoolFull
 from shared.core.errors.requests import TooManyExports
 from shared.core.settings import Settings
@@ -23,6 +20,8 @@ from shared.database.sessions import Database
 from shared.stack.ports import LOOPBACK
 from tests.integration.asking import BODY, bearer, made_key
 from tests.integration.builders import make_job
+from voxmood import flows
+from voxmood.client import Client
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ def test_one_export_too_many_waits_for_its_turn(
     path = f"/v1/jobs/{made.job}/export"
     limit = client.app.state.services.exports  # type: ignore[attr-defined]
     waits: list[str] = []
-    monkeypatch.setattr(client_module, "AGAIN_S", 0.01)
+    monkeypatch.setattr(flows, "AGAIN_S", 0.01)
     with limit.slot(None):
         refused(client.get(path), "too_many_exports")
     for _ in range(
@@ -69,8 +68,7 @@ def test_one_export_too_many_waits_for_its_turn(
         assert client.get(path).status_code == 200
         assert client.get(path, params={"outcome": "none"}).status_code == 422
         assert client.head(path).content == b""
-    command = Client(f"http://{LOOPBACK}")
-    monkeypatch.setattr(command, "_http", client)
+    command = Client(f"http://{LOOPBACK}", http=client)
     slot = limit.slot(None)
     slot.__enter__()
 
@@ -79,7 +77,7 @@ def test_one_export_too_many_waits_for_its_turn(
             slot.__exit__(None, None, None)
         waits.append(note)
 
-    assert b"".join(command.export(made.job, "csv", None, on_note=leave)).startswith(b"path,")
+    assert b"".join(command.export(made.job, on_note=leave)).startswith(b"path,")
     assert waits[0] == (
         "This server has 1 exports on their way, the most at once (VOXMOOD_API_EXPORTS in all, "
         "VOXMOOD_KEY_MAX_EXPORTS of a key). Try again in a moment. Waiting for a turn."
@@ -87,7 +85,7 @@ def test_one_export_too_many_waits_for_its_turn(
 
 
 def test_one_upload_too_many_leaves_nothing_and_is_sent_again(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     job = client.post("/v1/jobs", json={}).json()["id"]
     limit = client.app.state.services.uploads  # type: ignore[attr-defined]
@@ -96,19 +94,13 @@ def test_one_upload_too_many_leaves_nothing_and_is_sent_again(
         assert client.get(f"/v1/jobs/{job}").json()["uploads"] == []
     slot = limit.slot(None)
     slot.__enter__()
-    monkeypatch.setattr(sending.time, "sleep", lambda _: slot.__exit__(None, None, None))
-
-    class Sent:
-        size = len(BODY)
-
-        def read(self, start: int) -> Iterator[bytes]:
-            yield BODY[start:]
-
-    command = Client(f"http://{LOOPBACK}")
-    monkeypatch.setattr(command, "_http", client)
-    sending.send(command, job, {"a.zip": Sent()})  # type: ignore[dict-item]
-    assert "VOXMOOD_KEY_MAX_UPLOADS of a key). Trying again in 1 s." in capsys.readouterr().err
-    assert client.get(f"/v1/jobs/{job}").json()["uploads"][0]["state"] == "pending"
+    monkeypatch.setattr("time.sleep", lambda _: slot.__exit__(None, None, None))
+    monkeypatch.setenv("VOXMOOD_STATE", str(tmp_path / "state"))
+    (tmp_path / "a.zip").write_bytes(BODY)
+    notes: list[str] = []
+    sent = Client(f"http://{LOOPBACK}", http=client).submit(tmp_path / "a.zip", on_note=notes.append)
+    assert "VOXMOOD_KEY_MAX_UPLOADS of a key). Trying again in 1 s." in notes[0]
+    assert client.get(f"/v1/jobs/{sent.id}").json()["uploads"][0]["state"] == "pending"
 
 
 def test_a_key_with_many_uploads_does_not_hinder_another(settings: Settings) -> None:

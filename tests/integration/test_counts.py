@@ -24,8 +24,6 @@ from typer.testing import CliRunner
 
 from api.app import create_app
 from shared.audio.synthesis import speech_like, wav_bytes
-from shared.cli import worksheet
-from shared.cli.main import app
 from shared.core.settings import REPOSITORY, Settings
 from shared.core.states import Outcome
 from shared.database.tables import job, unit
@@ -33,7 +31,9 @@ from shared.jobs import leases, lifecycle
 from tests.archive_builders import encrypted_zip, zip_of
 from tests.integration.builders import row_of, set_row
 from tests.integration.sending import send
-from tests.workbooks import cells_of, rows_of_workbook
+from voxmood.cli import worksheet
+from voxmood.cli.main import app
+from workbooks import cells_of, rows_of_workbook
 from workers import ending, notify
 from workers.classify import classify
 from workers.services import Services

@@ -69,7 +69,7 @@ def running(folder: StateFolder, *names: str) -> Record:
 
 
 def voxmood(*arguments: str, folder: StateFolder) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from shared.cli.main import main; main()", *arguments]
+    command = [sys.executable, "-c", "from voxmood.cli.main import main; main()", *arguments]
     return subprocess.run(
         [*command, "--state", str(folder.path)], capture_output=True, text=True, check=False, cwd=REPOSITORY
     )

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from api.app import create_app
-from shared.cli import sending, submit
-from shared.client import Client
-from shared.core.errors.infrastructure import RequestRefused, ServerUnreachable, StoreUnavailable
+from shared.core.errors.infrastructure import StoreUnavailable
 from shared.core.settings import Settings
 from shared.database.sessions import Database
 from shared.database.tables import job, upload
@@ -22,17 +21,40 @@ from shared.stack.ports import LOOPBACK
 from shared.store.objects import Storage
 from tests.archive_builders import zip_of
 from tests.servers import Store
+from voxmood.cli import submit
+from voxmood.client import Client
+from voxmood.errors import RequestRefused, ServerUnreachable
+
+# The requests of a submit, by their method and how their path ends.
+STEPS = {"add_source": ("POST", "/sources"), "put_upload": ("PUT", "/tapes.zip"), "start": ("POST", "/start")}
 
 
 @pytest.fixture
-def client(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    """The command's client, of an API in this process, with a state folder of its own and no long waits."""
-    monkeypatch.setenv("VOXMOOD_STATE", str(tmp_path / "state"))
-    monkeypatch.setattr(sending.time, "sleep", lambda _: None)
-    with TestClient(create_app(settings), "http://localhost", raise_server_exceptions=False) as api:
-        made = Client(f"http://{LOOPBACK}")
-        monkeypatch.setattr(made, "_http", api)
+def api(settings: Settings) -> Iterator[TestClient]:
+    """An API in this process."""
+    with TestClient(create_app(settings), "http://localhost", raise_server_exceptions=False) as made:
         yield made
+
+
+@pytest.fixture
+def client(api: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """The command's client of that API, with a state folder of its own and no long waits."""
+    monkeypatch.setenv("VOXMOOD_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    return Client(f"http://{LOOPBACK}", http=api)
+
+
+def answer_otherwise(
+    monkeypatch: pytest.MonkeyPatch, api: TestClient, step: str, answer: Callable[[], httpx.Response]
+) -> None:
+    """Have a proxy answer a step's request."""
+    send = api.request
+
+    def request(method: str, path: str, **options: object) -> httpx.Response:
+        wanted, ending = STEPS[step]
+        return answer() if method == wanted and path.endswith(ending) else send(method, path, **options)
+
+    monkeypatch.setattr(api, "request", request)
 
 
 @pytest.fixture
@@ -89,6 +111,7 @@ def test_after_a_server_that_fails_for_long_the_same_submit_goes_on_with_its_job
 @pytest.mark.parametrize("moment", ["add_source", "put_upload", "start"])
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 def test_what_may_pass_keeps_the_job_at_every_step(
+    api: TestClient,
     client: Client,
     settings: Settings,
     archive: str,
@@ -97,15 +120,9 @@ def test_what_may_pass_keeps_the_job_at_every_step(
     status: int,
 ) -> None:
     """A proxy's answer is no problem document: it has its status alone."""
-
-    def refuses(*_: object) -> None:
-        raise RequestRefused(detail=f"The server answered {status}.", status=status)
-
-    monkeypatch.setattr(client, moment, refuses)
-    paths = [archive, "s3://tapes/none"]
-    if moment != "add_source":
-        monkeypatch.setattr(client, "add_source", lambda *_: {})
-    with pytest.raises(RequestRefused):
+    answer_otherwise(monkeypatch, api, moment, lambda: httpx.Response(status, text="no"))
+    paths = [archive, "s3://tapes/none"] if moment == "add_source" else [archive]
+    with pytest.raises(RequestRefused, match=f"The server answered {status}"):
         submit.submit_paths(client, paths, wait=False)
     assert [state for _, state in jobs_of(settings)] == ["open"]
 
@@ -117,7 +134,12 @@ def test_a_refused_submit_leaves_no_job(client: Client, settings: Settings, arch
 
 
 def test_a_submit_of_a_bucket_that_died_takes_each_object_once_when_it_is_repeated(
-    store: Store, client: Client, settings: Settings, archive: str, monkeypatch: pytest.MonkeyPatch
+    store: Store,
+    api: TestClient,
+    client: Client,
+    settings: Settings,
+    archive: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     outside = store.client()
     with suppress(ClientError):  # another test may have made it
@@ -126,11 +148,11 @@ def test_a_submit_of_a_bucket_that_died_takes_each_object_once_when_it_is_repeat
         outside.put_object(Bucket="tapes", Key=f"a/{name}", Body=Path(archive).read_bytes())
     paths = ["s3://tapes/a/", archive]
 
-    def dies(*_: object) -> None:
-        raise ServerUnreachable(url=client.url)
+    def dies() -> httpx.Response:
+        raise httpx.ConnectError("planted")
 
     with monkeypatch.context() as patch:
-        patch.setattr(client, "put_upload", dies)
+        answer_otherwise(patch, api, "put_upload", dies)
         with pytest.raises(ServerUnreachable):
             submit.submit_paths(client, paths, wait=False)
     [(number, state)] = jobs_of(settings)

@@ -14,10 +14,10 @@ from typer.core import TyperGroup
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from shared.cli import console
-from shared.cli.main import app
-from shared.core.errors.wording import fault_in_words
 from tests.servers import VOXMOOD
+from voxmood.cli import console
+from voxmood.cli.main import app
+from voxmood.wording import fault_in_words
 
 VALIDATOR = re.compile(r"Input should|Value error|unable to parse|valid (integer|number)|<bool>|Traceback")
 NARROW = {"COLUMNS": "80", "NO_COLOR": "1"}

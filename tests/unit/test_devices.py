@@ -17,7 +17,6 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from shared.cli.main import main
 from shared.core.errors.infrastructure import InfrastructureError
 from shared.core.errors.models import DamagedModel, GpuDiffers, NoGpu
 from shared.core.settings import REPOSITORY, Device, Runtime, Settings
@@ -28,6 +27,7 @@ from shared.models.serving.devices import BATCH_CLIPS, CUDA
 from shared.models.serving.registry import MODEL, ONNX, PROBE
 from shared.models.serving.runtimes import Network, load_network
 from tests.unit.serving import accept, voices
+from voxmood.cli.main import main
 from workers.services import _has_provider
 
 pytestmark = pytest.mark.slow

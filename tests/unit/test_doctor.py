@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from shared.cli.main import app
 from shared.core.settings import REPOSITORY
 from shared.database import upgrade
 from shared.database.sessions import Database
+from voxmood.cli.main import app
 
 
 @pytest.fixture(autouse=True)

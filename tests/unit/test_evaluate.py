@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 
 from shared.audio.decode import DecodeLimits
 from shared.audio.synthesis import speech_like, wav_bytes
-from shared.cli.main import app
 from shared.core.errors.models import Leak, TooFewUnknowns, UnknownNetwork
 from shared.core.settings import Settings
 from shared.models.data.audio_data import AudioData, load_audio_data
@@ -26,6 +25,7 @@ from shared.models.evaluation.reports import write_report
 from shared.models.training.baseline import TrainingConfig
 from shared.models.training.fit_result import FoldData
 from shared.models.training.recipes import RECIPES
+from voxmood.cli.main import app
 
 pytestmark = pytest.mark.slow
 

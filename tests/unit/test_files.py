@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.core.files import written_whole
+from voxmood.files import written_whole
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:

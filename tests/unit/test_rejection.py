@@ -7,12 +7,11 @@ import pytest
 
 from shared.models.serving.rejection import (
     RiskCoverage,
-    below,
-    digits_below,
     message,
     risk_threshold,
     seed_threshold,
 )
+from voxmood.words import below, digits_below
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.release import git, numbered, release, released
+from infra.release import PROJECTS, git, numbered, release, released
 from shared.core.settings import REPOSITORY
 
 CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n### Added\n\n- Tea.\n\n## [0.1.0] - 2026-01-01\n\n- Water.\n"
@@ -20,7 +20,9 @@ def checkout(tmp_path: Path) -> Path:
     git(tmp_path, "config", "user.name", "Tester")
     git(tmp_path, "config", "user.email", "tester@example.org")
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
-    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    (tmp_path / "client").mkdir()
+    for name in PROJECTS:
+        (tmp_path / name).write_text(PROJECT)
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "--quiet", "-m", "Begin")
     return tmp_path
@@ -28,7 +30,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def test_a_release_is_a_commit_a_tag_and_a_new_section(checkout: Path) -> None:
     assert release(checkout, "0.2.0") == "### Added\n\n- Tea."
-    assert 'version = "0.2.0"' in (checkout / "pyproject.toml").read_text()
+    assert all('version = "0.2.0"' in (checkout / name).read_text() for name in PROJECTS)
     text = (checkout / "CHANGELOG.md").read_text()
     assert (
         text.index("## [Unreleased]")
@@ -68,6 +70,6 @@ def test_a_changed_work_tree_an_old_tag_and_an_empty_section_are_refused(checkou
 def test_the_changelog_and_the_project_here_can_be_released() -> None:
     _, notes = released((REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8"), "99.0.0", "2099-01-01")
     assert notes
-    assert 'version = "99.0.0"' in numbered(
-        (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"), "99.0.0"
-    )
+    for name in PROJECTS:
+        text = (REPOSITORY / name).read_text(encoding="utf-8")
+        assert 'version = "99.0.0"' in numbered(text, "99.0.0")

@@ -15,7 +15,6 @@ import onnx
 import pytest
 
 from shared.audio.spec import SEED_V6
-from shared.cli.main import main
 from shared.core.errors.models import DamagedModel, NotExported, UnsafeModel
 from shared.core.settings import REPOSITORY, Runtime
 from shared.models.serving import registry
@@ -27,6 +26,7 @@ from shared.models.serving.runtimes import TOLERANCE, distance, onnx_network
 from shared.models.training.export import complete, export, probe_inputs
 from tests.recordings import RAVDESS
 from tests.unit.serving import accept, table, voices
+from voxmood.cli.main import main
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 
 from shared.audio.people import RECORDINGS
 from shared.audio.synthesis import speech_like, wav_bytes
-from shared.cli.main import app
 from shared.core.errors.models import (
     ForeignNames,
     HeardSpeakers,
@@ -41,6 +40,7 @@ from shared.models.evaluation.served_trials import is_foreign, judging_clips
 from shared.models.serving.registry import Speakers, read_manifest
 from shared.models.training.losses import masked_crossentropy, masked_targets
 from shared.models.training.masked import RIDGE, Linear, probabilities
+from voxmood.cli.main import app
 
 pytestmark = pytest.mark.slow
 

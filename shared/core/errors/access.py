@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.core.errors.base import VoxmoodError
+from voxmood.errors import MalformedKey as MalformedKey
 
 
 class KeyNeeded(VoxmoodError):
@@ -16,14 +17,6 @@ class KeyNeeded(VoxmoodError):
 class KeyNeededBehindProxy(VoxmoodError):
     """This request came through a proxy ({header}), so it need not be of this machine: send an API key. On
     the server `voxmood keys create` makes one.
-    """
-
-    status = 401
-
-
-class MalformedKey(VoxmoodError):
-    """That is no voxmood key: one is vm_ and 49 letters and digits, the last six a checksum of the others.
-    Look for one that is missing or wrong. It is sent as `Authorization: Bearer …`.
     """
 
     status = 401

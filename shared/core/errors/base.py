@@ -1,27 +1,7 @@
-"""What can go wrong, each as a class: its docstring is the sentence that the user reads.
-
-The words in braces are the keyword arguments of the constructor. `code` (the class name in
-snake case) goes into result rows, problem documents and logs; `status` is the HTTP status of
-those errors that an API request can meet.
-"""
+"""The base of all that can go wrong: an error is a class, its docstring the sentence that the user reads."""
 
 from __future__ import annotations
 
-import inspect
-import re
-from typing import ClassVar
+from voxmood.errors import VoxmoodError
 
-
-class VoxmoodError(Exception):
-    """Something went wrong."""
-
-    code: ClassVar[str] = "voxmood_error"
-    status: ClassVar[int] = 400
-
-    def __init_subclass__(cls) -> None:
-        cls.code = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
-
-    def __init__(self, **facts: object) -> None:
-        self.facts = facts
-        sentence = " ".join(inspect.cleandoc(type(self).__doc__ or "").split())
-        super().__init__(sentence.format(**facts))
+__all__ = ["VoxmoodError"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from shared.core.errors.base import VoxmoodError
+from voxmood.errors import CannotWrite as CannotWrite
+from voxmood.errors import FileMissing as FileMissing
 
 
 class InfrastructureError(VoxmoodError):
@@ -50,39 +52,5 @@ class DatabaseFull(InfrastructureError):
     status = 507
 
 
-class ServerUnreachable(VoxmoodError):
-    """No voxmood answers at {url}. Start it with `voxmood up`, or name it with --server."""
-
-
-class RequestRefused(VoxmoodError):
-    """{detail}"""
-
-
-class CannotWrite(VoxmoodError):
-    """{path} cannot be written: {reason}."""
-
-
-class FolderChanged(VoxmoodError):
-    """{path} changed while its folder was being sent. Submit the folder again."""
-
-
-class NotSendable(VoxmoodError):
-    """{path} cannot be sent: {reason}."""
-
-
 class EmptyFolder(VoxmoodError):
     """{path} holds no files."""
-
-
-class FileMissing(VoxmoodError):
-    """{path} does not exist."""
-
-
-class NoSuchFolder(VoxmoodError):
-    """There is no folder {folder} to write {name} into. Make it first, or name another."""
-
-
-class TooManyRows(VoxmoodError):
-    """These are more rows than a worksheet of Excel holds ({most:,}). Choose fewer, by --outcome, --emotion,
-    --confidence or --path, or take --format csv or parquet.
-    """

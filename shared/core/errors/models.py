@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.infrastructure import InfrastructureError
+from voxmood.errors import WrongLabels as WrongLabels
 
 
 class NoLabelStored(VoxmoodError):
@@ -147,24 +148,6 @@ class Leak(VoxmoodError):
     """The fold {fold} is not run: {what} is both in its part {first} and in its part {second}, so that its
     figures would flatter. Divide the recordings otherwise.
     """
-
-
-class WrongLabels(VoxmoodError):
-    """{file}, line {line}: {reason}."""
-
-
-class WrongLabelLines(VoxmoodError):
-    """{file}, {place}: {reason}."""
-
-
-class UnjudgedExport(VoxmoodError):
-    """{file} is an export of results ({columns}): its emotion is what a model guessed, and no label. Add a
-    column named label with what people hear, leave it empty where nobody has listened, and import that.
-    """
-
-
-class NoLabelInFile(VoxmoodError):
-    """{file} has no label in any of its lines. Write what people hear into the column named label."""
 
 
 class DatasetUnreachable(VoxmoodError):

@@ -28,7 +28,7 @@ class HeardInPart(ClipError):
 
 
 class NeedsAv(ClipError):
-    """{path} is {kind}, which is read where the workers have the extra av: pip install 'voxmood[av]', then
+    """{path} is {kind}, which is read where the workers have the extra av: pip install av, then
     retry the job.
     """
 

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from shared.core.errors.base import VoxmoodError
+from voxmood.errors import UnknownEncoding as UnknownEncoding
+from voxmood.errors import UnknownModel as UnknownModel
 
 
 class UnknownJob(VoxmoodError):
     """There is no job {job}. `voxmood jobs` lists them."""
 
     status = 404
-
-
-class UnknownModel(VoxmoodError):
-    """There is no model version {model}. Available: {known}."""
-
-    status = 404
-
-
-class UnknownEncoding(VoxmoodError):
-    """{encoding} is no encoding of file names that is known. Give one such as cp932 (Japanese), gbk
-    (Chinese), cp866 or cp1251 (Russian), cp1252 (western Europe).
-    """
-
-    status = 422
 
 
 class JobNotOpen(VoxmoodError):

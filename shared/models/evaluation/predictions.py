@@ -10,12 +10,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.core.files import written_whole
 from shared.core.states import Outcome
 from shared.models.data.folds import Indices, Words
 from shared.models.evaluation.summary import Figures, share
 from shared.models.metrics.calibration import Reliability, Values
 from shared.models.metrics.scores import average_recall
+from voxmood.files import written_whole
 
 NOBODY = -1  # the class of an answer that is none
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from shared.core.extras import require
 from shared.core.settings import Settings
 
 
@@ -18,6 +19,7 @@ def load_keras(threads: int | None = None) -> Any:
     Takes about 6 s the first time. A process that has run an operation already keeps its threads. Of a GPU it
     takes memory as it needs it, since other processes share it; with VOXMOOD_DEVICE=cpu it sees none.
     """
+    require("train", "Running a network by TensorFlow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # whatever ~/.keras/keras.json says
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")

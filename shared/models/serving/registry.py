@@ -21,8 +21,8 @@ from shared.audio import voice_activity
 from shared.audio.spec import EncodedSpec, SeedSpec, VoiceSpec
 from shared.core.errors.models import DamagedArtefact, DamagedModel, ModelExists, WrongVersionName
 from shared.core.errors.requests import UnknownModel
-from shared.core.errors.wording import fault_in_words
 from shared.core.settings import REPOSITORY, Runtime, Settings
+from voxmood.wording import fault_in_words
 
 MANIFEST = "manifest.json"
 MODEL = "model.keras"

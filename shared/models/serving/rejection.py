@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from shared.audio.quality_words import SAID, Word
 from shared.core.states import Outcome
+from voxmood.words import below
 
 SEED_PERCENTILE = 95
 SEED_MARGIN = 0.05
@@ -18,7 +19,6 @@ SEED_WITHOUT_UNKNOWNS = 0.70
 
 RISK_TARGET = 0.10
 RISK_MIN_COVERAGE = 0.20  # below it, the few clips that are left say little about a risk
-MOST_DIGITS = 17  # two different doubles differ in them
 
 Values = NDArray[np.float64]
 
@@ -124,29 +124,6 @@ def message(
         if unknown_labels:
             said += f" May be {_either(unknown_labels)}."
     return f"{said} {error}" if error else said
-
-
-def below(confidence: float, threshold: float) -> str:
-    """As many digits as it takes to be true.
-
-    >>> below(0.57, 0.85), below(0.79996, 0.8)
-    ('0.57 < 0.85', '0.79996 < 0.80000')
-    """
-    digits = next((one for one in range(2, MOST_DIGITS) if _differ(confidence, threshold, one)), MOST_DIGITS)
-    return f"{confidence:.{digits}f} < {threshold:.{digits}f}"
-
-
-def _differ(confidence: float, threshold: float, digits: int) -> bool:
-    return f"{confidence:.{digits}f}" != f"{threshold:.{digits}f}"
-
-
-def digits_below(pairs: Iterable[tuple[float, float]]) -> int:
-    """How many digits a column of confidences needs, so that each pair (confidence, threshold) differs.
-
-    >>> digits_below([(0.5, 0.8), (0.7996, 0.8)])
-    4
-    """
-    return max((len(below(*pair).split(" < ")[0]) - 2 for pair in pairs), default=2)
 
 
 def _either(labels: Sequence[str]) -> str:

@@ -17,7 +17,6 @@ from shared.audio.spec import FeatureSpec
 from shared.audio.synthesis import COLOURS, speech_like
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.models import DoesNotRun, NotExported
-from shared.core.files import written_whole
 from shared.core.settings import Settings
 from shared.models.serving.backend import load_keras
 from shared.models.serving.encoders import feature_maker
@@ -34,6 +33,7 @@ from shared.models.serving.registry import (
     verify,
 )
 from shared.models.serving.runtimes import TOLERANCE, distance, onnx_network
+from voxmood.files import written_whole
 
 PROBE_CLIPS = 4  # of 3 s: 0.1 MB in the version's folder
 

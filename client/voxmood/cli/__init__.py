@@ -1,0 +1,1 @@
+"""The command `voxmood`, one module for each subject."""

@@ -1,0 +1,53 @@
+"""The documents of the API: what its requests and its answers say, defined once for server and clients."""
+
+from voxmood.documents.jobs import (
+    Counts,
+    JobDocument,
+    JobPage,
+    Progress,
+    UploadDocument,
+    UploadForm,
+    WebhookDocument,
+)
+from voxmood.documents.labels import Code, Deleted, LabelDocument, LabelPage, Refusal, Stored
+from voxmood.documents.models import ModelDocument, Models, RetrainingDocument
+from voxmood.documents.requests import (
+    CHAMPION,
+    FormRequest,
+    JobRequest,
+    Label,
+    ReclassifyRequest,
+    SourceRequest,
+)
+from voxmood.documents.results import ResultPage, ResultRow, SegmentRow
+from voxmood.documents.server import Problem, Readiness
+
+__all__ = [
+    "CHAMPION",
+    "Code",
+    "Counts",
+    "Deleted",
+    "FormRequest",
+    "JobDocument",
+    "JobPage",
+    "JobRequest",
+    "Label",
+    "LabelDocument",
+    "LabelPage",
+    "ModelDocument",
+    "Models",
+    "Problem",
+    "Progress",
+    "Readiness",
+    "ReclassifyRequest",
+    "Refusal",
+    "ResultPage",
+    "ResultRow",
+    "RetrainingDocument",
+    "SegmentRow",
+    "SourceRequest",
+    "Stored",
+    "UploadDocument",
+    "UploadForm",
+    "WebhookDocument",
+]

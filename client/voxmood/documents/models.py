@@ -1,0 +1,42 @@
+"""Model versions, and the retraining that makes more."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+
+class ModelDocument(BaseModel):
+    """One version."""
+
+    version: str
+    aliases: list[str] = Field(description="the movable names that mean it now: champion, candidate")
+    base: str | None = Field(description="the champion that it was trained to follow")
+    labels: list[str]
+    unknown_labels: list[str] = Field(description="emotions that it does not know, and should reject")
+    threshold: float
+    accuracy: float = Field(description="on the test part of its own training")
+    training_clips: int
+    runtimes: list[str] = Field(
+        description="what can run it; versions without an ONNX form: tensorflow alone"
+    )
+    created: datetime
+
+
+class RetrainingDocument(BaseModel):
+    """The retraining's state."""
+
+    is_running: bool
+    is_asked: bool = Field(description="somebody asked for one, and it has not ended yet")
+    newly_labelled: int = Field(description="clips labelled since the last trained version")
+    wanted: int = Field(description="so many of them begin a retraining by themselves")
+    ended_at: datetime | None = Field(description="when it last looked")
+    text: str | None = Field(description="what came of it")
+
+
+class Models(BaseModel):
+    """All versions, and the retraining."""
+
+    models: list[ModelDocument]
+    retraining: RetrainingDocument
