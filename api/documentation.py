@@ -15,6 +15,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from api.problems import GENERAL, PAGE
+from api.statuses import OTHERWISE, status_of
 from shared.core import errors
 from shared.core.errors.base import VoxmoodError
 
@@ -38,7 +39,7 @@ class Kind:
 def kinds() -> list[Kind]:
     """Every kind of problem, by its code."""
     general = [Kind(code, status, sentence) for code, (status, sentence) in GENERAL.items()]
-    of_errors = [Kind(one.code, one.status, " ".join((one.__doc__ or "").split())) for one in _errors()]
+    of_errors = [Kind(one.code, status_of(one), " ".join((one.__doc__ or "").split())) for one in _errors()]
     return sorted([*general, *of_errors], key=lambda kind: kind.code)
 
 
@@ -51,7 +52,7 @@ def _errors() -> Iterator[type[VoxmoodError]]:
                 and issubclass(one, VoxmoodError)
                 and one.__module__.endswith(module.name)
             ):
-                has_status = one.status != VoxmoodError.status
+                has_status = status_of(one) != OTHERWISE
                 if (has_status and not one.__subclasses__()) or module.name == "requests":
                     yield one
 

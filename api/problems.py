@@ -14,6 +14,7 @@ from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from api.statuses import status_of
 from shared.core import logs
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.wording import fault_in_words
@@ -70,9 +71,13 @@ def problem(status: int, detail: str, code: str, **members: object) -> JSONRespo
     return JSONResponse(body, status, _HEADERS.get(status), media_type="application/problem+json")
 
 
+def problem_of(error: VoxmoodError, **members: object) -> JSONResponse:
+    """The document of an error of ours; members: what else it has."""
+    return problem(status_of(type(error)), str(error), error.code, **members)
+
+
 async def _expected(_: Request, error: Exception) -> JSONResponse:
-    known = cast("VoxmoodError", error)
-    return problem(known.status, str(known), known.code)
+    return problem_of(cast("VoxmoodError", error))
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:

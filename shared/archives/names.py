@@ -10,7 +10,7 @@ import codecs
 import struct
 import zlib
 
-from shared.core.errors.requests import UnknownEncoding
+from shared.core.errors.uploads import UnknownEncoding
 
 # What the format itself prescribes where nothing is said (APPNOTE, appendix D).
 UNSAID = "cp437"

@@ -8,7 +8,7 @@ from itertools import count
 from typing import Literal
 
 from shared.audio.spec import FeatureSpec
-from shared.core.errors.requests import HopTooLong, WindowTooLong, WindowUnasked
+from shared.core.errors.windows import HopTooLong, WindowTooLong, WindowUnasked
 
 MINIMUM_S = 0.1  # of sound: less is no recording, and of a recording's end no window of its own
 

@@ -16,7 +16,7 @@ from shared.audio.windows import MINIMUM_S
 from shared.cli.console import print_json, progress, say
 from shared.cli.sending import Notes, abandon, add_sources, may_help_later, send, unfinished_job
 from shared.core.errors.base import VoxmoodError
-from shared.core.errors.requests import UnknownEncoding
+from shared.core.errors.uploads import UnknownEncoding
 from shared.core.states import ENDED, JobState, Outcome
 from shared.core.words import clips, pace
 from shared.packing import to_send, upload_names

@@ -17,8 +17,13 @@ from shared.archives import limits as archive_limits
 from shared.archives.deflate64 import Deflate64
 from shared.archives.directory import SPLIT_MARKER
 from shared.core.errors.recordings import ClipError, DamagedMember
-from shared.core.errors.requests import UnknownEncoding
-from shared.core.errors.uploads import DamagedArchive, NamesGuessed, SplitArchive, UnlikelyRatio
+from shared.core.errors.uploads import (
+    DamagedArchive,
+    NamesGuessed,
+    SplitArchive,
+    UnknownEncoding,
+    UnlikelyRatio,
+)
 from shared.core.settings import Settings
 from tests.archive_builders import (
     LINK,

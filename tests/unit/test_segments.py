@@ -15,7 +15,7 @@ from shared.audio.levels import levels, voice_weights
 from shared.audio.rumble import without_rumble
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
 from shared.audio.windows import Windows
-from shared.core.errors.requests import WindowTooLong
+from shared.core.errors.windows import WindowTooLong
 from shared.core.settings import REPOSITORY, Settings
 from shared.models.serving.classifier import Classifier
 from shared.models.serving.verdicts import Segment, Verdict

@@ -22,7 +22,7 @@ from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
 from shared.audio.windows import Windows, sliding, spread
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.recordings import NotARecording, NotAudio, NotFinite, UnlikelyHeader
-from shared.core.errors.requests import HopTooLong, WindowTooLong, WindowUnasked
+from shared.core.errors.windows import HopTooLong, WindowTooLong, WindowUnasked
 from shared.core.settings import Settings
 from tests.audio_builders import chunk, encoded, format_chunk, riff, written
 

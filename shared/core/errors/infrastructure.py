@@ -5,25 +5,19 @@ from __future__ import annotations
 from shared.core.errors.base import VoxmoodError
 
 
+# No evidence against any recording or archive: a worker gives its work back and tries later.
 class InfrastructureError(VoxmoodError):
     """Something that voxmood needs does not work at the moment. Try again later."""
-
-    # No evidence against any recording or archive: a worker gives its work back and tries later.
-    status = 503
 
 
 class StoreFull(InfrastructureError):
     """The object store has no room left. Free disk space or delete old jobs, then send again."""
-
-    status = 507
 
 
 class SpoolFull(InfrastructureError):
     """What comes of uploads waits in {folder}, which cannot be written: {reason}. Make room there, or name
     another folder (VOXMOOD_SPOOL_DIR).
     """
-
-    status = 507
 
 
 class StoreUnavailable(InfrastructureError):
@@ -46,8 +40,6 @@ class DatabaseUnavailable(InfrastructureError):
 
 class DatabaseFull(InfrastructureError):
     """The database's disk has no room left. Free disk space, then try again."""
-
-    status = 507
 
 
 class ServerUnreachable(VoxmoodError):

@@ -9,8 +9,6 @@ from shared.core.errors.infrastructure import InfrastructureError
 class NoLabelStored(VoxmoodError):
     """None of the {count} labels could be stored. The first: {reason}."""
 
-    status = 422
-
 
 class NotEnoughLabels(VoxmoodError):
     """Too few labels: training takes two emotions with {minimum} labelled recordings each
@@ -63,8 +61,6 @@ class ModelReplaced(VoxmoodError):
     """Model version {version} has other weights now than when this database met it; a version never changes.
     Restore its folder, or give the new weights a version name of their own.
     """
-
-    status = 409
 
 
 class UnknownNetwork(VoxmoodError):
