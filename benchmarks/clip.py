@@ -95,9 +95,10 @@ def our_stages(settings: Settings, version: str, clips: Clips) -> dict[str, floa
     import numpy as np
     import soxr
 
-    from shared.audio.decode import DecodeLimits, decode
+    from shared.audio.decode import decode
     from shared.audio.features import fixed_length
     from shared.audio.synthesis import wav_bytes
+    from shared.limits import decode_limits
     from shared.models.serving.devices import BATCH_CLIPS
     from shared.models.serving.encoders import feature_maker
     from shared.models.serving.registry import folder_of, verify
@@ -105,7 +106,7 @@ def our_stages(settings: Settings, version: str, clips: Clips) -> dict[str, floa
 
     manifest = verify(settings.model_folders, version)
     spec = manifest.feature_spec
-    rate, limits = spec.sampling_rate, DecodeLimits.of(settings)
+    rate, limits = spec.sampling_rate, decode_limits(settings)
 
     def decoded(clips: Clips, sampling_rate: int) -> list[np.ndarray]:
         return [

@@ -46,13 +46,14 @@ def recordings(corpus: str, count: int, seed: int) -> list[Recording]:
     """Path and samples of so many recordings of speech of a corpus, drawn by the seed; 16 kHz."""
     import numpy as np
 
-    from shared.audio.decode import DecodeLimits, decode
+    from shared.audio.decode import decode
     from shared.audio.voice_activity import SAMPLING_RATE
+    from shared.limits import decode_limits
     from shared.models.data.corpora import read_corpora
 
     dataset = read_corpora([f"{corpus}={DATA / corpus}"])[corpus]
     spoken = [example for example in dataset.examples if example.emotion not in NO_SPEECH]
-    limits, found = DecodeLimits.of(Settings()), []
+    limits, found = decode_limits(Settings()), []
     for place in np.sort(np.random.default_rng(seed).permutation(len(spoken))[:count]):
         with dataset.open(spoken[place]) as file:
             read = decode(file, spoken[place].path, sampling_rate=SAMPLING_RATE, seconds=None, limits=limits)
@@ -177,9 +178,9 @@ def show_weights(detect: Detector) -> None:
     import numpy as np
 
     from shared.audio import presence
-    from shared.audio.decode import DecodeLimits
     from shared.audio.recorder import surrounded
     from shared.audio.synthesis import wav_bytes
+    from shared.limits import decode_limits
     from shared.models.serving.classifier import Classifier
     from shared.models.serving.encoders import feature_maker
     from shared.models.serving.registry import folder_of, verify
@@ -188,7 +189,7 @@ def show_weights(detect: Detector) -> None:
     settings = Settings()
     manifest = verify(settings.model_folders, VERSION)
     network = load_network(folder_of(settings.model_folders, VERSION), manifest, "onnx", 1, "cpu")
-    limits = DecodeLimits.of(settings)
+    limits = decode_limits(settings)
     make = feature_maker(manifest.feature_spec)
     by = {"without a detector": Classifier(manifest, make, network, limits)}
     by |= {

@@ -73,12 +73,13 @@ def agreement(data: Path) -> None:
     """Print how far int8 strays from float32 on recordings, layer by layer."""
     import numpy as np
 
-    from shared.audio.decode import DecodeLimits, decode
+    from shared.audio.decode import decode
     from shared.audio.features import fixed_length
     from shared.audio.log_mel import encoder_input
     from shared.audio.spec import ENCODED_V8
+    from shared.limits import decode_limits
 
-    limits, rate, seconds = DecodeLimits.of(Settings()), ENCODED_V8.sampling_rate, ENCODED_V8.seconds
+    limits, rate, seconds = decode_limits(Settings()), ENCODED_V8.sampling_rate, ENCODED_V8.seconds
     mels = [
         encoder_input(
             fixed_length(
@@ -103,14 +104,14 @@ def worth(data: Path) -> None:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    from shared.audio.decode import DecodeLimits
     from shared.audio.spec import ENCODED_V8
+    from shared.limits import decode_limits
     from shared.models.data import feature_cache
     from shared.models.data.datasets import channel, read_dataset
     from shared.models.data.folds import Choosers, Clips, read_folds, speaker_folds
 
     settings, dataset, spec = Settings(), read_dataset(data), ENCODED_V8
-    limits = DecodeLimits.of(settings)
+    limits = decode_limits(settings)
     heard = feature_cache.load(
         dataset, dataset.examples, spec, limits, lambda *_: None, 0, settings.feature_cache
     )

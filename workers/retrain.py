@@ -15,7 +15,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from shared.audio.decode import DecodeLimits
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.infrastructure import InfrastructureError
 from shared.core.errors.models import NotEnoughLabels
@@ -23,6 +22,7 @@ from shared.database import labels
 from shared.jobs import retraining
 from shared.jobs.leases import LeaseLost
 from shared.jobs.retraining import RetrainingLease
+from shared.limits import decode_limits
 from shared.models.data.datasets import NOT_STATED, Example
 from shared.models.serving import registry
 from shared.models.serving.registry import Manifest
@@ -158,7 +158,7 @@ def _train(services: Services, lease: RetrainingLease) -> str:
         StoredRecordings(choice.clips, services.storage),
         config,
         settings.trained_dir,
-        DecodeLimits.of(settings),
+        decode_limits(settings),
         lambda *_: renewal(),
     )
     for sentence in left_out:

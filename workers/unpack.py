@@ -21,6 +21,7 @@ from shared.database.tables import clip, job, shard, unit, upload
 from shared.jobs import leases
 from shared.jobs.doorbell import CLASSIFY
 from shared.jobs.leases import Lease, LeaseLost
+from shared.limits import archive_limits
 from shared.store import shards
 from shared.store.objects import StoredObject, shard_key
 from shared.store.shards import Placed, Shard
@@ -135,7 +136,7 @@ class Unpacking:
         with source:
             file = cast("BinaryIO", source)
             kind = archives.kind_in(file, row.name)
-            limits = archives.Limits.of(settings)
+            limits = archive_limits(settings)
             yield from archives.members(file, row.name, kind, limits, self._goes_on, row.encoding)
 
     def _on_read(self, count: int) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
 
 from shared.core.errors.uploads import TooManyMembers, UnlikelyRatio, UnpackedTooLarge, UnpackTooLong
-from shared.core.settings import MEBIBYTE, Settings
 
 # Up to here an archive may unpack to any multiple of its size: silence packs by over 1,000.
 RATIO_FREE_BYTES = 100 * 10**6
-PROGRESS_BYTES = 8 * MEBIBYTE
+PROGRESS_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +28,6 @@ class Limits:
     unpack_s: float
     directory_bytes: int
     window_bytes: int
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """The limits that the settings give."""
-        return cls(
-            members=settings.max_members,
-            unpacked_bytes=settings.max_unpacked_bytes,
-            ratio=settings.max_unpack_ratio,
-            unpack_s=settings.max_unpack_s,
-            directory_bytes=settings.max_directory_bytes,
-            window_bytes=settings.max_window_bytes,
-        )
 
 
 class Meter:

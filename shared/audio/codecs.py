@@ -14,7 +14,8 @@ import soxr
 from numpy.typing import NDArray
 
 from shared.audio.bands import fitted
-from shared.audio.decode import DecodeLimits, decode
+from shared.audio.decode import decode
+from shared.audio.limits import DecodeLimits
 from shared.core.errors.recordings import NeedsAv
 
 if TYPE_CHECKING:

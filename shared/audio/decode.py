@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from shared.audio.channels import mixed
 from shared.audio.flaws import DAMAGE
+from shared.audio.limits import DecodeLimits
 from shared.audio.opening import LOWEST_RATE, AudioFile, opened
 from shared.audio.sources import WatchedSource
 from shared.audio.windows import MINIMUM_S
@@ -30,29 +31,11 @@ from shared.core.errors.recordings import (
     UnlikelyHeader,
     Unreadable,
 )
-from shared.core.settings import Settings
 
 SILENT_PEAK = 1e-4  # real quiet speakers peak at 0.006
 LOUDEST_PEAK = 2.0**31  # integers of 32 bits written as floats; far above, float32 features overflow
 BLOCK_SAMPLES = 2**18  # over all channels: 1 MiB of float32, also for 64 channels
 STREAM_SAMPLES = 2**16
-
-
-@dataclass(frozen=True, slots=True)
-class DecodeLimits:
-    """What no honest header exceeds.
-
-    max_sampling_rate: Hz; max_channels: channels; max_windows: heard of a recording, over all channels.
-    """
-
-    max_sampling_rate: int
-    max_channels: int
-    max_windows: int
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """The limits that the settings give."""
-        return cls(settings.max_sampling_rate, settings.max_channels, settings.max_windows)
 
 
 @dataclass(frozen=True, slots=True)

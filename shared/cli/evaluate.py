@@ -142,8 +142,8 @@ def _check(given: set[str], protocol: Protocol) -> None:
 def _train(
     plan: EvaluationPlan, data: Path, labels: Path | None, output: Path | None, *, as_json: bool
 ) -> None:
-    from shared.audio.decode import DecodeLimits
     from shared.core.settings import Settings
+    from shared.limits import decode_limits
     from shared.models.data.datasets import read_dataset
     from shared.models.evaluation.protocols import evaluate as ask
     from shared.models.evaluation.reports import MARKDOWN, markdown, write_report
@@ -154,9 +154,7 @@ def _train(
     without = ["without", *sorted(plan.drop)] if plan.drop else []
     folder = output or Path("evaluation") / "-".join([plan.protocol.value, plan.network, *without])
     with stages("clips", "features", "folds", "training") as report:
-        outcomes, heard = ask(
-            dataset, plan, folder, DecodeLimits.of(settings), report, settings.feature_cache
-        )
+        outcomes, heard = ask(dataset, plan, folder, decode_limits(settings), report, settings.feature_cache)
     figures = write_report(plan, dataset, heard, outcomes, folder)
     for sentence in heard.left_out:
         say(f"Left out: {sentence}")

@@ -44,8 +44,8 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="Print the version's manifest as JSON.")] = False,
 ) -> None:
     """Train a model version; ends with the summary of its figures. Versions never change."""
-    from shared.audio.decode import DecodeLimits
     from shared.core.settings import Settings
+    from shared.limits import decode_limits
     from shared.models.data.corpora import read_corpora, teaching
     from shared.models.data.datasets import Recordings, read_dataset
     from shared.models.metrics.scores import summary
@@ -77,7 +77,7 @@ def train(
     )
     with stages("clips", "features", "training") as report:
         manifest, left_out = train_version(
-            recordings, config, settings.models_dir, DecodeLimits.of(settings), report, settings.feature_cache
+            recordings, config, settings.models_dir, decode_limits(settings), report, settings.feature_cache
         )
     for sentence in left_out:
         say(f"Left out: {sentence}")

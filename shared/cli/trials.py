@@ -35,8 +35,8 @@ def judge_conditions(
 ) -> None:
     """A version under each condition, and of sounds without a voice."""
     from shared.audio.conditions import conditions
-    from shared.audio.decode import DecodeLimits
     from shared.core.settings import Settings
+    from shared.limits import decode_limits
     from shared.models.data.datasets import read_dataset
     from shared.models.evaluation.served_trials import hear, judging_clips, sounds
     from shared.models.evaluation.trial_reports import conditions_report
@@ -57,7 +57,7 @@ def judge_conditions(
         for done, condition in enumerate(there):
             report("conditions", done, len(there))
             heard[condition] = hear(
-                classifier, those, condition, DecodeLimits.of(settings), report, folder, SEED
+                classifier, those, condition, decode_limits(settings), report, folder, SEED
             )
         report("conditions", len(there), len(there))
     missing = [condition for condition in wanted if not condition.is_there]
@@ -78,8 +78,8 @@ def judge_corpora(
 ) -> None:
     """A version judged by each corpus, none of which it ever saw."""
     from shared.audio.conditions import CLEAN, CONDITIONS
-    from shared.audio.decode import DecodeLimits
     from shared.core.settings import Settings
+    from shared.limits import decode_limits
     from shared.models.data.corpora import read_corpora
     from shared.models.evaluation.served_trials import hear, is_foreign, judging_clips
     from shared.models.evaluation.trial_reports import corpora_report
@@ -96,7 +96,7 @@ def judge_corpora(
             is_other = are_foreign or is_foreign(manifest, dataset)
             those = judging_clips(manifest, dataset, clips=clips, is_foreign=is_other, seed=SEED)
             replies = hear(
-                classifier, those, CONDITIONS[CLEAN], DecodeLimits.of(settings), report, folder, SEED
+                classifier, those, CONDITIONS[CLEAN], decode_limits(settings), report, folder, SEED
             )
             heard[name] = dataset, those, replies
         report("corpora", len(corpora), len(corpora))
@@ -107,8 +107,8 @@ def cross_corpora(
     network: str | None, named: Sequence[str], epochs: int | None, output: Path | None, *, as_json: bool
 ) -> None:
     """A network trained on all corpora but one, and judged by that one, each in turn."""
-    from shared.audio.decode import DecodeLimits
     from shared.core.settings import Settings
+    from shared.limits import decode_limits
     from shared.models.data.corpora import read_corpora
     from shared.models.evaluation.corpus_trials import LINEAR, corpus_trials
     from shared.models.evaluation.trial_reports import corpus_trials_report
@@ -119,7 +119,7 @@ def cross_corpora(
     folder = output or Path("evaluation") / f"corpus-{name}"
     with stages("clips", "features", "corpora", "training") as report:
         crossed, left_out = corpus_trials(
-            corpora, name, DecodeLimits.of(settings), report, folder, settings.feature_cache, epochs, SEED
+            corpora, name, decode_limits(settings), report, folder, settings.feature_cache, epochs, SEED
         )
     for sentence in left_out:
         say(f"Left out: {sentence}")

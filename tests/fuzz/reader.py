@@ -24,7 +24,7 @@ import numpy as np
 
 from shared import archives
 from shared.audio.cutting import windows_of
-from shared.audio.decode import DecodeLimits, Stream, decode
+from shared.audio.decode import Stream, decode
 from shared.audio.features import features, fixed_length
 from shared.audio.spec import SEED_V6
 from shared.audio.synthesis import speech_like, wav_bytes
@@ -33,6 +33,7 @@ from shared.core.errors.base import VoxmoodError
 from shared.core.errors.recordings import ClipError
 from shared.core.errors.uploads import UploadError
 from shared.core.settings import MEBIBYTE, Settings
+from shared.limits import archive_limits, decode_limits
 from shared.store import shards
 from shared.store.objects import Storage
 from shared.store.shards import Shard
@@ -56,8 +57,8 @@ class Reader:
     def __init__(self) -> None:
         settings = Settings(max_unpack_s=20)
         self._storage = Storage(settings)  # only its size of a part is asked for
-        self._limits = archives.Limits.of(settings)
-        self._decoding = DecodeLimits.of(settings)
+        self._limits = archive_limits(settings)
+        self._decoding = decode_limits(settings)
         self._shard_bytes = settings.shard_bytes
 
     def outcomes(self, body: bytes) -> Counter[str]:

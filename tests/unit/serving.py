@@ -8,15 +8,16 @@ from typing import BinaryIO
 
 import numpy as np
 
-from shared.audio.decode import DecodeLimits, Recording, decode
+from shared.audio.decode import Recording, decode
 from shared.audio.synthesis import COLOURS, speech_like, wav_bytes
 from shared.core.settings import Settings
+from shared.limits import decode_limits
 from shared.models.serving.registry import MANIFEST, sha256
 from shared.models.serving.verdicts import Verdict
 
 EMOTIONS = tuple(COLOURS)
 VERSION = "seed-v6"
-LIMITS = DecodeLimits.of(Settings())
+LIMITS = decode_limits(Settings())
 
 
 def voices(count: int) -> list[tuple[str, bytes]]:

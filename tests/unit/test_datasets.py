@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.audio.decode import DecodeLimits
 from shared.audio.features import features, fixed_length
 from shared.audio.spec import SEED_V6
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.core.errors.models import ForeignNames, NoRecordings, UnknownEmotion, UnknownSpeaker, WrongLabels
 from shared.core.settings import Settings
+from shared.limits import decode_limits
 from shared.models.data.audio_data import load_audio_data
 from shared.models.data.datasets import Dataset, Example, fingerprint, read_dataset
 
-LIMITS = DecodeLimits.of(Settings())
+LIMITS = decode_limits(Settings())
 
 
 def place(folder: Path, *paths: str) -> Path:

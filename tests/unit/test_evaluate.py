@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from shared.audio.decode import DecodeLimits
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.cli.main import app
 from shared.core.errors.models import Leak, TooFewUnknowns, UnknownNetwork
 from shared.core.settings import Settings
+from shared.limits import decode_limits
 from shared.models.data.audio_data import AudioData, load_audio_data
 from shared.models.data.datasets import Dataset, read_dataset
 from shared.models.data.folds import Clips, Fold, check
@@ -29,7 +29,7 @@ from shared.models.training.recipes import RECIPES
 
 pytestmark = pytest.mark.slow
 
-LIMITS = DecodeLimits.of(Settings())
+LIMITS = decode_limits(Settings())
 CODES = {"02": "calm", "04": "sad", "05": "angry", "08": "surprised"}
 DROP = ["sad", "surprised"]
 PICTURES = {"confusion_matrix.png", "reliability.png", "risk_coverage.png", "class_recall.png"}

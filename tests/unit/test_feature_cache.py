@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.audio.decode import DecodeLimits
 from shared.audio.spec import ENCODED_V8, SEED_V6, VOICE_V7
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.core.errors.models import DamagedArtefact
 from shared.core.settings import Settings
+from shared.limits import decode_limits
 from shared.models.data import feature_cache
 from shared.models.data.audio_data import AudioData
 from shared.models.data.corpora import JoinedCorpora
 from shared.models.data.datasets import Dataset, read_dataset
 
-LIMITS = DecodeLimits.of(Settings())
+LIMITS = decode_limits(Settings())
 DRAWS = 1
 
 

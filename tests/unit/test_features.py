@@ -8,17 +8,18 @@ import librosa
 import numpy as np
 import pytest
 
-from shared.audio.decode import DecodeLimits, decode
+from shared.audio.decode import decode
 from shared.audio.features import features, fixed_length
 from shared.audio.seed_features import PowerSpectrogram, get_audio_features, normalize_features, resize_array
 from shared.audio.spec import SEED_V6, VOICE_V7, FeatureSpec
 from shared.audio.synthesis import COLOURS, speech_like
 from shared.audio.tuning import estimate_tuning
 from shared.core.settings import Settings
+from shared.limits import decode_limits
 from tests.recordings import RAVDESS
 
 TOLERANCE = 1e-3
-LIMITS = DecodeLimits.of(Settings())
+LIMITS = decode_limits(Settings())
 
 
 def sine(frequency: float) -> np.ndarray:

@@ -7,12 +7,13 @@ import io
 import numpy as np
 import pytest
 
-from shared.audio.decode import DecodeLimits, Recording, decode
+from shared.audio.decode import Recording, decode
 from shared.audio.links import MOST_LINKS
 from shared.audio.sources import Spliced
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
 from shared.core.errors.recordings import Empty, NotAudio
 from shared.core.settings import Settings
+from shared.limits import decode_limits
 from tests.audio_builders import (
     chain_of_empty_links,
     chunk,
@@ -25,7 +26,7 @@ from tests.audio_builders import (
 )
 
 RATE = 16_000
-LIMITS = DecodeLimits.of(Settings())
+LIMITS = decode_limits(Settings())
 A, B = (speech_like(emotion, RATE, 2.0, seed=seed) for seed, emotion in enumerate(("happy", "angry")))
 
 

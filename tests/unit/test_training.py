@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from shared.audio.augmentation import augment_dataset
-from shared.audio.decode import DecodeLimits
 from shared.audio.spec import SEED_V6
 from shared.audio.synthesis import non_speech, speech_like, wav_bytes
 from shared.core.errors.models import (
@@ -24,6 +23,7 @@ from shared.core.errors.models import (
     WrongVersionName,
 )
 from shared.core.settings import Settings
+from shared.limits import decode_limits
 from shared.models.data.audio_data import AudioData
 from shared.models.data.datasets import Example, read_dataset
 from shared.models.metrics.scores import summary
@@ -38,7 +38,7 @@ from shared.models.training.recipes import RECIPES
 
 pytestmark = pytest.mark.slow
 
-LIMITS = DecodeLimits.of(Settings())
+LIMITS = decode_limits(Settings())
 CLIPS = {"angry": 12, "calm": 6, "happy": 10, "sad": 4}
 
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.audio.cutting import Window, cut, windows_of
-from shared.audio.decode import DecodeLimits, Stream, decode
+from shared.audio.decode import Stream, decode
 from shared.audio.spec import SEED_V6, VOICE_V7, FeatureSpec
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
 from shared.audio.windows import Windows, sliding, spread
@@ -24,9 +24,10 @@ from shared.core.errors.base import VoxmoodError
 from shared.core.errors.recordings import NotARecording, NotAudio, NotFinite, UnlikelyHeader
 from shared.core.errors.windows import HopTooLong, WindowTooLong, WindowUnasked
 from shared.core.settings import Settings
+from shared.limits import decode_limits
 from tests.audio_builders import chunk, encoded, format_chunk, riff, written
 
-LIMITS = DecodeLimits.of(Settings())
+LIMITS = decode_limits(Settings())
 RATE = 16_000
 ALL = replace(SEED_V6, covers="all")
 MEBIBYTE = 2**20

@@ -11,9 +11,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.audio.decode import DecodeLimits, decode
+from shared.audio.decode import decode
 from shared.audio.draws import drawn
 from shared.audio.features import Floats, fixed_length
+from shared.audio.limits import DecodeLimits
 from shared.audio.spec import FeatureSpec
 from shared.audio.synthesis import COLOURS, speech_like
 from shared.core.errors.recordings import AllButSilent, ClipError

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import shared.audio
-from shared.audio.decode import DecodeLimits
+from shared.audio.limits import DecodeLimits
 from shared.audio.spec import FeatureSpec
 from shared.models.data import audio_data
 from shared.models.data.audio_data import AudioData, joined_data, load_audio_data

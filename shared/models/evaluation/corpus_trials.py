@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import softmax
 
-from shared.audio.decode import DecodeLimits
+from shared.audio.limits import DecodeLimits
 from shared.audio.spec import VOICE_V7, FeatureSpec
 from shared.core.errors.models import NobodyJudges, TooFewCorpora, UnknownNetwork
 from shared.core.states import Outcome

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.audio.decode import DecodeLimits
 from shared.audio.features import fixed_length
+from shared.audio.limits import DecodeLimits
 from shared.audio.spec import FeatureSpec
 from shared.audio.synthesis import NON_SPEECH, non_speech
 from shared.core.errors.models import TooFewUnknowns

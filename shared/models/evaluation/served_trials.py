@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.audio.conditions import Condition
-from shared.audio.decode import DecodeLimits, decode
+from shared.audio.decode import decode
+from shared.audio.limits import DecodeLimits
 from shared.audio.noises import BROWN, PINK, WHITE, coloured
 from shared.audio.recorder import at_peak
 from shared.audio.synthesis import NON_SPEECH, non_speech, wav_bytes

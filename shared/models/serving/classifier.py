@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.audio.cutting import Window, windows_of
-from shared.audio.decode import DecodeLimits, Stream, decode
+from shared.audio.decode import Stream, decode
 from shared.audio.features import Floats, fixed_length
 from shared.audio.levels import Counts, levels, voice_weights
+from shared.audio.limits import DecodeLimits
 from shared.audio.presence import presence_weights
 from shared.audio.quality import Listener
 from shared.audio.rumble import without_rumble
@@ -20,6 +21,7 @@ from shared.audio.windows import Windows
 from shared.core.errors.recordings import ClipError, HeardInPart, TooManyWindows
 from shared.core.settings import Runtime, Settings
 from shared.core.states import Outcome
+from shared.limits import decode_limits
 from shared.models.serving.detectors import Detector, detector
 from shared.models.serving.devices import BATCH_CLIPS
 from shared.models.serving.encoders import Features, feature_maker
@@ -124,7 +126,7 @@ class Classifier:
         make = feature_maker(manifest.feature_spec, models, threads)
         named = manifest.voice_detector
         detect = None if named is None else detector(named, models)
-        return cls(manifest, make, network, limits or DecodeLimits.of(settings), detect)
+        return cls(manifest, make, network, limits or decode_limits(settings), detect)
 
     def warm(self) -> None:
         """Run everything once, so that the first clip is as fast as the others."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sklearn.preprocessing import LabelEncoder
 
-from shared.audio.decode import DecodeLimits
+from shared.audio.limits import DecodeLimits
 from shared.core.settings import REPOSITORY
 from shared.models.data import feature_cache
 from shared.models.data.audio_data import AudioData
