@@ -60,8 +60,8 @@ def seeds_way(settings: Settings, clips: Clips) -> dict[str, float]:
     """Librosa from each file, then `predict` on the one clip; with and without loading the model for it."""
     import librosa
 
+    from shared.audio.baseline_features import get_audio_features
     from shared.audio.features import fixed_length
-    from shared.audio.seed_features import get_audio_features
     from shared.audio.spec import SEED_V6
     from shared.models.serving.backend import load_keras
     from shared.models.serving.registry import MODEL

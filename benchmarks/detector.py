@@ -177,7 +177,7 @@ def show_weights(detect: Detector) -> None:
     """Print how many answers stay with silence around, by the power of the voice that windows weigh."""
     import numpy as np
 
-    from shared.audio import presence
+    from shared.audio import voice_presence as presence
     from shared.audio.recorder import surrounded
     from shared.audio.synthesis import wav_bytes
     from shared.limits import decode_limits
@@ -236,7 +236,7 @@ def main(
     slower: Annotated[float, typer.Option(help="By what factor it hears slower; 0: as always.")] = 0.0,
 ) -> None:
     """Measure, and print."""
-    from shared.audio import presence
+    from shared.audio import voice_presence as presence
     from shared.models.serving.detectors import SILERO, detector
 
     presence.SLOWER = slower or presence.SLOWER

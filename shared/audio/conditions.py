@@ -2,7 +2,7 @@
 
 Each is a function of samples (n,), their sampling rate, a generator of random numbers and, for babble, other
 recordings. The same generator gives the same samples. `CONDITIONS` is fixed, so that figures can be compared;
-`shared.audio.draws` takes the same functions at random strength.
+`shared.audio.random_conditions` takes the same functions at random strength.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from shared.audio.channels import mixed
 from shared.audio.flaws import DAMAGE
 from shared.audio.limits import DecodeLimits
 from shared.audio.opening import LOWEST_RATE, AudioFile, opened
-from shared.audio.sources import WatchedSource
+from shared.audio.seekable_files import WatchedSource
 from shared.audio.windows import MINIMUM_S
 from shared.core.errors.recordings import (
     ClipError,

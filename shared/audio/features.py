@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.audio.baseline_features import seed_features
 from shared.audio.rumble import without_rumble
-from shared.audio.seed_features import seed_features
 from shared.audio.spec import FeatureSpec, SeedSpec, VoiceSpec
-from shared.audio.voice import voice_features
+from shared.audio.voice_features import voice_features
 
 Floats = NDArray[np.float32]
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from shared.audio.channels import mixed, spread_over
 from shared.audio.flaws import DAMAGE, breaks_off, damaged_at
-from shared.audio.sources import Source, size_of
+from shared.audio.seekable_files import Source, size_of
 from shared.core.errors.recordings import NeedsAv, NotAudio, UnreadCodec
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from shared.audio.links import Link
-from shared.audio.sources import Source, Spliced, size_of
+from shared.audio.seekable_files import Source, Spliced, size_of
 
 MAGIC = b"fLaC"
 BLOCK_BYTES = 2**20

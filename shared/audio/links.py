@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.audio.sources import Source
+from shared.audio.seekable_files import Source
 
 # Of one file. A day of a radio's stream has some 500; 100,000 links of nothing took 15 s to open.
 MOST_LINKS = 10_000

@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 
 from shared.audio.links import Link
-from shared.audio.sources import Source, Spliced, View, size_of
+from shared.audio.seekable_files import Source, Spliced, View, size_of
 
 MOST_JUNK_BYTES = 2**20  # between two frames; what lies behind is no longer looked for
 # ISO 11172-3 and 13818-3, layer III: kbit/s by index, for MPEG 1 and for MPEG 2 and 2.5.

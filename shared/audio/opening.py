@@ -13,17 +13,17 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from shared.audio.chained import MAGIC as OGG_MAGIC
+from shared.audio.chained import ogg_links
 from shared.audio.channels import mixed, spread_over
 from shared.audio.ffmpeg import FfmpegFile, kind_of
+from shared.audio.file_kinds import HEAD_BYTES, what_is
 from shared.audio.flacs import MAGIC as FLAC_MAGIC
 from shared.audio.flacs import flac_links
 from shared.audio.flaws import DAMAGE, breaks_off, damaged_at, one_of
 from shared.audio.links import MOST_LINKS, Link
 from shared.audio.mpeg import mp3_links
-from shared.audio.naming import HEAD_BYTES, what_is
-from shared.audio.oggs import MAGIC as OGG_MAGIC
-from shared.audio.oggs import ogg_links
-from shared.audio.sources import Source, WatchedSource
+from shared.audio.seekable_files import Source, WatchedSource
 from shared.audio.waves import is_wave, wave_links
 from shared.core.errors.recordings import ClipError, NeedsAv, NotARecording, NotAudio, UnreadCodec
 

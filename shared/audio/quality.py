@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from shared.audio.filters import hann
 from shared.audio.levels import FRAME_S, LEVELS, LOUD_SHARE, VOICE_DB, Counts, levels
-from shared.audio.quality_words import Word
+from shared.audio.quality_flags import Word
 
 Floats = NDArray[np.float32]
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy import signal
 from scipy.io import wavfile
 
-from shared.audio.people import recordings_of_people
+from shared.audio.demonstration import recordings_of_people
 from shared.core.errors.models import UnknownEmotion
 
 Samples = NDArray[np.float32]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shared.audio.seed_features import get_audio_features, seed_features
+from shared.audio.baseline_features import get_audio_features, seed_features
 from shared.audio.spec import SEED_V6
 
 

@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass, field
 
 from shared.audio.links import Link
-from shared.audio.sources import Source, Spliced, size_of
+from shared.audio.seekable_files import Source, Spliced, size_of
 
 MAGICS = (b"RIFF", b"RF64", b"BW64")
 MOST_CHUNKS = 1000  # of one recording

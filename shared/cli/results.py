@@ -16,7 +16,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from shared.audio.quality_words import Word
+from shared.audio.quality_flags import Word
 from shared.cli.console import out, say
 from shared.cli.files import check_folder, written
 from shared.cli.submit import Server, sentence

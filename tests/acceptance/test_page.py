@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from shared.audio.people import recordings_of_people
+from shared.audio.demonstration import recordings_of_people
 from shared.audio.synthesis import demonstration_archive, speech_like, wav_bytes
 from tests.acceptance.jobs import Api
 

@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 import soundfile
 
-from shared.audio.people import RECORDINGS, recordings_of_people
+from shared.audio.demonstration import RECORDINGS, recordings_of_people
 from shared.audio.synthesis import LITTER, demonstration_archive
 from shared.core.settings import REPOSITORY
 from shared.models.data.datasets import RAVDESS_CREDIT, RAVDESS_LICENCE

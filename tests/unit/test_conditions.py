@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from shared.audio.bands import fitted, mu_law, telephone_band, through_rate, through_telephone
 from shared.audio.codecs import AMR_NB, MP3, OPUS, Codec, encoded, is_there, through_codec
 from shared.audio.conditions import CLEAN, CONDITIONS, Condition, conditions
-from shared.audio.draws import KINDS, drawn, kinds_drawn
 from shared.audio.noises import BROWN, PINK, WHITE, babble, coloured, voice_level, with_noise
+from shared.audio.random_conditions import KINDS, drawn, kinds_drawn
 from shared.audio.recorder import at_peak, in_16_bits, overdriven, surrounded
 from shared.audio.rooms import impulse_response, in_a_room
 from shared.audio.synthesis import speech_like

@@ -21,14 +21,14 @@ import soxr
 from infra import detector as building
 from shared.audio.conditions import CONDITIONS
 from shared.audio.decode import decode
+from shared.audio.demonstration import recordings_of_people
 from shared.audio.levels import levels
 from shared.audio.noises import WHITE, coloured, with_noise
-from shared.audio.people import recordings_of_people
-from shared.audio.presence import POWER, SLOWER, has_voice, presence, presence_weights
 from shared.audio.rumble import without_rumble
 from shared.audio.sounds import SOUNDS, sound
 from shared.audio.synthesis import non_speech, wav_bytes
 from shared.audio.voice_activity import CHUNK
+from shared.audio.voice_presence import POWER, SLOWER, has_voice, presence, presence_weights
 from shared.audio.windows import Windows
 from shared.core.errors.models import DamagedArtefact, DamagedModel
 from shared.core.settings import REPOSITORY, Settings

@@ -8,9 +8,14 @@ import librosa
 import numpy as np
 import pytest
 
+from shared.audio.baseline_features import (
+    PowerSpectrogram,
+    get_audio_features,
+    normalize_features,
+    resize_array,
+)
 from shared.audio.decode import decode
 from shared.audio.features import features, fixed_length
-from shared.audio.seed_features import PowerSpectrogram, get_audio_features, normalize_features, resize_array
 from shared.audio.spec import SEED_V6, VOICE_V7, FeatureSpec
 from shared.audio.synthesis import COLOURS, speech_like
 from shared.audio.tuning import estimate_tuning

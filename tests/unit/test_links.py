@@ -9,7 +9,7 @@ import pytest
 
 from shared.audio.decode import Recording, decode
 from shared.audio.links import MOST_LINKS
-from shared.audio.sources import Spliced
+from shared.audio.seekable_files import Spliced
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
 from shared.core.errors.recordings import Empty, NotAudio
 from shared.core.settings import Settings

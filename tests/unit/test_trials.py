@@ -15,7 +15,7 @@ from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner
 
-from shared.audio.people import RECORDINGS
+from shared.audio.demonstration import RECORDINGS
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.cli.main import app
 from shared.core.errors.models import (

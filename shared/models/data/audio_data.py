@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.audio.decode import decode
-from shared.audio.draws import drawn
 from shared.audio.features import Floats, fixed_length
 from shared.audio.limits import DecodeLimits
+from shared.audio.random_conditions import drawn
 from shared.audio.spec import FeatureSpec
 from shared.audio.synthesis import COLOURS, speech_like
 from shared.core.errors.recordings import AllButSilent, ClipError

@@ -14,9 +14,9 @@ from shared.audio.decode import Stream, decode
 from shared.audio.features import Floats, fixed_length
 from shared.audio.levels import Counts, levels, voice_weights
 from shared.audio.limits import DecodeLimits
-from shared.audio.presence import presence_weights
 from shared.audio.quality import Listener
 from shared.audio.rumble import without_rumble
+from shared.audio.voice_presence import presence_weights
 from shared.audio.windows import Windows
 from shared.core.errors.recordings import ClipError, HeardInPart, TooManyWindows
 from shared.core.settings import Runtime, Settings

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.audio.presence import Floats, Presence, has_voice, presence
 from shared.audio.threads import one_blas_thread
 from shared.audio.voice_activity import VoiceActivity
+from shared.audio.voice_presence import Floats, Presence, has_voice, presence
 from shared.models.serving.registry import (
     ArtefactManifest,
     DetectorRef,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shared.audio.quality_words import SAID, Word
+from shared.audio.quality_flags import SAID, Word
 from shared.core.states import Outcome
 
 SEED_PERCENTILE = 95

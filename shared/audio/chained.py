@@ -6,7 +6,7 @@ libsndfile reads the first alone. Ogg's pages (RFC 3533) say where a stream begi
 from __future__ import annotations
 
 from shared.audio.links import Link
-from shared.audio.sources import Source, Spliced, View, size_of
+from shared.audio.seekable_files import Source, Spliced, View, size_of
 
 MAGIC = b"OggS"
 HEADER_BYTES = 27
