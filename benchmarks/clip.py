@@ -62,7 +62,7 @@ def seeds_way(settings: Settings, clips: Clips) -> dict[str, float]:
 
     from shared.audio.baseline_features import get_audio_features
     from shared.audio.features import fixed_length
-    from shared.audio.spec import SEED_V6
+    from shared.audio.spec import BASELINE_V6
     from shared.models.serving.backend import load_keras
     from shared.models.serving.registry import MODEL
 
@@ -74,7 +74,7 @@ def seeds_way(settings: Settings, clips: Clips) -> dict[str, float]:
         for _, content in clips:
             network = keras.models.load_model(model_file) if reload else model
             samples, _ = librosa.load(BytesIO(content), sr=16000, duration=3.0)
-            network.predict(get_audio_features(fixed_length(samples, SEED_V6))[None], verbose=0)
+            network.predict(get_audio_features(fixed_length(samples, BASELINE_V6))[None], verbose=0)
 
     return {
         "seed_with_model_load": milliseconds(lambda: classify(reload=True), len(clips)),

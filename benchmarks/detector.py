@@ -178,7 +178,7 @@ def show_weights(detect: Detector) -> None:
     import numpy as np
 
     from shared.audio import voice_presence as presence
-    from shared.audio.recorder import surrounded
+    from shared.audio.recorder import with_silence
     from shared.audio.synthesis import wav_bytes
     from shared.limits import decode_limits
     from shared.models.serving.classifier import Classifier
@@ -203,7 +203,7 @@ def show_weights(detect: Detector) -> None:
         shown, first = [], np.array([])
         for before_s, behind_s in AROUND.values():
             clips = [
-                (path, wav_bytes(surrounded(samples, 16_000, before_s, behind_s), 16_000))
+                (path, wav_bytes(with_silence(samples, 16_000, before_s, behind_s), 16_000))
                 for path, samples in heard
             ]
             said = np.array([verdict.emotion or "" for verdict in classifier.classify(clips)])

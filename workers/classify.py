@@ -274,7 +274,7 @@ def measured(verdict: Verdict) -> dict[str, float | str | None]:
     """The columns of a recording's quality; all None where none was measured."""
     of = verdict.quality
     return {
-        "quality": None if of is None else " ".join(of.words),
+        "quality": None if of is None else " ".join(of.flags),
         "bandwidth_hz": None if of is None else of.bandwidth_hz,
         "snr_db": None if of is None else of.snr_db,
         "voiced_s": None if of is None else of.voiced_s,

@@ -1,6 +1,6 @@
 """The seed's features: mel spectrogram beside MFCC, their slope and half of chroma, 32 × 94 × 2.
 
-`seed_features` is the one path of training and serving. `get_audio_features` is the seed's own, by
+`baseline_features` is the one path of training and serving. `get_audio_features` is the seed's own, by
 librosa: the reference that tests hold the first one to (2 against 16-70 ms a clip, one thread).
 """
 
@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from shared.audio import filters
-from shared.audio.spec import SEED_V6, SeedSpec
+from shared.audio.spec import BASELINE_V6, BaselineSpec
 from shared.audio.threads import one_blas_thread
 from shared.audio.tuning import estimate_tuning
 
@@ -30,7 +30,7 @@ MFCC_MELS = 128  # librosa's default bands beneath MFCC
 FLATTEST_STD = 1e-8  # keeps the z-score of a constant channel finite
 
 
-def seed_features(samples: Floats, spec: SeedSpec = SEED_V6) -> Floats:
+def baseline_features(samples: Floats, spec: BaselineSpec = BASELINE_V6) -> Floats:
     """Features of clips shaped (n, spec.n_samples), float32: (n, rows, frames, 2).
 
     Clip by clip in buffers that are used again: a spectrogram in fresh memory took 4 times as long (page
@@ -56,7 +56,7 @@ def seed_features(samples: Floats, spec: SeedSpec = SEED_V6) -> Floats:
 class PowerSpectrogram:
     """Power spectrograms (frames, 1 + n_fft/2) in float32, each call overwriting the last."""
 
-    def __init__(self, spec: SeedSpec, n_fft: int) -> None:
+    def __init__(self, spec: BaselineSpec, n_fft: int) -> None:
         self._exact_window = filters.hann(n_fft)
         # All of one type: a product that converts its factors took four times as long.
         self._window = self._exact_window.astype(np.float32)
@@ -80,7 +80,7 @@ class PowerSpectrogram:
 
 
 @lru_cache
-def _mel_filters(spec: SeedSpec) -> scipy.sparse.csr_array:
+def _mel_filters(spec: BaselineSpec) -> scipy.sparse.csr_array:
     """Bands of the mel spectrogram above those of MFCC: (n_mels + MFCC_MELS, 1 + n_fft/2).
 
     Sparse, as 2 of 100 weights are not 0: a third of the time.
@@ -93,14 +93,14 @@ def _mel_filters(spec: SeedSpec) -> scipy.sparse.csr_array:
 
 
 @lru_cache
-def _dct(spec: SeedSpec) -> Floats:
+def _dct(spec: BaselineSpec) -> Floats:
     """(n_mfcc, MFCC_MELS): the first rows of the orthonormal DCT-II."""
     matrix = scipy.fft.dct(np.eye(MFCC_MELS), axis=0, norm="ortho")
     return np.asarray(matrix[: spec.n_mfcc], np.float32)
 
 
 @lru_cache
-def _delta(spec: SeedSpec) -> Floats:
+def _delta(spec: BaselineSpec) -> Floats:
     """(frames, frames): librosa.feature.delta as the linear map that it is, from the right."""
     import scipy.signal  # half of SciPy, which v7 does without
 
@@ -110,7 +110,7 @@ def _delta(spec: SeedSpec) -> Floats:
 
 
 @lru_cache(maxsize=128)  # the estimate has 100 values
-def _chroma_filters(spec: SeedSpec, tuning: float) -> Floats:
+def _chroma_filters(spec: BaselineSpec, tuning: float) -> Floats:
     from librosa.filters import chroma
 
     sr, n_fft, n_chroma = spec.sampling_rate, spec.chroma_n_fft, spec.n_chroma
@@ -125,7 +125,7 @@ def _decibels(power: Floats, relative: bool = False) -> Floats:
     return np.asarray(np.maximum(decibels, decibels.max() - np.float32(80)))
 
 
-def _chroma(power: Floats, spec: SeedSpec, make_exact: Callable[[Indices], None]) -> Floats:
+def _chroma(power: Floats, spec: BaselineSpec, make_exact: Callable[[Indices], None]) -> Floats:
     """librosa.feature.chroma_stft of a power spectrogram (frames, bins): (n_chroma, frames)."""
     chroma = _chroma_filters(spec, estimate_tuning(power, spec, make_exact)) @ power.T
     peak = chroma.max(axis=0)
@@ -134,7 +134,7 @@ def _chroma(power: Floats, spec: SeedSpec, make_exact: Callable[[Indices], None]
 
 
 # --- the seed's own functions: the reference ----------------------------------------------------
-def get_audio_features(samples: Floats, spec: SeedSpec = SEED_V6) -> Floats:
+def get_audio_features(samples: Floats, spec: BaselineSpec = BASELINE_V6) -> Floats:
     """The seed's features of one clip (spec.n_samples,) through librosa: (rows, frames, 2)."""
     import librosa
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from shared.audio.bands import telephone_band, through_rate, through_telephone
 from shared.audio.codecs import AMR_NB, MP3, OPUS, Codec, is_there, through_codec
 from shared.audio.noises import BROWN, PINK, WHITE, babble, coloured, with_noise
-from shared.audio.recorder import at_peak, in_16_bits, overdriven, surrounded, with_offset
+from shared.audio.recorder import at_peak, in_16_bits, overdriven, with_offset, with_silence
 from shared.audio.rooms import in_a_room
 from shared.core.errors.models import UnknownCondition
 
@@ -123,10 +123,10 @@ def _all() -> Iterable[Condition]:
     for decibels in (-60, -40, -20, 0):
         yield Condition(f"peak-{-decibels}db", f"peak at {decibels} dB", partial(_level, decibels))
     yield Condition(
-        "silence-behind", "5 s of silence behind", lambda x, hz, rng, pool: surrounded(x, hz, 0, 5)
+        "silence-behind", "5 s of silence behind", lambda x, hz, rng, pool: with_silence(x, hz, 0, 5)
     )
     yield Condition(
-        "silence-before", "10 s of silence before", lambda x, hz, rng, pool: surrounded(x, hz, 10, 0)
+        "silence-before", "10 s of silence before", lambda x, hz, rng, pool: with_silence(x, hz, 10, 0)
     )
 
 

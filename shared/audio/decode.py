@@ -16,11 +16,13 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from shared.audio.audio_files import AudioFile
+from shared.audio.chained_file import LOWEST_RATE
 from shared.audio.channels import mixed
 from shared.audio.flaws import DAMAGE
 from shared.audio.limits import DecodeLimits
-from shared.audio.opening import LOWEST_RATE, AudioFile, opened
-from shared.audio.seekable_files import WatchedSource
+from shared.audio.opening import opened
+from shared.audio.seekable_files import WatchedFile
 from shared.audio.windows import MINIMUM_S
 from shared.core.errors.recordings import (
     ClipError,
@@ -71,7 +73,7 @@ def decode(
     UnreadCodec, Empty, TooShort, NotFinite, UnlikelyHeader, NeedsAv, Unreadable. What the source raises is no
     fault of the recording (a store that is gone, a lost lease) and is raised as it is.
     """
-    watched = WatchedSource(source)
+    watched = WatchedFile(source)
     with _translated(watched, path), opened(watched, path, whole=seconds is None) as file:
         native_rate = file.samplerate
         duration_s = _checked_duration(file, path, limits)
@@ -105,7 +107,7 @@ class Stream:
         seconds: float | None,
         limits: DecodeLimits,
     ) -> None:
-        self._watched = WatchedSource(source)
+        self._watched = WatchedFile(source)
         self._path = path
         self.sampling_rate = sampling_rate
         self._seconds = seconds
@@ -140,7 +142,7 @@ class Stream:
 
 
 @contextmanager
-def _translated(source: WatchedSource, path: str) -> Iterator[None]:
+def _translated(source: WatchedFile, path: str) -> Iterator[None]:
     """Whatever goes wrong with a recording as a ClipError; what its source raised as it is."""
     try:
         yield

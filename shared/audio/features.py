@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.audio.baseline_features import seed_features
+from shared.audio.baseline_features import baseline_features
 from shared.audio.rumble import without_rumble
-from shared.audio.spec import FeatureSpec, SeedSpec, VoiceSpec
+from shared.audio.spec import BaselineSpec, FeatureSpec, VoiceSpec
 from shared.audio.voice_features import voice_features
 
 Floats = NDArray[np.float32]
@@ -32,4 +32,6 @@ def features(samples: Floats, spec: FeatureSpec) -> Floats:
     """Features of windows shaped (n, spec.n_samples), float32: (n, *spec.shape), of an EncodedSpec those that
     need no encoder (n, spec.n_voice); shared.models.serving.encoders.feature_maker makes all of them.
     """
-    return seed_features(samples, spec) if isinstance(spec, SeedSpec) else voice_features(samples, spec)
+    return (
+        baseline_features(samples, spec) if isinstance(spec, BaselineSpec) else voice_features(samples, spec)
+    )

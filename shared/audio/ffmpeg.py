@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from shared.audio.channels import mixed, spread_over
 from shared.audio.flaws import DAMAGE, breaks_off, damaged_at
-from shared.audio.seekable_files import Source, size_of
+from shared.audio.seekable_files import SeekableFile, size_of
 from shared.core.errors.recordings import NeedsAv, NotAudio, UnreadCodec
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class FfmpegFile:
     Raises NeedsAv where PyAV is not installed, UnreadCodec, and NotAudio.
     """
 
-    def __init__(self, source: Source, path: str, *, whole: bool, kind: str | None = None) -> None:
+    def __init__(self, source: SeekableFile, path: str, *, whole: bool, kind: str | None = None) -> None:
         try:
             import av
         except ImportError as error:

@@ -31,10 +31,10 @@ _WEB_PAGE = re.compile(
 )
 
 
-def what_is(head: bytes) -> str | None:
+def non_recording(head: bytes) -> str | None:
     """What a file is by its first 1,024 bytes, where it is no recording; None: it may be one.
 
-    >>> what_is(b"<!DOCTYPE html><title>404</title>")
+    >>> non_recording(b"<!DOCTYPE html><title>404</title>")
     'a web page, not a recording'
     """
     if not head:

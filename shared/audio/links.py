@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.audio.seekable_files import Source
+from shared.audio.seekable_files import SeekableFile
 
 # Of one file. A day of a radio's stream has some 500; 100,000 links of nothing took 15 s to open.
 MOST_LINKS = 10_000
@@ -18,6 +18,6 @@ class Link:
     there; flaw: what else is known to be wrong with it.
     """
 
-    file: Source
+    file: SeekableFile
     promised_s: float | None = None
     flaw: str | None = None

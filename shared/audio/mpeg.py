@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 
 from shared.audio.links import Link
-from shared.audio.seekable_files import Source, Spliced, View, size_of
+from shared.audio.seekable_files import FileView, SeekableFile, SplicedFile, size_of
 
 MOST_JUNK_BYTES = 2**20  # between two frames; what lies behind is no longer looked for
 # ISO 11172-3 and 13818-3, layer III: kbit/s by index, for MPEG 1 and for MPEG 2 and 2.5.
@@ -67,13 +67,13 @@ class _Stream:
         return len(self.sizes) < 2 and not self.is_broken
 
 
-def mp3_links(source: Source, most: int) -> list[Link]:
+def mp3_links(source: SeekableFile, most: int) -> list[Link]:
     """The recordings of an MP3 file, at most `most` + 1: the file itself if a decoder reads it to its end.
 
     Looks at the header of each frame. Of what is no layer III, or of a free bit rate, nothing is known.
     """
     size = size_of(source)
-    streams = _streams(View(source), size, most)
+    streams = _streams(FileView(source), size, most)
     source.seek(0)
     if not streams:
         return [Link(source)]
@@ -83,16 +83,16 @@ def mp3_links(source: Source, most: int) -> list[Link]:
     return links
 
 
-def _link(source: Source, stream: _Stream) -> Link:
+def _link(source: SeekableFile, stream: _Stream) -> Link:
     promised_s = None
     if stream.told is not None and stream.told > stream.frames + 1:
         promised_s = stream.told * stream.first.samples / stream.first.sampling_rate
     span = range(stream.start, stream.end)
     if stream.is_true and promised_s is None:
-        return Link(Spliced(source, [span]))
+        return Link(SplicedFile(source, [span]))
     if stream.told is not None:  # its own first frame is wrong
         span = range(stream.start + stream.first.size, stream.end)
-    return Link(Spliced(source, [_numbered(stream.first, stream.frames), span]), promised_s)
+    return Link(SplicedFile(source, [_numbered(stream.first, stream.frames), span]), promised_s)
 
 
 def _numbered(like: _Frame, frames: int) -> bytes:
@@ -106,7 +106,7 @@ def _numbered(like: _Frame, frames: int) -> bytes:
     return bytes(body)
 
 
-def _streams(view: View, size: int, most: int) -> list[_Stream]:
+def _streams(view: FileView, size: int, most: int) -> list[_Stream]:
     streams: list[_Stream] = []
     sizes: set[int] = set()
     place = _behind_tags(view, 0)
@@ -168,7 +168,7 @@ def _told(head: bytes, frame: _Frame) -> tuple[int | None, bool]:
     return None, False
 
 
-def _behind_tags(view: View, place: int) -> int:
+def _behind_tags(view: FileView, place: int) -> int:
     """Where what lies here goes on behind ID3 (version 2 and 1) and APE tags, and the zeros after them."""
     while True:
         head = view.at(place, 32)
@@ -183,7 +183,7 @@ def _behind_tags(view: View, place: int) -> int:
             return place
 
 
-def _next_frame(view: View, place: int, size: int) -> int | None:
+def _next_frame(view: FileView, place: int, size: int) -> int | None:
     """Where the next frame begins: two headers one behind the other, of one kind; None if there is none."""
     until = min(size, place + MOST_JUNK_BYTES)
     while place < until:
@@ -198,7 +198,7 @@ def _next_frame(view: View, place: int, size: int) -> int | None:
     return None
 
 
-def _begins_two(view: View, place: int, size: int) -> bool:
+def _begins_two(view: FileView, place: int, size: int) -> bool:
     first = _frame(view.at(place, 4))
     if first is None:
         return False

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from shared.audio.filters import hann
 from shared.audio.levels import FRAME_S, LEVELS, LOUD_SHARE, VOICE_DB, Counts, levels
-from shared.audio.quality_flags import Word
+from shared.audio.quality_flags import QualityFlag
 
 Floats = NDArray[np.float32]
 
@@ -48,22 +48,22 @@ class Quality:
     voiced_s: float
 
     @property
-    def words(self) -> tuple[Word, ...]:
+    def flags(self) -> tuple[QualityFlag, ...]:
         """What it lacks; `good` where nothing.
 
-        >>> Quality(bandwidth_hz=4000.0, snr_db=12.0, voiced_s=3.0).words
-        (<Word.narrow_band: 'narrow_band'>, <Word.noisy: 'noisy'>)
+        >>> Quality(bandwidth_hz=4000.0, snr_db=12.0, voiced_s=3.0).flags
+        (<QualityFlag.narrow_band: 'narrow_band'>, <QualityFlag.noisy: 'noisy'>)
         """
         lacks = (
-            (Word.narrow_band, self.bandwidth_hz < NARROW_HZ),
-            (Word.noisy, self.snr_db < NOISY_DB),
-            (Word.little_voice, self.voiced_s < LITTLE_S),
+            (QualityFlag.narrow_band, self.bandwidth_hz < NARROW_HZ),
+            (QualityFlag.noisy, self.snr_db < NOISY_DB),
+            (QualityFlag.little_voice, self.voiced_s < LITTLE_S),
         )
-        return tuple(word for word, is_so in lacks if is_so) or (Word.good,)
+        return tuple(flag for flag, is_so in lacks if is_so) or (QualityFlag.good,)
 
 
 @dataclass(slots=True)
-class Listener:
+class QualityMeter:
     """Gathers a recording's quality from its windows.
 
     counts: frames of 20 ms by level, (101,); bands: the loudest that each band of 250 Hz was, in dB below or
@@ -74,7 +74,7 @@ class Listener:
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(LEVELS, np.int64))
     bands: NDArray[np.float64] | None = None
 
-    def hear(self, samples: Floats, new_from: int = 0) -> Self:
+    def add(self, samples: Floats, new_from: int = 0) -> Self:
         """Add a window (n,); new_from: its first sample that no earlier window had."""
         counts: Counts = levels(samples[new_from:], self.sampling_rate)
         self.counts += counts

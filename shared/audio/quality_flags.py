@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Word(StrEnum):
+class QualityFlag(StrEnum):
     """On rows and in filters. Each but the first is something that a recording lacks."""
 
     good = "good"
@@ -15,4 +15,8 @@ class Word(StrEnum):
 
 
 # As a sentence about a recording says them.
-SAID = {Word.narrow_band: "telephone bandwidth", Word.noisy: "noisy", Word.little_voice: "little voice"}
+PHRASES = {
+    QualityFlag.narrow_band: "telephone bandwidth",
+    QualityFlag.noisy: "noisy",
+    QualityFlag.little_voice: "little voice",
+}

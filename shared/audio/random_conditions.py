@@ -9,7 +9,7 @@ from shared.audio.bands import TELEPHONE_HZ, telephone_band, through_rate, throu
 from shared.audio.codecs import AMR_NB, AMR_NB_BIT_RATES, MP3, OPUS, is_there, through_codec
 from shared.audio.conditions import Alteration, Pool, within_full_scale
 from shared.audio.noises import BROWN, babble, coloured, with_noise
-from shared.audio.recorder import at_peak, in_16_bits, overdriven, surrounded, with_offset
+from shared.audio.recorder import at_peak, in_16_bits, overdriven, with_offset, with_silence
 from shared.audio.rooms import in_a_room
 
 Floats = NDArray[np.float32]
@@ -28,7 +28,7 @@ BEFORE_S, BEHIND_S = 2.0, 6.0
 
 
 def _silence(x: Floats, hz: int, rng: np.random.Generator, _pool: Pool) -> Floats:
-    return surrounded(x, hz, rng.uniform(0, BEFORE_S), rng.uniform(0, BEHIND_S))
+    return with_silence(x, hz, rng.uniform(0, BEFORE_S), rng.uniform(0, BEHIND_S))
 
 
 def _room(x: Floats, hz: int, rng: np.random.Generator, _pool: Pool) -> Floats:
@@ -95,14 +95,14 @@ KINDS: dict[str, Alteration] = {
 }
 
 
-def kinds_drawn(rng: np.random.Generator, *, with_babble: bool = True) -> list[str]:
+def random_kinds(rng: np.random.Generator, *, with_babble: bool = True) -> list[str]:
     """One or two kinds, in the order of `KINDS`."""
     kinds = [kind for kind in KINDS if with_babble or kind != "babble"]
     places = rng.choice(len(kinds), rng.integers(1, MOST + 1), replace=False)
     return [kinds[place] for place in sorted(places)]
 
 
-def drawn(samples: Floats, sampling_rate: int, rng: np.random.Generator, pool: Pool = ()) -> Floats:
+def random_copy(samples: Floats, sampling_rate: int, rng: np.random.Generator, pool: Pool = ()) -> Floats:
     """A copy of samples (n,) of sampling_rate Hz under one condition or two, drawn with their strengths.
 
     (n,), but where silence was put around: longer then, up to 2 s before and 6 s behind. pool: recordings of
@@ -110,6 +110,6 @@ def drawn(samples: Floats, sampling_rate: int, rng: np.random.Generator, pool: P
     copies of a recording belong to its own side of every split.
     """
     copy = samples
-    for kind in kinds_drawn(rng, with_babble=len(pool) > 0):
+    for kind in random_kinds(rng, with_babble=len(pool) > 0):
         copy = within_full_scale(KINDS[kind](copy, sampling_rate, rng, pool))
     return copy

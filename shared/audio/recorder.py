@@ -31,6 +31,6 @@ def in_16_bits(samples: Floats) -> Floats:
     return np.asarray(np.clip(np.round(samples * STEPS), -STEPS, STEPS - 1) / STEPS, np.float32)
 
 
-def surrounded(samples: Floats, sampling_rate: int, before_s: float, behind_s: float) -> Floats:
+def with_silence(samples: Floats, sampling_rate: int, before_s: float, behind_s: float) -> Floats:
     """Samples (n,) with so many seconds of zeros before and behind them; sampling_rate in Hz."""
     return np.pad(samples, (round(before_s * sampling_rate), round(behind_s * sampling_rate)))

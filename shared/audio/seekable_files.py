@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import BinaryIO, Protocol
 
 
-class Source(Protocol):
+class SeekableFile(Protocol):
     """What is read here: a file whose reads are full except at its end."""
 
     def read(self, size: int, /) -> bytes: ...
@@ -19,7 +19,7 @@ class Source(Protocol):
     def tell(self) -> int: ...
 
 
-class WatchedSource:
+class WatchedFile:
     """A file for libsndfile's callbacks, which can neither raise nor take short reads.
 
     It has no `name`, by which soundfile would take a file named .raw for headerless samples. failure: what
@@ -61,13 +61,13 @@ class WatchedSource:
         return self._file.tell()
 
 
-class Spliced:
+class SplicedFile:
     """Bytes, and ranges of another file, one behind the other as one file to read.
 
     pieces: bytes as they are, or a range of `source`, each with at least one byte.
     """
 
-    def __init__(self, source: Source, pieces: Sequence[bytes | range]) -> None:
+    def __init__(self, source: SeekableFile, pieces: Sequence[bytes | range]) -> None:
         self._source = source
         self._pieces = [piece for piece in pieces if len(piece)]
         self._ends = list(accumulate(len(piece) for piece in self._pieces))
@@ -109,17 +109,17 @@ class Spliced:
         return len(piece)
 
 
-def size_of(source: Source) -> int:
+def size_of(source: SeekableFile) -> int:
     """Bytes in a file; it is left at its beginning."""
     size = source.seek(0, io.SEEK_END)
     source.seek(0)
     return size
 
 
-class View:
+class FileView:
     """A file's bytes by place, read ahead in blocks: for scans that take a few bytes here and there."""
 
-    def __init__(self, source: Source, block_bytes: int = 2**16) -> None:
+    def __init__(self, source: SeekableFile, block_bytes: int = 2**16) -> None:
         self._source = source
         self._block_bytes = block_bytes
         self._start = 0

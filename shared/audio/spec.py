@@ -7,7 +7,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class SeedSpec:
+class BaselineSpec:
     """The seed's features; part of every model version that is fed them.
 
     sampling_rate in Hz; seconds: of a window; n_fft (mel, MFCC), chroma_n_fft and hop_length in samples;
@@ -110,8 +110,8 @@ class EncodedSpec(VoiceSpec):
         return slice(self.n_voice, None)
 
 
-FeatureSpec = SeedSpec | VoiceSpec | EncodedSpec
+FeatureSpec = BaselineSpec | VoiceSpec | EncodedSpec
 
-SEED_V6 = SeedSpec()
+BASELINE_V6 = BaselineSpec()
 VOICE_V7 = VoiceSpec()
 ENCODED_V8 = EncodedSpec()

@@ -10,10 +10,8 @@ from the seed, bit by bit.
 from __future__ import annotations
 
 import itertools
-import zipfile
 from dataclasses import dataclass
 from io import BytesIO
-from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import soundfile
@@ -21,7 +19,6 @@ from numpy.typing import NDArray
 from scipy import signal
 from scipy.io import wavfile
 
-from shared.audio.demonstration import recordings_of_people
 from shared.core.errors.models import UnknownEmotion
 
 Samples = NDArray[np.float32]
@@ -179,75 +176,3 @@ def unique_clip(seed: int, duration_s: float = 1.0, sampling_rate: int = 16000) 
     """A small mono WAV file; another seed gives another file, the emotions take turns."""
     emotion = tuple(COLOURS)[seed % len(COLOURS)]
     return wav_bytes(speech_like(emotion, sampling_rate, duration_s, seed), sampling_rate)
-
-
-# --- the demonstration archive -------------------------------------------------------------------
-class Take(NamedTuple):
-    """A way to record: folder in the archive, Hz, channels, file type, soundfile's subtype."""
-
-    folder: str
-    sampling_rate: int
-    channels: int
-    suffix: str
-    subtype: str
-
-
-TAKES = (
-    Take("phone", 8000, 1, "wav", "PCM_16"),
-    Take("meeting", 16000, 1, "flac", "PCM_16"),
-    Take("radio/1998", 22050, 1, "wav", "PCM_16"),
-    Take("studio/süd", 44100, 2, "flac", "PCM_24"),
-    Take("studio/nord", 48000, 2, "wav", "PCM_24"),
-    Take("meeting", 16000, 4, "wav", "FLOAT"),
-)
-
-
-def _oddities(rng: np.random.Generator) -> dict[str, bytes]:
-    """Recordings that go wrong, each in its own way, by path."""
-    n = 16000
-    speech = speech_like("neutral", n, 1.0, seed=1)
-    not_finite = speech.copy()
-    not_finite[n // 2] = np.nan
-    return {
-        "odd/silent.wav": wav_bytes(np.zeros(n, np.float32), n),
-        "odd/broken.wav": wav_bytes(speech, n)[:16] + rng.bytes(4000),
-        "odd/empty.wav": wav_bytes(speech[:0], n),
-        "odd/too short.wav": wav_bytes(speech[:800], n),
-        "odd/not a number.wav": wav_bytes(not_finite, n, "FLOAT"),
-        "odd/text.wav": b"These are the minutes of the meeting, and no recording of it.\n",
-        "odd/cut off.flac": flac_bytes(speech, n)[:30],
-    }
-
-
-LITTER = {
-    "__MACOSX/phone/._take 01.wav": b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ",
-    "phone/.DS_Store": b"\x00\x00\x00\x01Bud1",
-    "Thumbs.db": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-}
-
-
-def demonstration_archive(file: BinaryIO, clips: int = 24, seed: int = 0) -> int:
-    """Write a zip of people's recordings, speech-like clips, seven odd ones and system litter to file.
-
-    The same for a seed. Returns the number of recordings in it, `clips`: these become rows, the litter does
-    not. People's three give `classified`, the odd ones each kind of `failed` and one `no_voice`; there are
-    never fewer than these.
-    """
-    rng = np.random.default_rng(seed)
-    odd = _oddities(rng)
-    members = recordings_of_people()
-    for i in range(max(0, clips - len(odd) - len(members))):
-        take = TAKES[i % len(TAKES)]
-        emotion = tuple(COLOURS)[i % len(COLOURS)]
-        duration_s = float(rng.uniform(2.5, 4.5))
-        mono = speech_like(emotion, take.sampling_rate, duration_s, seed=int(rng.integers(2**32)))
-        gains = np.linspace(1.0, 0.8, take.channels, dtype=np.float32)
-        encode = flac_bytes if take.suffix == "flac" else wav_bytes
-        members[f"{take.folder}/take {i + 1:02}.{take.suffix}"] = encode(
-            mono[:, None] * gains, take.sampling_rate, take.subtype
-        )
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, content in {**members, **odd, **LITTER}.items():
-            # A fixed date, so that the same seed gives the same bytes.
-            archive.writestr(zipfile.ZipInfo(path, (2026, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
-    return len(members) + len(odd)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.audio.spec import SEED_V6, SeedSpec
+from shared.audio.spec import BASELINE_V6, BaselineSpec
 
 Floats = NDArray[np.float32]
 Wide = NDArray[np.floating[Any]]  # float64: an integer and a float32 make one
@@ -44,7 +44,7 @@ class _Peaks(NamedTuple):
 
 
 def estimate_tuning(
-    power: Floats, spec: SeedSpec = SEED_V6, make_exact: Callable[[Indices], None] | None = None
+    power: Floats, spec: BaselineSpec = BASELINE_V6, make_exact: Callable[[Indices], None] | None = None
 ) -> float:
     """The tuning of a power spectrogram (frames, bins), in fractions of a semitone.
 
@@ -71,7 +71,7 @@ def estimate_tuning(
     return float(EDGES[np.argmax(counts)])
 
 
-def _candidates(power: Floats, top: Floats, spec: SeedSpec) -> tuple[Indices, Indices]:
+def _candidates(power: Floats, top: Floats, spec: BaselineSpec) -> tuple[Indices, Indices]:
     """(frame, bin) of whatever is a peak, or could be one but for the error."""
     hz_per_bin = spec.sampling_rate / spec.chroma_n_fft
     low, high = int(np.ceil(150 / hz_per_bin)), int(np.ceil(4000 / hz_per_bin))
@@ -108,7 +108,7 @@ def _peaks(
     return _Peaks(index, bin_[index], shift, magnitude, bend)
 
 
-def _deviation(place: Wide, spec: SeedSpec) -> Floats:
+def _deviation(place: Wide, spec: BaselineSpec) -> Floats:
     """From the nearest of A440's semitones, -0.5 to 0.5; place: in bins."""
     pitch = (place * float(spec.sampling_rate) / spec.chroma_n_fft).astype(np.float32)
     semitones = 12 * np.log2(pitch / np.float32(440 / 16))
@@ -116,7 +116,7 @@ def _deviation(place: Wide, spec: SeedSpec) -> Floats:
     return np.asarray(deviation - (deviation >= 0.5))
 
 
-def _doubtful(power: Floats, top: Floats, frame: Indices, bin_: Indices, spec: SeedSpec) -> Indices:
+def _doubtful(power: Floats, top: Floats, frame: Indices, bin_: Indices, spec: BaselineSpec) -> Indices:
     """Frames with candidates that an error of ERROR could make a peak or none, or move across a limit.
 
     The limits: the median of the magnitudes, and for those above it the edges of the histogram's bins.

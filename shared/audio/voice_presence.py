@@ -28,7 +28,7 @@ POWER = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
+class VoicePresence:
     """seconds: of voice in the window; in_a_second: in the second that has most of it."""
 
     seconds: float
@@ -39,14 +39,14 @@ class Presence:
         return self.in_a_second >= LEAST_S
 
 
-def presence(detect: Detect, samples: Floats) -> Presence:
+def presence(detect: Detect, samples: Floats) -> VoicePresence:
     """How much voice a window (n,) has, n > 0, 16 kHz; detect: a probability for each chunk of samples.
 
     What is shorter than a second is heard over and over until it is one: a detector needs some time to be
     sure. Of 0.3 s in the midst of speech it misses 0.04 so, and 0.11 if they are heard once.
     """
     found = detect(_slowed(samples))
-    return Presence(float(found.mean() * len(samples) / SAMPLING_RATE), _most_in_a_second(found))
+    return VoicePresence(float(found.mean() * len(samples) / SAMPLING_RATE), _most_in_a_second(found))
 
 
 def has_voice(detect: DetectBlocks, samples: Floats) -> bool:

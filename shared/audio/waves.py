@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass, field
 
 from shared.audio.links import Link
-from shared.audio.seekable_files import Source, Spliced, size_of
+from shared.audio.seekable_files import SeekableFile, SplicedFile, size_of
 
 MAGICS = (b"RIFF", b"RF64", b"BW64")
 MOST_CHUNKS = 1000  # of one recording
@@ -55,7 +55,7 @@ def is_wave(head: bytes) -> bool:
     return head[:4] in MAGICS and head[8:12] == b"WAVE"
 
 
-def wave_links(source: Source, most: int) -> list[Link]:
+def wave_links(source: SeekableFile, most: int) -> list[Link]:
     """The recordings of a file that is a WAV, at most `most` + 1: the file itself where its header will do.
 
     Reads the headers of its chunks, and at most 1 KiB of each format.
@@ -75,7 +75,7 @@ def wave_links(source: Source, most: int) -> list[Link]:
     return found or [Link(source)]
 
 
-def _link(source: Source, wave: _Wave, format_: _Chunk, is_ordered: bool) -> Link:
+def _link(source: SeekableFile, wave: _Wave, format_: _Chunk, is_ordered: bool) -> Link:
     source.seek(format_.start)
     body = source.read(format_.size)
     source.seek(0)
@@ -89,16 +89,16 @@ def _link(source: Source, wave: _Wave, format_: _Chunk, is_ordered: bool) -> Lin
     return Link(file)
 
 
-def _with_header(source: Source, body: bytes, samples: list[range]) -> Spliced:
+def _with_header(source: SeekableFile, body: bytes, samples: list[range]) -> SplicedFile:
     size = sum(map(len, samples))
     header = (
         _HEADER.pack(b"RIFF", min(_LARGEST, 20 + len(body) + size)) + b"WAVE"
         + _HEADER.pack(b"fmt ", len(body)) + body + _HEADER.pack(b"data", min(_LARGEST, size))
     )  # fmt: skip
-    return Spliced(source, [header, *samples])
+    return SplicedFile(source, [header, *samples])
 
 
-def _wave(source: Source, start: int, size: int) -> _Wave:
+def _wave(source: SeekableFile, start: int, size: int) -> _Wave:
     """What the chunk headers say of the WAV that begins at `start`."""
     source.seek(start)
     wave = _Wave(start, source.read(4))
@@ -130,7 +130,7 @@ def _wave(source: Source, start: int, size: int) -> _Wave:
     return wave
 
 
-def _add_samples(source: Source, wave: _Wave, chunk: _Chunk, size: int) -> bool:
+def _add_samples(source: SeekableFile, wave: _Wave, chunk: _Chunk, size: int) -> bool:
     """Take a chunk of samples as far as it goes; false where nothing can come behind it."""
     claimed = chunk.size
     if claimed == _LARGEST and wave.wide is not None and wave.first is None:
@@ -152,7 +152,7 @@ def _is_name(name: bytes) -> bool:
     return all(0x20 <= byte < 0x7F for byte in name)
 
 
-def _is_chunk(source: Source, place: int, size: int) -> bool:
+def _is_chunk(source: SeekableFile, place: int, size: int) -> bool:
     """Whether a chunk's header seems to lie there, or at the next even byte; or the end of the file."""
     source.seek(place)
     header = source.read(_HEADER.size + 1)

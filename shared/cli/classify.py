@@ -111,7 +111,7 @@ def _line(verdict: Verdict, classifier: Classifier) -> str:
         "duration_s": verdict.duration_s,
         "error_code": verdict.error_code,
         "error": verdict.error,
-        "quality": None if verdict.quality is None else " ".join(verdict.quality.words),
+        "quality": None if verdict.quality is None else " ".join(verdict.quality.flags),
         **{f"p_{label}": probabilities.get(label) for label in classifier.manifest.labels},
         "message": verdict.message,
     }

@@ -16,7 +16,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from shared.audio.quality_flags import Word
+from shared.audio.quality_flags import QualityFlag
 from shared.cli.console import out, say
 from shared.cli.files import check_folder, written
 from shared.cli.submit import Server, sentence
@@ -89,7 +89,7 @@ def show_results(
         list[str] | None, typer.Option(help="Only rows of this emotion; may be given again.")
     ] = None,
     quality: Annotated[
-        list[Word] | None,
+        list[QualityFlag] | None,
         typer.Option(help="Only rows of recordings that are like this; may be given again."),
     ] = None,
     confidence: Annotated[

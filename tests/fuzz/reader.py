@@ -26,7 +26,7 @@ from shared import archives
 from shared.audio.cutting import windows_of
 from shared.audio.decode import Stream, decode
 from shared.audio.features import features, fixed_length
-from shared.audio.spec import SEED_V6
+from shared.audio.spec import BASELINE_V6
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.audio.windows import Windows
 from shared.core.errors.base import VoxmoodError
@@ -101,10 +101,10 @@ class Reader:
         wanted = Windows("sliding", channels="separate")
         try:
             stream = Stream(
-                recording, path, sampling_rate=SEED_V6.sampling_rate, seconds=None, limits=self._decoding
+                recording, path, sampling_rate=BASELINE_V6.sampling_rate, seconds=None, limits=self._decoding
             )
-            for window in islice(windows_of(stream, SEED_V6, wanted), HEARD_WINDOWS):
-                if not 0 <= window.start_s < window.end_s <= window.start_s + SEED_V6.seconds:
+            for window in islice(windows_of(stream, BASELINE_V6, wanted), HEARD_WINDOWS):
+                if not 0 <= window.start_s < window.end_s <= window.start_s + BASELINE_V6.seconds:
                     raise Broken(f"a window from {window.start_s} to {window.end_s} s")
                 if not np.isfinite(window.samples).all():
                     raise Broken("a window that is no numbers")
@@ -112,7 +112,7 @@ class Reader:
             _check_foreseen(error)
 
     def _decoded(self, recording: bytes, path: str) -> str:
-        rate, seconds = SEED_V6.sampling_rate, SEED_V6.seconds
+        rate, seconds = BASELINE_V6.sampling_rate, BASELINE_V6.seconds
         try:
             found = decode(recording, path, sampling_rate=rate, seconds=seconds, limits=self._decoding)
         except ClipError as error:
@@ -123,7 +123,7 @@ class Reader:
             raise Broken(f"{len(found.samples)} samples, more than asked for")
         if not np.isfinite([found.duration_s, found.peak]).all() or found.duration_s <= 0:
             raise Broken(f"duration {found.duration_s}, peak {found.peak}")
-        if not np.isfinite(features(fixed_length(found.samples, SEED_V6)[None], SEED_V6)).all():
+        if not np.isfinite(features(fixed_length(found.samples, BASELINE_V6)[None], BASELINE_V6)).all():
             raise Broken("features that are no numbers")
         return "silent" if found.is_silent else "decoded"
 

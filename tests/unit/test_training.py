@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from shared.audio.augmentation import augment_dataset
-from shared.audio.spec import SEED_V6
+from shared.audio.spec import BASELINE_V6
 from shared.audio.synthesis import non_speech, speech_like, wav_bytes
 from shared.core.errors.models import (
     ModelExists,
@@ -103,7 +103,7 @@ def examples(counts: dict[str, int]) -> AudioData:
     labelled = [Example(f"{emotion}{number}", emotion, str(number % 3)) for emotion, number in named]
     numbers = np.arange(len(labelled), dtype=np.float32)
     features = np.tile(numbers[:, None, None, None], (1, 32, 94, 2))
-    return AudioData(SEED_V6, features, features[np.newaxis, :0], tuple(labelled), ())
+    return AudioData(BASELINE_V6, features, features[np.newaxis, :0], tuple(labelled), ())
 
 
 def test_the_split_is_a_stratified_fifth_without_the_dropped() -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from shared.audio.decode import decode
 from shared.audio.features import Floats, fixed_length
 from shared.audio.limits import DecodeLimits
-from shared.audio.random_conditions import drawn
+from shared.audio.random_conditions import random_copy
 from shared.audio.spec import FeatureSpec
 from shared.audio.synthesis import COLOURS, speech_like
 from shared.core.errors.recordings import AllButSilent, ClipError
@@ -34,7 +34,7 @@ def copies_of(clip: Floats, sampling_rate: int, path: str, draws: int) -> Iterat
     """
     for number in range(draws):
         rng = np.random.default_rng([FIRST_DRAW + number, zlib.crc32(path.encode())])
-        yield drawn(clip, sampling_rate, rng, _synthesised_voices(sampling_rate))
+        yield random_copy(clip, sampling_rate, rng, _synthesised_voices(sampling_rate))
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ from shared.audio.decode import Stream, decode
 from shared.audio.features import Floats, fixed_length
 from shared.audio.levels import Counts, levels, voice_weights
 from shared.audio.limits import DecodeLimits
-from shared.audio.quality import Listener
+from shared.audio.quality import QualityMeter
 from shared.audio.rumble import without_rumble
 from shared.audio.voice_presence import presence_weights
 from shared.audio.windows import Windows
@@ -58,16 +58,16 @@ class _Hearing:
     flaw: str | None = None
     error: ClipError | None = None
     segments: list[Segment] = field(default_factory=list)
-    listener: Listener | None = None
+    meter: QualityMeter | None = None
     ends_s: dict[int, float] = field(default_factory=dict)
 
     def listen(self, window: Window, samples: Floats, rate: int) -> None:
         """Measure what no window before had; samples: the window's, without rumble."""
-        listener = self.listener = self.listener or Listener(rate)
+        meter = self.meter = self.meter or QualityMeter(rate)
         new_from = round((self.ends_s.get(window.channel, window.start_s) - window.start_s) * rate)
         self.ends_s[window.channel] = window.end_s
         if new_from < len(samples):
-            listener.hear(samples, max(new_from, 0))
+            meter.add(samples, max(new_from, 0))
 
     def mean(self) -> NDArray[np.float64] | None:
         """The windows' probabilities, weighted by the voice in each, (labels,); None: there was no voice."""
@@ -286,7 +286,7 @@ class Classifier:
             error=None if part is None else str(part),
             probabilities=probabilities,
             unknown_labels=tuple(self.manifest.unknown_labels),
-            quality=None if hearing.listener is None else hearing.listener.quality(),
+            quality=None if hearing.meter is None else hearing.meter.quality(),
             # Stable: they came in order of time.
             segments=tuple(sorted(hearing.segments, key=lambda segment: int(segment.channel or 0))),
         )

@@ -11,7 +11,7 @@ import numpy as np
 
 from shared.audio.threads import one_blas_thread
 from shared.audio.voice_activity import VoiceActivity
-from shared.audio.voice_presence import Floats, Presence, has_voice, presence
+from shared.audio.voice_presence import Floats, VoicePresence, has_voice, presence
 from shared.models.serving.registry import (
     ArtefactManifest,
     DetectorRef,
@@ -36,7 +36,7 @@ class Detector:
         with np.load(file, allow_pickle=False) as weights:
             self._detect = VoiceActivity(weights)
 
-    def __call__(self, samples: Floats) -> Presence:
+    def __call__(self, samples: Floats) -> VoicePresence:
         """How much voice a window (n,) has, n > 0, 16 kHz, without rumble."""
         with one_blas_thread():
             return presence(self._detect, samples)

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag, ValidationError, model_validator
 
 from shared.audio import voice_activity
-from shared.audio.spec import EncodedSpec, SeedSpec, VoiceSpec
+from shared.audio.spec import BaselineSpec, EncodedSpec, VoiceSpec
 from shared.core.errors.models import DamagedArtefact, DamagedModel, ModelExists, WrongVersionName
 from shared.core.errors.requests import UnknownModel
 from shared.core.errors.wording import fault_in_words
@@ -46,7 +46,7 @@ def _kind(value: Any) -> str:
 
 
 AnyFeatureSpec = Annotated[
-    Annotated[SeedSpec, Tag("seed")]
+    Annotated[BaselineSpec, Tag("seed")]
     | Annotated[VoiceSpec, Tag("voice")]
     | Annotated[EncodedSpec, Tag("encoded")],
     Discriminator(_kind),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shared.audio.quality_flags import SAID, Word
+from shared.audio.quality_flags import PHRASES, QualityFlag
 from shared.core.states import Outcome
 
 SEED_PERCENTILE = 95
@@ -118,7 +118,7 @@ def message(
     elif outcome == Outcome.CLASSIFIED:
         said = f"Classified as {emotion} ({confidence or 0:.2f})."
     else:
-        lacks = ", ".join(SAID[Word(word)] for word in quality if word != Word.good)
+        lacks = ", ".join(PHRASES[QualityFlag(word)] for word in quality if word != QualityFlag.good)
         reason = f": {lacks}" if lacks else ""
         said = f"Low confidence ({below(confidence or 0, threshold or 0)}){reason}."
         if unknown_labels:

@@ -63,5 +63,5 @@ class Verdict:
             threshold=self.threshold,
             unknown_labels=self.unknown_labels,
             error=self.error,
-            quality=() if self.quality is None else self.quality.words,
+            quality=() if self.quality is None else self.quality.flags,
         )

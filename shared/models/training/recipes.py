@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from shared.audio.spec import ENCODED_V8, SEED_V6, VOICE_V7, FeatureSpec
+from shared.audio.spec import BASELINE_V6, ENCODED_V8, VOICE_V7, FeatureSpec
 from shared.core.errors.models import UnknownNetwork
 from shared.models.metrics.calibration import Logits
 from shared.models.serving.backend import load_keras
@@ -72,7 +72,7 @@ def learn_baseline(
 
 DRAWS = 4  # three and five taught as much (decision 013)
 RECIPES = {
-    "seed": NetworkRecipe(SEED_V6, learn_baseline),
+    "seed": NetworkRecipe(BASELINE_V6, learn_baseline),
     "v8": NetworkRecipe(
         ENCODED_V8, partial(learn_ensemble, spec=ENCODED_V8), DRAWS, cross=True, detector=SILERO
     ),
