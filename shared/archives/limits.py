@@ -1,4 +1,4 @@
-"""What an archive may hold, and the count that is kept while it is unpacked."""
+"""What an archive may hold, and the meter that counts while it is unpacked."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ PROGRESS_BYTES = 8 * 2**20
 class Limits:
     """What no honest archive exceeds.
 
-    members: entries; unpacked_bytes: all members together; ratio: unpacked bytes for each packed one;
-    unpack_s: seconds from the first byte; directory_bytes: of a zip; window_bytes: memory for xz, zstd
-    and LZMA.
+    Attributes:
+        members: entries of the archive.
+        unpacked_bytes: of all members together.
+        ratio: unpacked bytes for each packed byte.
+        unpack_s: seconds from the first byte to the last.
+        directory_bytes: of a zip's directory.
+        window_bytes: memory that xz, zstd or LZMA may take.
     """
 
     members: int
@@ -31,15 +35,23 @@ class Limits:
 
 
 class Meter:
-    """Counts one upload while it is unpacked. Raises an UploadError (`kept=0`: the caller counts them).
+    """Counts what comes out of one upload while it is unpacked, and raises an UploadError at a limit.
 
-    `on_progress()` is called after each 8 MiB of output, whether or not the packed source was read
-    meanwhile: that much can come from 8 kB.
+    The errors say `kept=0`; the caller knows how many recordings it kept.
     """
 
     def __init__(
         self, name: str, packed_bytes: int, limits: Limits, on_progress: Callable[[], None] | None = None
     ) -> None:
+        """Start the clock.
+
+        Args:
+            name: of the upload, for the errors.
+            packed_bytes: its size.
+            limits: what it may hold.
+            on_progress: called after each 8 MiB of output, even if the packed source was not read meanwhile:
+                8 kB can unpack to so much.
+        """
         self.name = name
         self.limits = limits
         self._most_by_ratio = max(RATIO_FREE_BYTES, limits.ratio * packed_bytes)
@@ -48,13 +60,30 @@ class Meter:
         self._unpacked = self._since_progress = 0
 
     def member(self, number: int) -> None:
-        """Before member `number` (from 0)."""
+        """Count one member.
+
+        Args:
+            number: of the member, from 0, before it is read.
+
+        Raises:
+            TooManyMembers: there are more than the limit.
+            UnpackTooLong: the time is over.
+        """
         if number >= self.limits.members:
             raise TooManyMembers(name=self.name, limit=self.limits.members, kept=0)
         self._check_time()
 
     def unpacked(self, count: int) -> None:
-        """After each `count` bytes of output."""
+        """Count bytes of output.
+
+        Args:
+            count: how many there are since the last call.
+
+        Raises:
+            UnpackedTooLarge: all output together exceeds the limit.
+            UnlikelyRatio: there is too much output for the size of the upload.
+            UnpackTooLong: the time is over.
+        """
         self._unpacked += count
         if self._unpacked > self.limits.unpacked_bytes:
             raise UnpackedTooLarge(name=self.name, limit_bytes=self.limits.unpacked_bytes, kept=0)
