@@ -18,6 +18,7 @@ from shared.core.states import JobState
 from shared.database.queries import of_key
 from shared.database.results import Pace
 from shared.database.tables import clip, job, shard
+from shared.store.names import StoredObject
 
 router = APIRouter(prefix="/v1/clips", tags=["results"])
 # So much of a recording is read at once for a listener: a quarter of what was taken without lagging. A read
@@ -64,7 +65,11 @@ async def clip_audio(
 def _found(services: Services, clip_id: int, key_id: int | None) -> tuple[RowMapping, bytes]:
     """Where a clip's bytes lie, and the first of them, which say what it is."""
     row = _row(services, clip_id, key_id)
-    return row, services.storage.get_range(row["object_key"], row["offset"], min(4, int(row["size"])))
+    return row, services.storage.get_range(_shard(row), row["offset"], min(4, int(row["size"])))
+
+
+def _shard(row: RowMapping) -> StoredObject:
+    return StoredObject(row["object_key"])
 
 
 def _row(services: Services, clip_id: int, key_id: int | None) -> RowMapping:
@@ -105,5 +110,5 @@ def _blocks(services: Services, row: RowMapping, first: int, last: int, pace: Pa
             begun, pace.lags = position, False
         wished = min(max((position - begun) // 4, LEAST_BLOCK_BYTES), BLOCK_BYTES)
         count = min(wished, last + 1 - position)
-        yield services.storage.get_range(row["object_key"], row["offset"] + position, count)
+        yield services.storage.get_range(_shard(row), row["offset"] + position, count)
         position += count

@@ -31,6 +31,7 @@ from shared.jobs import leases, webhooks
 from shared.jobs.doorbell import UNPACK, Bell
 from shared.jobs.status import JobDocument, documents
 from shared.models.serving import registry, version_pins
+from shared.store.names import StoredObject
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 # Jobs under this total take the small queues, which no big job ever fills.
@@ -187,7 +188,9 @@ def _confirm_arrived(services: Services, job_id: int) -> None:
     with services.database.read() as connection:
         uploads = queries.uploads_of(connection, [job_id])
     for row in uploads:
-        if row["state"] == UploadState.RECEIVING and (size := services.storage.size(row["object_key"])):
+        if row["state"] == UploadState.RECEIVING and (
+            size := services.storage.size(StoredObject(row["object_key"]))
+        ):
             arrived = upload.c.id == row["id"], upload.c.state == UploadState.RECEIVING
             values = {"state": UploadState.PENDING, "bytes": size, "multipart_id": None}
             with services.database.write() as connection:

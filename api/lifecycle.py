@@ -19,7 +19,7 @@ from shared.database.tables import upload
 from shared.jobs import lifecycle
 from shared.jobs.status import JobDocument
 from shared.models.serving import registry, version_pins
-from shared.store.objects import StoredObject
+from shared.store.names import StoredObject
 
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])

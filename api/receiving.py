@@ -24,7 +24,7 @@ from shared.core.settings import MEBIBYTE
 from shared.core.states import UploadState
 from shared.database.tables import upload, upload_part
 from shared.jobs.status import UploadDocument
-from shared.store.objects import upload_key
+from shared.store.names import upload_key
 
 log = logging.getLogger(__name__)
 # An upload needs its bytes twice for a while, packed and as shards, and the database needs air.

@@ -32,6 +32,7 @@ from shared.core.errors.requests import (
 from shared.core.states import UploadState
 from shared.database.tables import upload
 from shared.jobs.status import JobDocument, UploadDocument
+from shared.store.names import StoredObject
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["uploads"])
 PRESIGNED_S = 3600
@@ -164,7 +165,7 @@ def add_source(
     objects = services.storage.objects(bucket, prefix, services.settings.max_source_objects)
     if not objects:
         raise SourceEmpty(url=request.url)
-    _insert_sources(services, job_id, bucket, objects)
+    _insert_sources(services, job_id, objects)
     response.headers["Location"] = jobs_path(job_id)
     return document(services, job_id)
 
@@ -173,9 +174,12 @@ def _location(job_id: int, name: str) -> str:
     return f"{jobs_path(job_id)}/uploads/{quote(name)}"
 
 
-def _insert_sources(services: Services, job_id: int, bucket: str, objects: list[tuple[str, int]]) -> None:
-    common = {"job_id": job_id, "bucket": bucket, "state": UploadState.PENDING}
-    rows = [common | {"name": key, "object_key": key, "bytes": size} for key, size in objects]
+def _insert_sources(services: Services, job_id: int, objects: list[tuple[StoredObject, int]]) -> None:
+    common = {"job_id": job_id, "state": UploadState.PENDING}
+    rows = [
+        common | {"name": stored.key, "bucket": stored.bucket, "object_key": stored.key, "bytes": size}
+        for stored, size in objects
+    ]
     with services.database.write() as connection:
         lock_open_job(connection, job_id)
         names = set(connection.execute(select(upload.c.name).where(upload.c.job_id == job_id)).scalars())

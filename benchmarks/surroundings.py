@@ -26,7 +26,8 @@ from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, prediction, shard, unit, upload
 from shared.jobs.doorbell import MAINTENANCE, Bell, Doorbell, celery_app
-from shared.store.objects import Storage, shard_key
+from shared.store.names import StoredObject, shard_key
+from shared.store.objects import Storage
 from shared.store.shards import Shard
 from tests.servers import running_store, running_valkey
 
@@ -42,7 +43,7 @@ def store_costs(body: bytes | bytearray) -> dict[str, float]:
         key = shard_key("benchmark")
         return {
             "store_put": milliseconds(lambda: storage.put(key, body), SHARD_CLIPS),
-            "store_get": milliseconds(lambda: storage.get(key), SHARD_CLIPS),
+            "store_get": milliseconds(lambda: storage.get(StoredObject(key)), SHARD_CLIPS),
         }
 
 

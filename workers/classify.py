@@ -23,6 +23,7 @@ from shared.jobs.leases import Lease, LeaseLost
 from shared.models.serving import registry, version_pins
 from shared.models.serving.classifier import Classifier
 from shared.models.serving.verdicts import Verdict
+from shared.store.names import StoredObject
 from workers import ending
 from workers.ending import Ending
 from workers.renewal import Renewal
@@ -145,14 +146,12 @@ class Classifying:
 
     def _sources(self) -> Any:
         """How a clip's bytes are had: from one GET of the shard, or, of a large one, by ranges."""
-        storage = self.services.storage
+        storage, stored = self.services.storage, StoredObject(self.row.object_key)
         if self.row.bytes <= 2 * self.services.settings.shard_bytes:
-            body = memoryview(storage.get(self.row.object_key)) if self.clips else memoryview(b"")
+            body = memoryview(storage.get(stored)) if self.clips else memoryview(b"")
             return lambda row: io.BytesIO(body[row.offset : row.offset + row.size])
 
-        return lambda row: storage.open(
-            self.row.object_key, row.offset, row.size, lambda _count: self._renewed()
-        )
+        return lambda row: storage.open(stored, row.offset, row.size, lambda _count: self._renewed())
 
     def _classify(self, clips: Sequence[tuple[Any, BinaryIO]]) -> list[Verdict]:
         sources = [(PATH, source) for _, source in clips]

@@ -12,7 +12,7 @@ from shared.core.errors.uploads import UploadAbandoned
 from shared.core.states import ENDED, JobState, UploadState
 from shared.database.tables import job, shard, tombstone, upload
 from shared.jobs import leases, lifecycle
-from shared.store.objects import job_prefix
+from shared.store.names import job_prefix
 from workers.services import Services
 
 log = logging.getLogger(__name__)

@@ -29,6 +29,7 @@ from shared.models.serving.registry import Manifest
 from shared.models.training.baseline import TrainingConfig
 from shared.models.training.publication import train_version
 from shared.models.training.recipes import successor
+from shared.store.names import StoredObject
 from shared.store.objects import Storage
 from workers.ending import Ending
 from workers.renewal import Renewal
@@ -45,7 +46,7 @@ class LabelledClip:
 
     example: Example
     sha256: str
-    object_key: str
+    shard: StoredObject
     offset: int
     size: int
 
@@ -70,7 +71,7 @@ class StoredRecordings:
 
     def open(self, example: Example) -> BinaryIO:
         clip = self._clips[example.path]
-        return self._storage.open(clip.object_key, clip.offset, clip.size)
+        return self._storage.open(clip.shard, clip.offset, clip.size)
 
     def sha256(self, example: Example) -> str:
         return self._clips[example.path].sha256
@@ -104,7 +105,7 @@ def _agreed(votes: Sequence[Any]) -> LabelledClip | None:
     named = [vote.speaker for vote in votes if vote.speaker]
     one = votes[-1]
     example = Example(f"{one.path} (clip {one.clip_id})", emotion, named[-1] if named else SPEAKER_NOT_STATED)
-    return LabelledClip(example, one.sha256, one.object_key, one.offset, one.size)
+    return LabelledClip(example, one.sha256, StoredObject(one.object_key), one.offset, one.size)
 
 
 def retrain(services: Services) -> str:

@@ -23,8 +23,8 @@ from shared.jobs.doorbell import CLASSIFY
 from shared.jobs.leases import Lease, LeaseLost
 from shared.limits import archive_limits
 from shared.store import shards
-from shared.store.objects import StoredObject, shard_key
-from shared.store.shards import Placed, Shard
+from shared.store.names import StoredObject, shard_key
+from shared.store.shards import ClipLocation, Shard
 from workers.deadman import alive, deadman
 from workers.ending import Ending
 from workers.renewal import Renewal
@@ -45,7 +45,7 @@ class Batch:
     own_shard: tuple[str, int] | None = None  # key and bytes of a recording that is a shard of its own
     failed: int = 0
 
-    def add(self, member: Member, placed: Placed | None, error: ClipError | None = None) -> None:
+    def add(self, member: Member, placed: ClipLocation | None, error: ClipError | None = None) -> None:
         """Note a member: where its bytes lie, or why it failed."""
         row: dict[str, Any] = {"member": member.number, "path": member.path}
         if placed is not None:
@@ -173,7 +173,7 @@ class Unpacking:
         if gathered.recording is None:
             self._boundary()  # what came before it goes first: members are committed in their order
             self.batch.own_shard = (key, gathered.own_shard_bytes)
-            self.batch.add(member, Placed(gathered.sha256, tarfile.BLOCKSIZE, gathered.size))
+            self.batch.add(member, ClipLocation(gathered.sha256, tarfile.BLOCKSIZE, gathered.size))
             self._boundary()
             return
         if self.batch.shard.clips and len(self.batch.shard.body) + gathered.size > settings.shard_bytes:
