@@ -1,4 +1,4 @@
-"""Open recordings: what every reader of one has, and the reader by libsndfile."""
+"""Open recordings: what all readers have in common, and the reader by libsndfile."""
 
 from __future__ import annotations
 
@@ -19,8 +19,13 @@ SKIPPED_FRAMES = 2**16
 
 
 class AudioFile(Protocol):
-    """An open recording. samplerate: Hz; frames: how many there are, as far as is known before they are read;
-    flaw: behind the last of them, or where it was seen, why not all was heard.
+    """An open recording.
+
+    Attributes:
+        samplerate: in Hz.
+        channels: how many it has.
+        frames: how many it has, as far as is known before they are read.
+        flaw: why not all could be decoded; known when it is met, and for sure after the last frame.
     """
 
     samplerate: int
@@ -29,19 +34,21 @@ class AudioFile(Protocol):
     flaw: str | None
 
     def read(self, frames: int) -> Floats:
-        """Up to so many frames, (n, channels); none at the end."""
+        """The next frames, shape (n, channels), at most `frames` of them; none at the end."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the recording; what it was opened from stays open."""
+
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
 
 
 class _ForwardSoundFile(soundfile.SoundFile):  # type: ignore[misc]  # it has no types
-    """A recording that is read from front to back.
+    """A libsndfile recording that is read from front to back.
 
-    soundfile has libsndfile seek to where it already is before and after each read, for files that are
-    written as well: a tenth of the time of a FLAC of 3.6 s.
+    Of a seekable file, soundfile makes libsndfile seek to its own place before and after each read: a tenth
+    of the time for a FLAC of 3.6 s.
     """
 
     def seekable(self) -> bool:
@@ -49,9 +56,15 @@ class _ForwardSoundFile(soundfile.SoundFile):  # type: ignore[misc]  # it has no
 
 
 class SoundFileReader:
-    """A link that libsndfile reads; from where that finds damage on, FFmpeg does, which goes on behind it."""
+    """A recording that libsndfile reads; behind the first damage FFmpeg reads it."""
 
     def __init__(self, link: Link, path: str) -> None:
+        """Open a recording.
+
+        Args:
+            link: where it lies in its file.
+            path: of the file, for the errors.
+        """
         self._link, self._path = link, path
         self._file = _ForwardSoundFile(link.file)
         self._rest: FfmpegFile | None = None
@@ -69,11 +82,13 @@ class SoundFileReader:
         self.close()
 
     def close(self) -> None:
+        """Close both readers."""
         self._file.close()
         if self._rest is not None:
             self._rest.close()
 
     def read(self, frames: int) -> Floats:
+        """The next frames, shape (n, channels), at most `frames` of them; none at the end."""
         if self._rest is None:
             try:
                 block: Floats = self._file.read(
@@ -87,11 +102,11 @@ class SoundFileReader:
             self.flaw = self._rest.flaw or self.flaw
         self._done += len(block)
         if not len(block):
-            self._look_back()
+            self._check_length()
         return block
 
     def _behind_damage(self, error: soundfile.LibsndfileError) -> FfmpegFile:
-        """FFmpeg, behind what was read already."""
+        """Open the recording with FFmpeg and skip what has been read already."""
         try:
             rest = FfmpegFile(self._link.file, self._path, whole=False)
         except ClipError as failure:
@@ -104,8 +119,8 @@ class SoundFileReader:
             skipped += len(some)
         return rest
 
-    def _look_back(self) -> None:
-        """At the end: is that all that was promised?"""
+    def _check_length(self) -> None:
+        """Note a flaw if the recording ends before its stated length."""
         done_s = self._done / self.samplerate
         promised_s = self._link.promised_s or self.frames / self.samplerate
         self.flaw = self.flaw or self._link.flaw

@@ -1,4 +1,4 @@
-"""Several recordings that were joined into one file, read as one recording."""
+"""Several recordings that were joined in one file, read as one recording."""
 
 from __future__ import annotations
 
@@ -23,13 +23,22 @@ FEWEST_FRAMES = 64  # of a link that are converted at once
 
 
 class ChainedFile:
-    """Several links as one recording, at the rate and with the channels of the first.
+    """Several links as one recording, with the sampling rate and channels of the first.
 
-    What another link has is resampled, and its channels are mixed or repeated. A link that cannot be read is
-    left out, and noted as a flaw.
+    The other links are resampled, and their channels are mixed or repeated. A link that cannot be read is
+    left out and noted as a flaw.
     """
 
     def __init__(self, links: Sequence[Link], open_link: Callable[[Link], AudioFile]) -> None:
+        """Open each link once to add up their lengths.
+
+        Args:
+            links: the recordings.
+            open_link: opens one of them; raises a ClipError where it cannot be read.
+
+        Raises:
+            ClipError: no link can be read; that of the first.
+        """
         self._links, self._open = links, open_link
         self.flaw: str | None = None
         self.samplerate = self.channels = self.frames = 0
@@ -58,6 +67,7 @@ class ChainedFile:
         self.close()
 
     def close(self) -> None:
+        """Close the current link."""
         if self._file is not None:
             self._file.close()
 
@@ -65,6 +75,7 @@ class ChainedFile:
         self.flaw = self.flaw or one_of(len(self._links), flaw)
 
     def read(self, frames: int) -> Floats:
+        """The next frames, shape (n, channels), at most `frames` of them; none at the end."""
         while not len(self._held) and (self._file is not None or self._number < len(self._links)):
             if self._file is not None or self._begin():
                 self._held = self._next(frames)
@@ -93,7 +104,7 @@ class ChainedFile:
         return True
 
     def _next(self, frames: int) -> Floats:
-        """Some of the link at hand, converted, (n, channels); n may be 0. At its end it is closed."""
+        """Some frames of the current link, converted, shape (n, channels), n >= 0. Closes it at its end."""
         file = self._file
         assert file is not None  # noqa: S101
         ended = False

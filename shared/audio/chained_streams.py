@@ -1,6 +1,7 @@
-"""Chained Ogg: streams one behind the other in one file, as Internet radio and joined files have them.
+"""Files in which several Ogg or FLAC streams follow each other, as Internet radio and joined files have them.
 
-libsndfile reads the first alone. Ogg's pages (RFC 3533) say where a stream begins.
+libsndfile reads the first stream alone. The pages of Ogg (RFC 3533) and the first block of FLAC (RFC 9639)
+say where a stream begins.
 """
 
 from __future__ import annotations
@@ -23,10 +24,17 @@ _FLAC_BEGINNING_BYTES = 8
 
 
 def ogg_links(source: SeekableFile, most: int) -> list[Link]:
-    """The links of an Ogg file, at most `most` + 1: the file itself if there is one.
+    """The recordings of an Ogg file.
 
-    Pages of several streams may begin together (sound beside pictures); a link begins with such a page behind
-    one that begins nothing. Between damaged pages the next sound one is looked for.
+    Several streams may begin together (sound beside pictures): a new recording begins with such a page that
+    follows a page which begins nothing. Between damaged pages the next sound one is looked for.
+
+    Args:
+        source: the file.
+        most: how many recordings are looked for at most.
+
+    Returns:
+        At most `most` + 1 links; the file itself if it holds one recording.
     """
     size, view = size_of(source), FileView(source)
     starts: list[int] = []
@@ -61,9 +69,16 @@ def _next_page(view: FileView, place: int, size: int) -> int:
 
 
 def flac_links(source: SeekableFile, most: int) -> list[Link]:
-    """The links of a FLAC file, at most `most` + 1: the file itself if there is one.
+    """The recordings of a FLAC file.
 
-    All of the file is looked through: a gigabyte takes about a second.
+    The whole file is searched: a gigabyte takes about a second.
+
+    Args:
+        source: the file.
+        most: how many recordings are looked for at most.
+
+    Returns:
+        At most `most` + 1 links; the file itself if it holds one recording.
     """
     size = size_of(source)
     starts: list[int] = []

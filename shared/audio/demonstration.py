@@ -18,7 +18,15 @@ RECORDINGS = Path(__file__).resolve().parents[2] / "saved_models" / "demonstrati
 
 
 class Take(NamedTuple):
-    """A way to record: folder in the archive, Hz, channels, file type, soundfile's subtype."""
+    """A way to record.
+
+    Attributes:
+        folder: in the archive.
+        sampling_rate: in Hz.
+        channels: how many there are.
+        suffix: of the file.
+        subtype: of the samples, as soundfile names it.
+    """
 
     folder: str
     sampling_rate: int
@@ -38,7 +46,7 @@ TAKES = (
 
 
 def _oddities(rng: np.random.Generator) -> dict[str, bytes]:
-    """Recordings that go wrong, each in its own way, by path."""
+    """Files that cannot be classified, each for another reason, by their paths."""
     n = 16000
     speech = speech_like("neutral", n, 1.0, seed=1)
     not_finite = speech.copy()
@@ -62,11 +70,18 @@ LITTER = {
 
 
 def demonstration_archive(file: BinaryIO, clips: int = 24, seed: int = 0) -> int:
-    """Write a zip of people's recordings, speech-like clips, seven odd ones and system litter to file.
+    """Write a zip of recordings of people, speech-like clips, seven odd files and system litter.
 
-    The same for a seed. Returns the number of recordings in it, `clips`: these become rows, the litter does
-    not. People's three give `classified`, the odd ones each kind of `failed` and one `no_voice`; there are
-    never fewer than these.
+    The recordings of people give `classified`; the odd files give each kind of `failed` and one `no_voice`.
+    There are never fewer than these. The litter becomes no row.
+
+    Args:
+        file: where the zip is written.
+        clips: how many recordings it shall have.
+        seed: of the speech-like clips; the same seed gives the same bytes.
+
+    Returns:
+        How many recordings are in it.
     """
     rng = np.random.default_rng(seed)
     odd = _oddities(rng)
@@ -89,5 +104,5 @@ def demonstration_archive(file: BinaryIO, clips: int = 24, seed: int = 0) -> int
 
 
 def recordings_of_people(folder: Path = RECORDINGS) -> dict[str, bytes]:
-    """Their bytes by the path that each has in the demonstration archive; none where the folder is not."""
+    """The recordings of people by their paths in the archive; none where their folder does not exist."""
     return {f"people/{file.name}": file.read_bytes() for file in sorted(folder.glob("*.flac"))}

@@ -1,6 +1,6 @@
-"""An upload's bytes as an open recording: by libsndfile where it reads them to their end, else by FFmpeg.
+"""Open the bytes of an upload as a recording: by libsndfile, or by FFmpeg where libsndfile cannot read it.
 
-The container is told by its content, never by its name.
+The container is recognised by its content, never by its name.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import soundfile
 from shared.audio.audio_files import AudioFile, SoundFileReader
 from shared.audio.chained_file import ChainedFile
 from shared.audio.chained_streams import FLAC_MAGIC, OGG_MAGIC, flac_links, ogg_links
-from shared.audio.ffmpeg import FfmpegFile, kind_of
+from shared.audio.ffmpeg import FfmpegFile
+from shared.audio.ffmpeg_formats import kind_of
 from shared.audio.file_kinds import HEAD_BYTES, non_recording
 from shared.audio.links import MOST_LINKS, Link
 from shared.audio.mpeg import mp3_links
@@ -25,9 +26,18 @@ REASONS = {1: "its content is of no known audio format", 7: "it breaks off withi
 
 
 def opened(source: WatchedFile, path: str, *, whole: bool) -> AudioFile:
-    """Open a recording; whole: to read all of it, so that it is looked through where a header may be wrong.
+    """Open a recording.
 
-    Raises NotARecording, NotAudio, NeedsAv or UnreadCodec.
+    Args:
+        source: its bytes.
+        path: its name, for the errors.
+        whole: whether all of it will be read, so that it is searched through where a header may be wrong.
+
+    Raises:
+        NotARecording: it is a file of another kind.
+        NotAudio: it is damaged or of an unknown kind.
+        NeedsAv: it takes FFmpeg, which is not installed.
+        UnreadCodec: its codec is not read.
     """
     head = source.read(HEAD_BYTES)
     source.seek(0)
@@ -50,7 +60,7 @@ def opened(source: WatchedFile, path: str, *, whole: bool) -> AudioFile:
 
 
 def _behind_id3(source: SeekableFile, head: bytes) -> bytes:
-    """A file's first bytes behind the ID3 tag that some writers put before AAC, and its padding."""
+    """The first bytes behind an ID3 tag, which some writers put before AAC."""
     if not head.startswith(b"ID3"):
         return head
     size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=False))
@@ -73,7 +83,7 @@ def _links(source: SeekableFile, head: bytes, whole: bool) -> list[Link]:
 
 
 def _reopened(link: Link, path: str, whole: bool) -> AudioFile:
-    """A link of several, by what its own first bytes say."""
+    """Open one link of several, by its own first bytes."""
     link.file.seek(0)
     head = link.file.read(HEAD_BYTES)
     link.file.seek(0)
@@ -81,7 +91,7 @@ def _reopened(link: Link, path: str, whole: bool) -> AudioFile:
 
 
 def _linked(link: Link, path: str, source: SeekableFile, head: bytes, whole: bool) -> AudioFile:
-    """A link by libsndfile, else (the file as it was sent) by FFmpeg; or what it is, if it is neither."""
+    """Open a link by libsndfile, else the file as it was sent by FFmpeg."""
     try:
         file = SoundFileReader(link, path)
     except soundfile.LibsndfileError as error:

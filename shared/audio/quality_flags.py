@@ -1,4 +1,4 @@
-"""What a recording's quality is called; apart from what measures it, which commands need not load."""
+"""Names of what a recording may lack, apart from the code that measures it, which commands need not load."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class QualityFlag(StrEnum):
-    """On rows and in filters. Each but the first is something that a recording lacks."""
+    """A flag on rows and in filters. All but the first name something that a recording lacks."""
 
     good = "good"
     narrow_band = "narrow_band"

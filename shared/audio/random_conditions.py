@@ -1,4 +1,4 @@
-"""Random copies of recordings as life makes them, to learn from: a condition or two at random strength."""
+"""Copies of recordings under random conditions, for training: one or two conditions at random strength."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _level(x: Floats, _hz: int, rng: np.random.Generator, _pool: Pool) -> Floats
 
 
 def _band(x: Floats, hz: int, rng: np.random.Generator, _pool: Pool) -> Floats:
-    """A low sampling rate, a telephone's band at 8 kHz or at this rate, or a call."""
+    """A low sampling rate, the band of a telephone at 8 kHz or at this rate, or a telephone call."""
     kind = rng.integers(4)
     if kind == 0:
         return through_rate(x, hz, rng.uniform(*RATES_HZ))
@@ -70,7 +70,7 @@ def _band(x: Floats, hz: int, rng: np.random.Generator, _pool: Pool) -> Floats:
 
 
 def _codec(x: Floats, hz: int, rng: np.random.Generator, _pool: Pool) -> Floats:
-    """One of those that are there; without PyAV, a band."""
+    """One of the codecs that are installed; a band without PyAV."""
     codecs = [codec for codec in (AMR_NB, OPUS, MP3) if is_there(codec)]
     if not codecs:
         return _band(x, hz, rng, ())
@@ -96,18 +96,24 @@ KINDS: dict[str, Alteration] = {
 
 
 def random_kinds(rng: np.random.Generator, *, with_babble: bool = True) -> list[str]:
-    """One or two kinds, in the order of `KINDS`."""
+    """Draw one or two kinds, in the order of `KINDS`."""
     kinds = [kind for kind in KINDS if with_babble or kind != "babble"]
     places = rng.choice(len(kinds), rng.integers(1, MOST + 1), replace=False)
     return [kinds[place] for place in sorted(places)]
 
 
 def random_copy(samples: Floats, sampling_rate: int, rng: np.random.Generator, pool: Pool = ()) -> Floats:
-    """A copy of samples (n,) of sampling_rate Hz under one condition or two, drawn with their strengths.
+    """A copy of a recording under one or two conditions of random strength.
 
-    (n,), but where silence was put around: longer then, up to 2 s before and 6 s behind. pool: recordings of
-    the same rate to make babble of, without it there is none. Of those who judge nobody may be in it, and the
-    copies of a recording belong to its own side of every split.
+    Args:
+        samples: shape (n,).
+        sampling_rate: of the samples and of the pool, in Hz.
+        rng: gives the random numbers.
+        pool: recordings to mix babble of; without it there is no babble. No test speaker may be in it, and a
+            copy belongs to the same side of every split as its recording.
+
+    Returns:
+        Shape (n,), or more where silence was added: up to 2 s before and 6 s behind.
     """
     copy = samples
     for kind in random_kinds(rng, with_babble=len(pool) > 0):

@@ -1,10 +1,11 @@
-"""Speech-like clips made in code: for the demonstration archive, the tests and the bench.
+"""Speech-like clips made in code, for the demonstration archive, the tests and the benchmarks.
 
-A source-filter voice (Fant 1960; Klatt 1980, doi 10.1121/1.383940): a train of glottal pulses with
-jitter and some breath noise, syllable by syllable through the formants of a vowel. An emotion colours
-pitch, range, rate, loudness and brightness in the directions of Banse & Scherer (1996). Nobody would
-take it for a person, but loudness, pitch and spectrum move as they do in speech. All of it follows
-from the seed, bit by bit.
+A source-filter voice: a train of glottal pulses with jitter and some breath noise goes syllable by syllable
+through the formants of a vowel. An emotion changes pitch, range, rate, loudness and brightness in the
+directions of Banse & Scherer (1996). Nobody would take it for a person, but loudness, pitch and spectrum move
+as they do in speech. Everything follows from the seed, bit by bit.
+
+Source: Fant 1960; Klatt 1980, doi 10.1121/1.383940.
 """
 
 from __future__ import annotations
@@ -28,9 +29,13 @@ Samples = NDArray[np.float32]
 class Colour:
     """How an emotion sounds.
 
-    pitch: factor on the speaker's own pitch; range_st: semitones between low and high; rate: syllables
-    a second; peak: of full scale; brightness_hz: where the glottal spectrum starts to fall; breath:
-    noise in the source, relative to the pulses.
+    Attributes:
+        pitch: a factor on the speaker's own pitch.
+        range_st: semitones between low and high.
+        rate: syllables a second.
+        peak: relative to full scale.
+        brightness_hz: where the glottal spectrum begins to fall.
+        breath: noise in the source, relative to the pulses.
     """
 
     pitch: float
@@ -78,7 +83,7 @@ def _resonators(vowel: tuple[int, ...], scale: float, sampling_rate: int) -> NDA
 def _source(
     colour: Colour, base_hz: float, sampling_rate: int, n: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Glottal pulses along a wandering pitch, with 1 % jitter and breath noise, shape (n,)."""
+    """Glottal pulses along a wandering pitch with 1 % jitter and breath noise, shape (n,)."""
     knots = max(4, round(n / sampling_rate * 2 * colour.rate))
     contour = np.interp(np.linspace(0, knots - 1, n), np.arange(knots), rng.uniform(-0.5, 0.5, knots))
     declination = np.linspace(1.0, -1.0, n)  # statements end lower than they begin
@@ -97,9 +102,19 @@ def _source(
 def speech_like(
     emotion: str = "neutral", sampling_rate: int = 16000, duration_s: float = 3.0, seed: int = 0
 ) -> Samples:
-    """A speech-like clip, float32 in [-1, 1], shape (round(duration_s * sampling_rate),).
+    """A speech-like clip.
 
-    The seed chooses speaker, vowels and melody. Raises UnknownEmotion for a word not in `COLOURS`.
+    Args:
+        emotion: a key of `COLOURS`.
+        sampling_rate: in Hz.
+        duration_s: in seconds.
+        seed: decides speaker, vowels and melody.
+
+    Returns:
+        Float32 in [-1, 1], shape (round(duration_s * sampling_rate),).
+
+    Raises:
+        UnknownEmotion: the emotion is none of `COLOURS`.
     """
     if emotion not in COLOURS:
         raise UnknownEmotion(emotion=emotion, known=", ".join(COLOURS))
@@ -130,10 +145,18 @@ NON_SPEECH = "silence", "noise", "tones"
 
 
 def non_speech(kind: str, sampling_rate: int = 16000, duration_s: float = 3.0, seed: int = 0) -> Samples:
-    """What nobody says: float32 in [-1, 1], shape (round(duration_s * sampling_rate),); the same for a seed.
+    """A sound without a voice, for training.
 
-    kind: `silence`, a room at -60 to -50 dB of full scale, just above what counts as silent; `noise`, steady,
-    its spectrum falling as 1/f^0 to 1/f^2; `tones`, one to four held ones of 80 to 2000 Hz with overtones.
+    Args:
+        kind: `silence`, a room at -60 to -50 dB of full scale, just above what counts as silent; `noise`,
+            steady, with a spectrum falling as 1/f^0 to 1/f^2; or `tones`, one to four held tones of 80 to
+            2000 Hz with overtones.
+        sampling_rate: in Hz.
+        duration_s: in seconds.
+        seed: of the random numbers; the same seed gives the same sound.
+
+    Returns:
+        Float32 in [-1, 1], shape (round(duration_s * sampling_rate),).
     """
     rng = np.random.default_rng(seed)
     n = round(duration_s * sampling_rate)
@@ -153,7 +176,13 @@ def non_speech(kind: str, sampling_rate: int = 16000, duration_s: float = 3.0, s
 
 
 def wav_bytes(samples: NDArray[np.floating], sampling_rate: int, subtype: str = "PCM_16") -> bytes:
-    """A WAV file of samples shaped (n,) or (n, channels); subtype as soundfile names it."""
+    """A WAV file.
+
+    Args:
+        samples: shape (n,) or (n, channels).
+        sampling_rate: in Hz.
+        subtype: of the samples, as soundfile names it.
+    """
     if subtype == "FLOAT":  # libsndfile would write the time of day into a PEAK chunk
         file = BytesIO()
         wavfile.write(file, sampling_rate, samples.astype(np.float32))
@@ -162,7 +191,13 @@ def wav_bytes(samples: NDArray[np.floating], sampling_rate: int, subtype: str = 
 
 
 def flac_bytes(samples: NDArray[np.floating], sampling_rate: int, subtype: str = "PCM_16") -> bytes:
-    """A FLAC file of samples shaped (n,) or (n, channels); subtype PCM_16 or PCM_24."""
+    """A FLAC file.
+
+    Args:
+        samples: shape (n,) or (n, channels).
+        sampling_rate: in Hz.
+        subtype: PCM_16 or PCM_24.
+    """
     return _file_bytes(samples, sampling_rate, "FLAC", subtype)
 
 
@@ -173,6 +208,6 @@ def _file_bytes(samples: NDArray[np.floating], sampling_rate: int, kind: str, su
 
 
 def unique_clip(seed: int, duration_s: float = 1.0, sampling_rate: int = 16000) -> bytes:
-    """A small mono WAV file; another seed gives another file, the emotions take turns."""
+    """A small mono WAV file; each seed gives another file, and the emotions take turns."""
     emotion = tuple(COLOURS)[seed % len(COLOURS)]
     return wav_bytes(speech_like(emotion, sampling_rate, duration_s, seed), sampling_rate)

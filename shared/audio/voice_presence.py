@@ -1,4 +1,4 @@
-"""Whether there is a voice in a window, and how much of it: what a detector says every 32 ms, added up."""
+"""Whether there is a voice in a window, and how much: a detector's probabilities of every 32 ms, added up."""
 
 from __future__ import annotations
 
@@ -29,29 +29,44 @@ POWER = 3
 
 @dataclass(frozen=True, slots=True)
 class VoicePresence:
-    """seconds: of voice in the window; in_a_second: in the second that has most of it."""
+    """How much voice a window has.
+
+    Attributes:
+        seconds: of voice in the whole window.
+        in_a_second: seconds of voice in the second that has most of it.
+    """
 
     seconds: float
     in_a_second: float
 
     @property
     def is_voice(self) -> bool:
+        """Whether there is a voice."""
         return self.in_a_second >= LEAST_S
 
 
 def presence(detect: Detect, samples: Floats) -> VoicePresence:
-    """How much voice a window (n,) has, n > 0, 16 kHz; detect: a probability for each chunk of samples.
+    """How much voice a window has.
 
-    What is shorter than a second is heard over and over until it is one: a detector needs some time to be
-    sure. Of 0.3 s in the midst of speech it misses 0.04 so, and 0.11 if they are heard once.
+    A window shorter than a second is repeated until it lasts a second, because a detector needs some time to
+    be sure: of 0.3 s in the midst of speech it misses 0.04 like this, and 0.11 without repetition.
+
+    Args:
+        detect: gives the probability of a voice in each chunk of samples.
+        samples: 16 kHz, shape (n,), n > 0.
     """
     found = detect(_slowed(samples))
     return VoicePresence(float(found.mean() * len(samples) / SAMPLING_RATE), _most_in_a_second(found))
 
 
 def has_voice(detect: DetectBlocks, samples: Floats) -> bool:
-    """`presence(…).is_voice`, hearing no farther than up to the first voice; detect: the same probabilities,
-    in blocks. Of 3.9 s that takes a third of the time.
+    """Whether there is a voice in a window: `presence(…).is_voice`, computed only up to the first voice.
+
+    Of 3.9 s that takes a third of the time.
+
+    Args:
+        detect: gives the same probabilities in blocks.
+        samples: 16 kHz, shape (n,), n > 0.
     """
     found = np.empty(0, np.float32)
     for block in detect(_slowed(samples)):
@@ -67,12 +82,23 @@ def _slowed(samples: Floats) -> Floats:
 
 
 def _most_in_a_second(found: Floats) -> float:
-    """Seconds of voice in the second that has most; (n,), where a second has not ended nothing follows."""
+    """Seconds of voice in the second that has most; an incomplete second is filled up with silence.
+
+    Args:
+        found: probabilities of the chunks, shape (n,).
+    """
     second = round(SLOWER / CHUNK_S)
     whole = np.pad(found, (0, max(0, second - len(found))))
     return float(np.convolve(whole, np.full(second, 1 / second), "valid").max())
 
 
 def presence_weights(seconds: NDArray[np.floating]) -> NDArray[np.float64]:
-    """What each window of a recording weighs, (n,), the largest 1; seconds: of voice in each, above 0."""
+    """The weight of each window of a recording by how much voice it has.
+
+    Args:
+        seconds: of voice in each window, above 0, shape (n,).
+
+    Returns:
+        Shape (n,), the largest 1.
+    """
     return np.asarray((seconds / seconds.max()) ** POWER, np.float64)

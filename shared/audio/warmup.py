@@ -1,6 +1,6 @@
 """Compile librosa's numba kernels once, at set-up: `python -m shared.audio.warmup`.
 
-Numba keeps them beside librosa (or in NUMBA_CACHE_DIR); without that the first call takes up to 26 s.
+Numba stores them beside librosa (or in NUMBA_CACHE_DIR). Without that the first call takes up to 26 s.
 """
 
 from __future__ import annotations
