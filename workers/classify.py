@@ -22,7 +22,7 @@ from shared.jobs import leases
 from shared.jobs.leases import Lease, LeaseLost
 from shared.models.serving import registry, version_pins
 from shared.models.serving.classifier import Classifier
-from shared.models.serving.verdicts import Verdict
+from shared.models.serving.clip_results import Verdict
 from shared.store.names import StoredObject
 from workers import ending
 from workers.ending import Ending

@@ -20,7 +20,7 @@ from shared.core.states import Outcome
 
 if TYPE_CHECKING:
     from shared.models.serving.classifier import Classifier
-    from shared.models.serving.verdicts import Verdict
+    from shared.models.serving.clip_results import Verdict
 
 BAR_WIDTH = 30
 
@@ -83,7 +83,7 @@ def _classify(
     classifier: Classifier, files: Sequence[Path], threshold: float | None, batch_clips: int
 ) -> list[Verdict]:
     from shared.archives import printable
-    from shared.models.serving.verdicts import Verdict
+    from shared.models.serving.clip_results import Verdict
 
     clips: list[tuple[str, BinaryIO]] = []
     closed: dict[int, Verdict] = {}

@@ -8,7 +8,7 @@ import pytest
 
 from shared.core.settings import REPOSITORY
 from shared.models.serving.classifier import Classifier
-from shared.models.serving.verdicts import Verdict
+from shared.models.serving.clip_results import Verdict
 from tests.recordings import ORIGINAL, RAVDESS
 
 CLEAR = 0.05  # by which the two most likely emotions differ

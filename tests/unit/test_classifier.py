@@ -19,7 +19,7 @@ from shared.core.errors.recordings import ClipError, NotAudio
 from shared.core.errors.requests import UnknownModel
 from shared.core.settings import REPOSITORY
 from shared.models.serving.classifier import Classifier
-from shared.models.serving.verdicts import Verdict
+from shared.models.serving.clip_results import Verdict
 from tests.unit.serving import table, voices
 
 SHIPPED = REPOSITORY / "saved_models"

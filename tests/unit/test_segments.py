@@ -18,7 +18,7 @@ from shared.core.errors.windows import WindowTooLong
 from shared.core.settings import REPOSITORY, Settings
 from shared.limits import decode_limits
 from shared.models.serving.classifier import Classifier
-from shared.models.serving.verdicts import Segment, Verdict
+from shared.models.serving.clip_results import Segment, Verdict
 
 SHIPPED = REPOSITORY / "saved_models"
 RATE = 16_000

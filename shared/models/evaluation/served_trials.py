@@ -28,8 +28,8 @@ from shared.models.data.corpora import NAMINGS
 from shared.models.data.datasets import NOT_STATED, Dataset, Example, Recordings, fingerprint
 from shared.models.evaluation.predictions import Predictions
 from shared.models.serving.classifier import Classifier
+from shared.models.serving.clip_results import Verdict
 from shared.models.serving.registry import Manifest
-from shared.models.serving.verdicts import Verdict
 from shared.models.training.baseline import Report
 
 Floats = NDArray[np.float32]
