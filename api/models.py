@@ -14,7 +14,7 @@ from shared.database import labels
 from shared.database.tables import alias
 from shared.jobs import retraining
 from shared.models.serving import registry
-from shared.models.serving.registry import Manifest
+from shared.models.serving.manifest import Manifest
 
 router = APIRouter(prefix="/v1", tags=["models"])
 CHAMPION = "champion"

@@ -26,7 +26,7 @@ from shared.database.keyset_scans import Cursor
 from shared.database.results import RESULT_COLUMNS, Pace
 from shared.database.segments import SEGMENT_COLUMNS
 from shared.models.serving import registry
-from shared.models.serving.registry import Manifest
+from shared.models.serving.manifest import Manifest
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
 

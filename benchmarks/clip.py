@@ -64,7 +64,7 @@ def seeds_way(settings: Settings, clips: Clips) -> dict[str, float]:
     from shared.audio.features import fixed_length
     from shared.audio.spec import BASELINE_V6
     from shared.models.serving.backend import load_keras
-    from shared.models.serving.registry import MODEL
+    from shared.models.serving.manifest import MODEL
 
     keras = load_keras(threads=1)
     model_file = settings.models_dir / SEED / MODEL

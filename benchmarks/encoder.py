@@ -31,9 +31,9 @@ def network(precision: str) -> Any:
     import onnxruntime
 
     from shared.audio.spec import ENCODED_V8
+    from shared.models.serving.artefacts import encoder_file
     from shared.models.serving.encoder_graph import POOLED, encoder_graph
     from shared.models.serving.encoders import Encoder, encoder_weights
-    from shared.models.serving.registry import encoder_file
     from shared.models.serving.runtimes import session_options
 
     file = encoder_file(ENCODED_V8)

@@ -36,6 +36,7 @@ from shared.database.sessions import Database
 from shared.database.tables import clip, job, prediction, shard, unit, upload
 from shared.models.data.datasets import RAVDESS_EMOTIONS
 from shared.models.serving import registry
+from shared.models.serving.manifest import MANIFEST
 from tests.servers import running_postgres
 
 VERSION = "rows"
@@ -152,7 +153,7 @@ def write_manifest(models_dir: Path) -> None:
     champion = registry.read_manifest(settings.model_folders, settings.champion)
     known = {"version": VERSION, "labels": EMOTIONS, "unknown_labels": []}
     (folder := models_dir / VERSION).mkdir()
-    (folder / registry.MANIFEST).write_text(champion.model_copy(update=known).model_dump_json())
+    (folder / MANIFEST).write_text(champion.model_copy(update=known).model_dump_json())
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from shared.jobs.retraining import RetrainingLease
 from shared.limits import decode_limits
 from shared.models.data.datasets import NOT_STATED, Example
 from shared.models.serving import registry
-from shared.models.serving.registry import Manifest
+from shared.models.serving.manifest import Manifest
 from shared.models.training.baseline import TrainingConfig
 from shared.models.training.publication import train_version
 from shared.models.training.recipes import successor

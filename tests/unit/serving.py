@@ -12,8 +12,9 @@ from shared.audio.decode import Recording, decode
 from shared.audio.synthesis import COLOURS, speech_like, wav_bytes
 from shared.core.settings import Settings
 from shared.limits import decode_limits
+from shared.models.serving.checksums import sha256
 from shared.models.serving.clip_results import Verdict
-from shared.models.serving.registry import MANIFEST, sha256
+from shared.models.serving.manifest import MANIFEST
 
 EMOTIONS = tuple(COLOURS)
 VERSION = "seed-v6"

@@ -132,7 +132,7 @@ def test_a_version_is_verified_before_it_is_loaded(tmp_path: Path) -> None:
 def test_a_network_with_code_inside_is_not_loaded(tmp_path: Path) -> None:
     """A Lambda layer would run what the file holds."""
     from shared.models.serving.backend import load_keras
-    from shared.models.serving.registry import sha256
+    from shared.models.serving.checksums import sha256
 
     keras = load_keras()
     folder = tmp_path / "seed-v6"

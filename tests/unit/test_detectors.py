@@ -35,9 +35,10 @@ from shared.core.settings import REPOSITORY, Settings
 from shared.limits import decode_limits
 from shared.models.data.corpora import read_corpora
 from shared.models.serving import registry
+from shared.models.serving.artefacts import DETECTOR_WEIGHTS, DETECTORS, SHIPPED
 from shared.models.serving.classifier import Classifier
 from shared.models.serving.detectors import SILERO, Detector, detector, verify_detector
-from shared.models.serving.registry import DETECTOR_WEIGHTS, DETECTORS, MANIFEST, SHIPPED
+from shared.models.serving.manifest import MANIFEST
 from tests.recordings import DATA
 
 FOLDER = SHIPPED / DETECTORS / SILERO.name

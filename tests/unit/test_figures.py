@@ -9,7 +9,7 @@ import pytest
 
 from shared.models.evaluation.fold_results import FoldFacts, FoldOutputs, FoldResult
 from shared.models.evaluation.summary import closed_set, open_set, spread
-from shared.models.metrics.thresholds import Threshold
+from shared.models.metrics.calibration import Threshold
 
 
 def heard(emotions: str, confidences: list[float], answers: str, channels: str = "") -> FoldOutputs:

@@ -21,8 +21,8 @@ from shared.core.settings import REPOSITORY, Runtime
 from shared.models.serving import registry
 from shared.models.serving.backend import load_keras
 from shared.models.serving.classifier import Classifier
+from shared.models.serving.manifest import MODEL, ONNX, PROBE, Manifest
 from shared.models.serving.provenance import read_graph
-from shared.models.serving.registry import MODEL, ONNX, PROBE
 from shared.models.serving.runtimes import TOLERANCE, distance, onnx_network
 from shared.models.training.export import complete, export, probe_inputs
 from tests.recordings import RAVDESS
@@ -234,7 +234,7 @@ def residual_network() -> Any:
     return keras.Model(inputs, layers.Dense(8, activation="softmax")(layers.Dropout(0.3)(pooled)))
 
 
-def toy_manifest() -> registry.Manifest:
+def toy_manifest() -> Manifest:
     shipped = registry.read_manifest(SHIPPED, VERSION)
     return shipped.model_copy(update={"version": "toy"})
 

@@ -30,9 +30,9 @@ from shared.models.metrics.scores import summary
 from shared.models.serving.backend import load_keras
 from shared.models.serving.classifier import Classifier
 from shared.models.serving.detectors import SILERO
-from shared.models.serving.registry import Manifest, verify, versions
-from shared.models.training.baseline import TrainingConfig, compute_class_weights, split
-from shared.models.training.networks import build_classifier
+from shared.models.serving.manifest import Manifest
+from shared.models.serving.registry import verify, versions
+from shared.models.training.baseline import TrainingConfig, build_classifier, compute_class_weights, split
 from shared.models.training.publication import train_version
 from shared.models.training.recipes import RECIPES
 

@@ -38,7 +38,8 @@ from shared.models.data.datasets import (
 )
 from shared.models.evaluation.predictions import Predictions
 from shared.models.evaluation.served_trials import is_foreign, judging_clips
-from shared.models.serving.registry import Speakers, read_manifest
+from shared.models.serving.manifest import Speakers
+from shared.models.serving.registry import read_manifest
 from shared.models.training.losses import masked_crossentropy, masked_targets
 from shared.models.training.masked import RIDGE, Linear, probabilities
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
 from shared.core.errors.models import ForeignNames, NoRecordings, UnknownEmotion, UnknownSpeaker, WrongLabels
-from shared.models.serving.registry import sha256
+from shared.models.serving.checksums import sha256
 
 LABELS = "labels.csv"
 COLUMNS = "path", "emotion", "speaker"

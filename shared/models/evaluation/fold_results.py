@@ -12,8 +12,7 @@ from pydantic import BaseModel
 
 from shared.core.files import written_whole
 from shared.models.data.folds import Indices, Words
-from shared.models.metrics.calibration import SCORES, Values
-from shared.models.metrics.thresholds import Threshold
+from shared.models.metrics.calibration import SCORES, Threshold, Values
 
 
 class FoldFacts(BaseModel):

@@ -29,7 +29,7 @@ from shared.models.data.datasets import NOT_STATED, Dataset, Example, Recordings
 from shared.models.evaluation.predictions import Predictions
 from shared.models.serving.classifier import Classifier
 from shared.models.serving.clip_results import Verdict
-from shared.models.serving.registry import Manifest
+from shared.models.serving.manifest import Manifest
 from shared.models.training.baseline import Report
 
 Floats = NDArray[np.float32]

@@ -19,7 +19,7 @@ from shared.models.evaluation.reports import JSON, MARKDOWN, number, table
 from shared.models.evaluation.served_trials import SOUND_S, JudgingClips
 from shared.models.evaluation.summary import Figures, share
 from shared.models.metrics.plots import plot_trials
-from shared.models.serving.registry import Manifest
+from shared.models.serving.manifest import Manifest
 
 PICTURE = "trials.png"
 MEANS = "accuracy", "accepted_share", "no_voice", "ece"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp, softmax
 
@@ -31,6 +32,18 @@ SCORES: dict[str, Callable[[Values, float, int], Values]] = {
         (softmax(logits[:, :n], axis=1) * log_softmax(logits[:, :n], axis=1)).sum(axis=1)
     ),
 }
+
+
+class Threshold(BaseModel):
+    """A limit on a score. set_on: the unknown emotion it was set on; rule: `seed` or `risk`; is_reached:
+    whether the rule gave it as it is, or fell back on its bound (seed) or on the lowest risk (risk).
+    """
+
+    set_on: str
+    rule: str
+    score: str
+    value: float
+    is_reached: bool
 
 
 class Logits:

@@ -20,7 +20,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from shared.models.serving.registry import Manifest
+from shared.models.serving.manifest import Manifest
 
 Indices = NDArray[np.int64]
 Values = NDArray[np.float64]

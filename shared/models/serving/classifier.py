@@ -22,11 +22,13 @@ from shared.core.errors.recordings import ClipError, HeardInPart, TooManyWindows
 from shared.core.settings import Runtime, Settings
 from shared.core.states import Outcome
 from shared.limits import decode_limits
+from shared.models.serving.artefacts import Folders
 from shared.models.serving.clip_results import Segment, Verdict
 from shared.models.serving.detectors import Detector, detector
 from shared.models.serving.devices import BATCH_CLIPS
 from shared.models.serving.encoders import Features, feature_maker
-from shared.models.serving.registry import Folders, Manifest, folder_of, verify
+from shared.models.serving.manifest import Manifest
+from shared.models.serving.registry import folder_of, verify
 from shared.models.serving.runtimes import Network, load_network
 
 # Windows: a call of 512 takes 375 MB on top under v7, and 810 with their features all at once.

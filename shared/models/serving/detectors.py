@@ -12,13 +12,8 @@ import numpy as np
 from shared.audio.threads import one_blas_thread
 from shared.audio.voice_activity import VoiceActivity
 from shared.audio.voice_presence import Floats, VoicePresence, has_voice, presence
-from shared.models.serving.registry import (
-    ArtefactManifest,
-    DetectorRef,
-    Folders,
-    detector_file,
-    verify_artefact,
-)
+from shared.models.serving.artefacts import ArtefactManifest, Folders, detector_file, verify_artefact
+from shared.models.serving.manifest import DetectorRef
 
 # Chunks, a quarter of a second: how far `has_voice` looks ahead.
 AHEAD = 10

@@ -18,9 +18,9 @@ from shared.audio.features import Floats, features
 from shared.audio.log_mel import encoder_input
 from shared.audio.spec import EncodedSpec, FeatureSpec
 from shared.audio.threads import one_blas_thread
+from shared.models.serving.artefacts import ArtefactManifest, Folders, encoder_file, verify_artefact
 from shared.models.serving.encoder_graph import POOLED, Weights
 from shared.models.serving.provenance import read_graph
-from shared.models.serving.registry import ArtefactManifest, Folders, encoder_file, verify_artefact
 
 Features = Callable[[Floats], Floats]
 

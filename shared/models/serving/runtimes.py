@@ -20,8 +20,8 @@ from shared.core.settings import Device, Runtime
 from shared.models.serving.backend import load_keras, tensorflow_lack
 from shared.models.serving.devices import Processor, cuda_session
 from shared.models.serving.graphs import with_batch_normalizations
+from shared.models.serving.manifest import MODEL, ONNX, PROBE, Manifest
 from shared.models.serving.provenance import check_archive, read_graph
-from shared.models.serving.registry import MODEL, ONNX, PROBE, Manifest
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from shared.core.errors.models import ModelReplaced
 from shared.database.sessions import Database
 from shared.database.tables import model
-from shared.models.serving.registry import MODEL, ONNX, PROBE, Manifest
+from shared.models.serving.manifest import MODEL, ONNX, PROBE, Manifest
 
 
 def confirm(database: Database, manifest: Manifest) -> None:

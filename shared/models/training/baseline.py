@@ -15,8 +15,7 @@ from shared.audio.features import Floats
 from shared.models.data.audio_data import AudioData
 from shared.models.data.classes import Indices, known_classes, stratified
 from shared.models.serving.backend import load_keras
-from shared.models.serving.registry import Speakers
-from shared.models.training.networks import build_classifier
+from shared.models.serving.manifest import Speakers
 
 Report = Callable[[str, int, int], None]
 
@@ -131,3 +130,32 @@ def fit(parts: BaselineSplit, config: TrainingConfig, best: Path, report: Report
         ],
     )
     return Fitted(network, weights, history.history, stopping.best_epoch + 1)
+
+
+def build_classifier(input_shape: tuple[int, ...], n_classes: int) -> Any:
+    """The seed's network: features (n, *input_shape) to probabilities (n, n_classes), not compiled."""
+    keras = load_keras()
+    layers = keras.layers
+
+    def block(filters: int) -> list[Any]:
+        return [
+            layers.Conv2D(filters, 3, padding="same", activation="relu"),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D(2),
+        ]
+
+    return keras.Sequential(
+        [
+            keras.Input(input_shape),
+            *block(32),
+            *block(64),
+            layers.Dropout(0.3),
+            *block(128),
+            layers.Dropout(0.4),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(128, activation="relu"),
+            layers.Dropout(0.5),
+            layers.Dense(n_classes, activation="softmax"),
+        ],
+        name="seed",
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.models.serving.registry import Manifest
+from shared.models.serving.manifest import Manifest
 
 FEW_SPEAKERS = 40  # to be named one by one; RAVDESS has 24
 

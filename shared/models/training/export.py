@@ -19,20 +19,13 @@ from shared.core.errors.base import VoxmoodError
 from shared.core.errors.models import DoesNotRun, NotExported
 from shared.core.files import written_whole
 from shared.core.settings import Settings
+from shared.models.serving.artefacts import Folders
 from shared.models.serving.backend import load_keras
+from shared.models.serving.checksums import sha256
 from shared.models.serving.encoders import feature_maker
+from shared.models.serving.manifest import MANIFEST, MODEL, ONNX, PROBE, Manifest
 from shared.models.serving.provenance import check_archive
-from shared.models.serving.registry import (
-    MANIFEST,
-    MODEL,
-    ONNX,
-    PROBE,
-    Folders,
-    Manifest,
-    folder_of,
-    sha256,
-    verify,
-)
+from shared.models.serving.registry import folder_of, verify
 from shared.models.serving.runtimes import TOLERANCE, distance, onnx_network
 
 PROBE_CLIPS = 4  # of 3 s: 0.1 MB in the version's folder

@@ -14,8 +14,7 @@ from shared.audio.features import Floats
 from shared.audio.spec import FeatureSpec
 from shared.models.data.audio_data import AudioData
 from shared.models.data.folds import Clips, Fold, Indices, Words
-from shared.models.metrics.calibration import SCORES, Logits, Values, fit_temperature
-from shared.models.metrics.thresholds import Threshold
+from shared.models.metrics.calibration import SCORES, Logits, Threshold, Values, fit_temperature
 from shared.models.serving.rejection import risk_threshold, seed_threshold
 
 Mask = NDArray[np.bool_]

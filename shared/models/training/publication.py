@@ -25,15 +25,9 @@ from shared.models.metrics.plots import (
     plot_training_curves,
 )
 from shared.models.serving.backend import load_keras
-from shared.models.serving.registry import (
-    MANIFEST,
-    MODEL,
-    Data,
-    Manifest,
-    check_new,
-    new_version,
-    sha256,
-)
+from shared.models.serving.checksums import sha256
+from shared.models.serving.manifest import MANIFEST, MODEL, Data, Manifest
+from shared.models.serving.registry import check_new, new_version
 from shared.models.training.baseline import Report, TrainingConfig
 from shared.models.training.card import card
 from shared.models.training.export import export

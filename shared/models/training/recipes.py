@@ -15,7 +15,7 @@ from shared.core.errors.models import UnknownNetwork
 from shared.models.metrics.calibration import Logits
 from shared.models.serving.backend import load_keras
 from shared.models.serving.detectors import SILERO
-from shared.models.serving.registry import DetectorRef, Speakers
+from shared.models.serving.manifest import DetectorRef, Speakers
 from shared.models.training.baseline import BaselineSplit, Report, TrainingConfig, fit
 from shared.models.training.ensemble import learn_ensemble
 from shared.models.training.fit_result import FitResult, Fits, FoldData, ValidationOutputs, fit_result

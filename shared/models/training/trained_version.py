@@ -15,11 +15,10 @@ from shared.models.data.audio_data import AudioData
 from shared.models.data.folds import Clips, Indices, check, learning_fold
 from shared.models.metrics.calibration import SCORES, Reliability, Values
 from shared.models.metrics.scores import scores
-from shared.models.serving.registry import RANDOM_FIFTH, Metrics, Speakers, ThresholdRule
+from shared.models.serving.manifest import RANDOM_FIFTH, Metrics, Speakers, ThresholdRule
 from shared.models.serving.rejection import RISK_TARGET, RiskCoverage, seed_threshold
-from shared.models.training.baseline import Report, TrainingConfig, fit, split
+from shared.models.training.baseline import Report, TrainingConfig, build_classifier, fit, split
 from shared.models.training.fit_result import TOP, FoldData, ValidationOutputs
-from shared.models.training.networks import build_classifier
 from shared.models.training.recipes import RECIPES
 
 CAVEATS = [
