@@ -108,7 +108,8 @@ def worth(data: Path) -> None:
     from shared.limits import decode_limits
     from shared.models.data import feature_cache
     from shared.models.data.datasets import channel, read_dataset
-    from shared.models.data.folds import Choosers, Clips, read_folds, speaker_folds
+    from shared.models.data.folds import Clips, Validation
+    from shared.models.data.splits import read_folds, speaker_folds
 
     settings, dataset, spec = Settings(), read_dataset(data), ENCODED_V8
     limits = decode_limits(settings)
@@ -117,7 +118,7 @@ def worth(data: Path) -> None:
     )
     clips = Clips.of(heard)
     is_song = np.array([channel(example) == "song" for example in heard.examples])
-    folds = speaker_folds(clips, (), 42, read_folds(FOLDS, clips), Choosers.NOBODY)
+    folds = speaker_folds(clips, (), 42, read_folds(FOLDS, clips), Validation.NONE)
     embeddings = heard.features[:, spec.embeddings]
     fed = {
         "statistics": heard.features[:, : spec.statistics],

@@ -15,7 +15,7 @@ from pathlib import Path
 from shared.core.settings import REPOSITORY
 from shared.models.evaluation.plan import Protocol
 from shared.models.evaluation.reports import HABIT, HONEST, JSON, interval, number, table
-from shared.models.evaluation.summary import TOP, Figures, spread
+from shared.models.evaluation.summary import TOP, Document, spread
 
 REPORTS = REPOSITORY / "docs" / "reports"
 NETWORKS = "seed", "v7", "v8", "v8-small"
@@ -26,7 +26,7 @@ VERSIONS = "v7", "v8", "v8-small"  # judged under conditions and in corpora that
 TRAINED = ", trained without each corpus in turn"
 STRANGE = "emospeech"
 
-Reports = dict[tuple[Protocol, str, tuple[str, ...]], Figures]
+Reports = dict[tuple[Protocol, str, tuple[str, ...]], Document]
 
 
 def read_reports(folder: Path = REPORTS) -> Reports:
@@ -35,7 +35,7 @@ def read_reports(folder: Path = REPORTS) -> Reports:
     return {(Protocol(one["protocol"]), _who(one), tuple(one["drop"])): one for one in documents}
 
 
-def _who(document: Figures) -> str:
+def _who(document: Document) -> str:
     """A version's name; of a training without it the network's, which in other corpora is told from it."""
     if version := document.get("version"):
         return str(version)
@@ -48,7 +48,7 @@ def known(reports: Reports) -> Iterator[str]:
     networks = [network for network in NETWORKS if (Protocol.SPEAKER, network, ()) in reports]
     for drop, published in PUBLISHED.items():
         name = f"without {' and '.join(drop)}" if drop else "all eight emotions"
-        of_clips = [reports.get((Protocol.SEED, network, drop)) for network in networks]
+        of_clips = [reports.get((Protocol.BASELINE, network, drop)) for network in networks]
         accuracies = [_accuracy(of_clips[0], HABIT), *(_accuracy(one, HONEST) for one in of_clips)]
         rows.append([f"random clips, {name}", number(published), *accuracies])
     of = {network: reports[Protocol.SPEAKER, network, ()]["results"][HONEST] for network in networks}
@@ -86,10 +86,10 @@ def _paired(reports: Reports, network: str, other: str) -> str:
 
 def experiments(reports: Reports, network: str) -> Iterator[str]:
     """Each remaining class's recall in the four experiments, over the seeds."""
-    asked = (reports.get((Protocol.SEED, network, drop)) for drop in PUBLISHED)
+    asked = (reports.get((Protocol.BASELINE, network, drop)) for drop in PUBLISHED)
     by_drop = dict(zip(PUBLISHED, asked, strict=True))
     rows = []
-    for label in reports[Protocol.SEED, network, ()]["labels"]:
+    for label in reports[Protocol.BASELINE, network, ()]["labels"]:
         recalls = (
             one and one["results"][HONEST]["all"]["folds"]["recall"].get(label) for one in by_drop.values()
         )
@@ -111,7 +111,7 @@ def unknown(reports: Reports) -> Iterator[str]:
     )
 
 
-def _refused(document: Figures) -> dict[str, str]:
+def _refused(document: Document) -> dict[str, str]:
     scores, pooled = document["open_set"]["scores"], document["results"][HONEST]["all"]["pooled"]
     column = {
         "accuracy of the six known emotions": number(pooled["accuracy"]),
@@ -164,11 +164,11 @@ def foreign(reports: Reports) -> Iterator[str]:
     yield from table(["right / accepted / right of the accepted", *of], rows)
 
 
-def _of_versions(reports: Reports, protocol: Protocol) -> dict[str, Figures]:
+def _of_versions(reports: Reports, protocol: Protocol) -> dict[str, Document]:
     return {version: document for version in VERSIONS if (document := reports.get((protocol, version, ())))}
 
 
-def _trial(figures: Figures | None) -> str:
+def _trial(figures: Document | None) -> str:
     """A corpus that taught a version does not judge it."""
     if figures is None:
         return "taught it"
@@ -176,7 +176,7 @@ def _trial(figures: Figures | None) -> str:
     return " / ".join(number(one) for one in shares)
 
 
-def _accuracy(document: Figures | None, chosen: str) -> str:
+def _accuracy(document: Document | None, chosen: str) -> str:
     """Mean ± standard deviation over the divisions, where any was asked so."""
     if document is None or chosen not in document["results"]:
         return "–"
@@ -188,7 +188,7 @@ def tables(reports: Reports) -> list[str]:
     """All of it, a block each, with empty lines between."""
     blocks: Sequence[Iterator[str]] = [
         known(reports),
-        *(experiments(reports, network) for network in NETWORKS if (Protocol.SEED, network, ()) in reports),
+        *(experiments(reports, name) for name in NETWORKS if (Protocol.BASELINE, name, ()) in reports),
         unknown(reports),
         altered(reports), foreign(reports),
     ]  # fmt: skip
@@ -200,14 +200,16 @@ def short(reports: Reports) -> list[str]:
     shown = NETWORKS
     rows: dict[str, list[str]] = {}
 
-    def add(name: str, protocol: Protocol, of: Callable[[Figures], str]) -> None:
+    def add(name: str, protocol: Protocol, of: Callable[[Document], str]) -> None:
         documents = [reports.get((protocol, network, ())) for network in shown]
         rows[name] = ["–" if one is None else of(one) for one in documents]
 
-    def unheard(part: str, figure: str) -> Callable[[Figures], str]:
+    def unheard(part: str, figure: str) -> Callable[[Document], str]:
         return lambda one: number(one["results"][HONEST][part]["pooled"].get(figure))
 
-    add("right, of random clips by people it has heard", Protocol.SEED, lambda one: _accuracy(one, HONEST))
+    add(
+        "right, of random clips by people it has heard", Protocol.BASELINE, lambda one: _accuracy(one, HONEST)
+    )
     add("right, of clips by people it has never heard", Protocol.SPEAKER, unheard("all", "accuracy"))
     add("… the surest 65 % of these", Protocol.SPEAKER, unheard("all", "accuracy_of_surest_65%"))
     add(
@@ -230,7 +232,7 @@ def short(reports: Reports) -> list[str]:
     return list(table(["", *shown], [[name, *values] for name, values in rows.items()]))
 
 
-def _accepted_and_right(document: Figures) -> str:
+def _accepted_and_right(document: Document) -> str:
     conditions = document["conditions"]
     clean = conditions["clean"]["right_of_accepted"]
     rights = [one["right_of_accepted"] for one in conditions.values() if one["right_of_accepted"] is not None]

@@ -22,7 +22,7 @@ from shared.jobs import leases
 from shared.jobs.leases import Lease, LeaseLost
 from shared.models.serving import registry, version_pins
 from shared.models.serving.classifier import Classifier
-from shared.models.serving.clip_results import Verdict
+from shared.models.serving.clip_results import ClipResult
 from shared.store.names import StoredObject
 from workers import ending
 from workers.ending import Ending
@@ -83,7 +83,7 @@ class Classifying:
         self.services = services
         self.lease = lease
         self.clips: Sequence[Any] = ()
-        self.verdicts: list[tuple[Any, Verdict]] = []
+        self.verdicts: list[tuple[Any, ClipResult]] = []
         self.trying: int | None = None  # the clip whose try is counted and has not ended
         lease_s = services.settings.lease_s
         self._renewed = Renewal(lambda: leases.renew(services.database, lease, lease_s), lease_s)
@@ -122,7 +122,7 @@ class Classifying:
 
     def fail_all(self, error: ClipError) -> str:
         """End the unit: what is left of it can never be read."""
-        self.verdicts = [(row, Verdict.failed(PATH, error)) for row in self.clips]
+        self.verdicts = [(row, ClipResult.failed(PATH, error)) for row in self.clips]
         return self._complete()
 
     def keep(self, connection: Connection) -> None:
@@ -153,7 +153,7 @@ class Classifying:
 
         return lambda row: storage.open(stored, row.offset, row.size, lambda _count: self._renewed())
 
-    def _classify(self, clips: Sequence[tuple[Any, BinaryIO]]) -> list[Verdict]:
+    def _classify(self, clips: Sequence[tuple[Any, BinaryIO]]) -> list[ClipResult]:
         sources = [(PATH, source) for _, source in clips]
         row = self.row
         return self.classifier.classify(
@@ -172,20 +172,20 @@ class Classifying:
             tries = self._count_try(row.id)
             self.trying = row.id
             if tries > MOST_TRIES:
-                verdict = Verdict.failed(PATH, CrashesDecoder(path=PATH, tries=MOST_TRIES))
+                verdict = ClipResult.failed(PATH, CrashesDecoder(path=PATH, tries=MOST_TRIES))
             else:
                 verdict = self._try(row, sources)
             self.services.database.write_again(partial(self._commit_one, row, verdict))
             self.trying = None
 
-    def _try(self, row: Any, sources: Any) -> Verdict:
+    def _try(self, row: Any, sources: Any) -> ClipResult:
         try:
             return self._classify([(row, cast("BinaryIO", sources(row)))])[0]
         except MemoryError:
             limit_bytes = self.services.settings.task_memory_bytes
-            return Verdict.failed(PATH, TakesTooMuchMemory(path=PATH, limit_bytes=limit_bytes))
+            return ClipResult.failed(PATH, TakesTooMuchMemory(path=PATH, limit_bytes=limit_bytes))
 
-    def _commit_one(self, row: Any, verdict: Verdict, connection: Connection) -> None:
+    def _commit_one(self, row: Any, verdict: ClipResult, connection: Connection) -> None:
         until = self.services.database.clock + self.services.settings.lease_s
         leases.fence(connection, self.lease, lease_until=until)
         self._insert(connection, [(row, verdict)])
@@ -223,7 +223,7 @@ class Classifying:
         connection.execute(update(unit).where(unit.c.id == self.lease.id).values(values))
         return counts
 
-    def _insert(self, connection: Connection, verdicts: list[tuple[Any, Verdict]]) -> None:
+    def _insert(self, connection: Connection, verdicts: list[tuple[Any, ClipResult]]) -> None:
         rows = [
             {
                 "clip_id": row.id,
@@ -251,7 +251,7 @@ class Classifying:
         while some := list(islice(segments, INSERTED_SEGMENTS)):
             connection.execute(statement, some)
 
-    def _segments(self, verdicts: list[tuple[Any, Verdict]]) -> Iterator[dict[str, Any]]:
+    def _segments(self, verdicts: list[tuple[Any, ClipResult]]) -> Iterator[dict[str, Any]]:
         """Their rows, made as they are taken: of a unit there may be many."""
         for row, verdict in verdicts:
             for number, one in enumerate(verdict.segments):
@@ -269,7 +269,7 @@ class Classifying:
                 }
 
 
-def measured(verdict: Verdict) -> dict[str, float | str | None]:
+def measured(verdict: ClipResult) -> dict[str, float | str | None]:
     """The columns of a recording's quality; all None where none was measured."""
     of = verdict.quality
     return {

@@ -14,13 +14,13 @@ from shared.cli.console import print_json, say, stages
 from shared.cli.training import BASELINE, words
 from shared.models.evaluation.plan import EvaluationPlan, Protocol
 
-TRAINS = {Protocol.SEED, Protocol.SPEAKER, Protocol.OPEN_SET}
+TRAINS = {Protocol.BASELINE, Protocol.SPEAKER, Protocol.OPEN_SET}
 JUDGES = {Protocol.CONDITIONS, Protocol.CORPUS}
 # Which protocols an option belongs to, where it is not all.
 OF = {
     "--drop": TRAINS,
     "--folds": {Protocol.SPEAKER, Protocol.OPEN_SET},
-    "--select-on-test": {Protocol.SEED},
+    "--select-on-test": {Protocol.BASELINE},
     "--seeds": TRAINS,
     "--labels": TRAINS | {Protocol.CONDITIONS},
     "--data": TRAINS | {Protocol.CONDITIONS},
@@ -119,9 +119,9 @@ def evaluate(
 
 def _check(given: set[str], protocol: Protocol) -> None:
     """Whether these options go together; all but --data, which is a path that has to be there."""
-    if "--folds" in given and protocol is Protocol.SEED:
+    if "--folds" in given and protocol is Protocol.BASELINE:
         raise typer.BadParameter("the protocol seed draws clips, not speakers.", param_hint="--folds")
-    if "--select-on-test" in given and protocol is not Protocol.SEED:
+    if "--select-on-test" in given and protocol is not Protocol.BASELINE:
         raise typer.BadParameter("it is a habit of the protocol seed.", param_hint="--select-on-test")
     for option in sorted(given):
         if protocol not in OF[option]:

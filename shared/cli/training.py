@@ -46,7 +46,7 @@ def train(
     """Train a model version; ends with the summary of its figures. Versions never change."""
     from shared.core.settings import Settings
     from shared.limits import decode_limits
-    from shared.models.data.corpora import read_corpora, teaching
+    from shared.models.data.corpora import read_corpora, training_corpora
     from shared.models.data.datasets import Recordings, read_dataset
     from shared.models.metrics.scores import summary
     from shared.models.training.baseline import TrainingConfig
@@ -66,7 +66,7 @@ def train(
     recordings: Recordings = dataset
     if corpus:
         main = dataset.name
-        recordings = teaching(main, {main: dataset, **read_corpora(corpus)})
+        recordings = training_corpora(main, {main: dataset, **read_corpora(corpus)})
         reserved = [f"{main}/{speaker}" for speaker in reserved]
     config = TrainingConfig(
         version=version or f"{network}-{datetime.now():%Y%m%d-%H%M%S}",

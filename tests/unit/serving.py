@@ -13,7 +13,7 @@ from shared.audio.synthesis import COLOURS, speech_like, wav_bytes
 from shared.core.settings import Settings
 from shared.limits import decode_limits
 from shared.models.serving.checksums import sha256
-from shared.models.serving.clip_results import Verdict
+from shared.models.serving.clip_results import ClipResult
 from shared.models.serving.manifest import MANIFEST
 
 EMOTIONS = tuple(COLOURS)
@@ -35,7 +35,7 @@ def voices(count: int) -> list[tuple[str, bytes]]:
     ]
 
 
-def table(verdicts: list[Verdict]) -> np.ndarray:
+def table(verdicts: list[ClipResult]) -> np.ndarray:
     assert all(verdict.probabilities for verdict in verdicts)
     return np.array([list(verdict.probabilities.values()) for verdict in verdicts if verdict.probabilities])
 

@@ -168,7 +168,7 @@ def test_copies_are_as_life_makes_recordings_and_the_same_in_every_training(tmp_
         (tmp_path / name).write_bytes(wav_bytes(voice, 16000, "FLOAT"))
     examples = [Example(name, "happy", "anna") for name in names]
     once, alone = (
-        load_audio_data(Dataset(tmp_path, ()), some, BASELINE_V6, LIMITS, draws=3)
+        load_audio_data(Dataset(tmp_path, ()), some, BASELINE_V6, LIMITS, n_copies=3)
         for some in (examples, examples[1:])
     )
     assert once.copies.shape == (3, 2, *BASELINE_V6.shape)

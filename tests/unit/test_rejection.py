@@ -7,11 +7,11 @@ import pytest
 
 from shared.models.serving.rejection import (
     RiskCoverage,
+    baseline_threshold,
     below,
     digits_below,
     message,
     risk_threshold,
-    seed_threshold,
 )
 
 
@@ -27,7 +27,7 @@ from shared.models.serving.rejection import (
 def test_the_threshold_follows_the_unknown_emotions(
     confidences: np.ndarray, threshold: float, unclipped: float | None
 ) -> None:
-    assert seed_threshold(confidences) == (
+    assert baseline_threshold(confidences) == (
         pytest.approx(threshold),
         None if unclipped is None else pytest.approx(unclipped),
     )

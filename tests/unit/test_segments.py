@@ -18,7 +18,7 @@ from shared.core.errors.windows import WindowTooLong
 from shared.core.settings import REPOSITORY, Settings
 from shared.limits import decode_limits
 from shared.models.serving.classifier import Classifier
-from shared.models.serving.clip_results import Segment, Verdict
+from shared.models.serving.clip_results import ClipResult, Segment
 
 SHIPPED = REPOSITORY / "saved_models"
 RATE = 16_000
@@ -50,15 +50,15 @@ def wav(*channels: np.ndarray) -> bytes:
 
 def one(
     classifier: Classifier, recording: bytes, windows: Windows, threshold: float | None = None
-) -> Verdict:
+) -> ClipResult:
     return classifier.classify([("a.wav", recording)], threshold, windows=windows)[0]
 
 
-def table(answers: Sequence[Segment | Verdict]) -> np.ndarray:
+def table(answers: Sequence[Segment | ClipResult]) -> np.ndarray:
     return np.array([list((one.probabilities or {}).values()) for one in answers])
 
 
-def mean(answers: Sequence[Segment | Verdict], windows: Sequence[np.ndarray]) -> np.ndarray:
+def mean(answers: Sequence[Segment | ClipResult], windows: Sequence[np.ndarray]) -> np.ndarray:
     """Of the answers to these windows, weighted by the voice in them."""
     counts = np.stack([levels(without_rumble(window, RATE), RATE) for window in windows])
     return np.average(table(answers), axis=0, weights=voice_weights(counts))

@@ -223,7 +223,7 @@ def test_a_crosswise_training_is_a_version_too_whose_detector_hears_whether_ther
     recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = tmp_path / "models"
-    monkeypatch.setitem(RECIPES, "v8-small", replace(RECIPES["v8-small"], draws=1))
+    monkeypatch.setitem(RECIPES, "v8-small", replace(RECIPES["v8-small"], copies=1))
     config = TrainingConfig("cross", "v8-small", drop=["sad"], reserve=["carl"], epochs=15)
     manifest, _ = train_version(read_dataset(recordings), config, models, LIMITS, ignore)
     assert verify(models, "cross") == manifest

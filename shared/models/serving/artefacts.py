@@ -1,4 +1,4 @@
-"""Encoders and voice detectors on disk, which versions name: where they lie, and whether they are whole."""
+"""Encoders and voice detectors on disk, which versions name: where they lie, and whether they are intact."""
 
 from __future__ import annotations
 
@@ -24,8 +24,14 @@ Artefact = Literal["encoder", "detector"]
 
 
 class ArtefactManifest(BaseModel):
-    """Of an encoder or a detector. sources: what it was made of, with the SHA-256 of each; files: SHA-256 of
-    each file.
+    """What manifest.json says of an encoder or a detector.
+
+    Attributes:
+        name: of the artefact.
+        origin: where it comes from.
+        licence: of the weights.
+        sources: what it was made of, with the SHA-256 of each.
+        files: the SHA-256 of each file.
     """
 
     name: str
@@ -39,7 +45,16 @@ Described = TypeVar("Described", bound=ArtefactManifest)
 
 
 def verify_artefact(kind: Artefact, folder: Path, described: type[Described]) -> Described:
-    """The manifest of an artefact, once every file's SHA-256 is as it says; else DamagedArtefact."""
+    """Read the manifest of an artefact and check the SHA-256 of each file.
+
+    Args:
+        kind: of the artefact.
+        folder: where it lies.
+        described: the class of its manifest.
+
+    Raises:
+        DamagedArtefact: a file has changed, or the manifest cannot be read.
+    """
     try:
         manifest = described.model_validate_json((folder / MANIFEST).read_bytes())
     except ValidationError as error:
@@ -51,21 +66,43 @@ def verify_artefact(kind: Artefact, folder: Path, described: type[Described]) ->
 
 
 def encoder_file(spec: EncodedSpec, models: Folders = ()) -> Path:
-    """The ONNX form of the encoder that a spec names, from the first folder that has it: these, those of the
-    settings, or what ships. Raises DamagedArtefact where there is none, or another one of this name.
+    """The ONNX form of the encoder that a spec names, from the first folder that has it.
+
+    Args:
+        spec: names the encoder and its SHA-256.
+        models: folders in which it is looked up first, before those of the settings and what ships.
+
+    Raises:
+        DamagedArtefact: it is missing, or another one of this name is there.
     """
     place = Path(ENCODERS, spec.encoder, ENCODER_ONNX)
     return _artefact("encoder", place, spec.encoder_sha256, f"whose features {spec.name} has", models)
 
 
 def detector_file(detector: DetectorRef, models: Folders = ()) -> Path:
-    """The weights of a voice detector, looked up as `encoder_file` does; raises DamagedArtefact."""
+    """The weights of a voice detector, looked up as `encoder_file` does it.
+
+    Args:
+        detector: its name and SHA-256.
+        models: folders in which it is looked up first, before those of the settings and what ships.
+
+    Raises:
+        DamagedArtefact: it is missing, or another one of this name is there.
+    """
     place = Path(DETECTORS, detector.name, DETECTOR_WEIGHTS)
     return _artefact("detector", place, detector.sha256, "which is asked for", models)
 
 
 def _artefact(kind: Artefact, place: Path, expected: str, which: str, models: Folders) -> Path:
-    """place: folder of its kind, name, and file; which: the words that say what is looked for."""
+    """Look up a file of an artefact.
+
+    Args:
+        kind: of the artefact.
+        place: folder of its kind, its name, and the file.
+        expected: the file's SHA-256.
+        which: says in words which one is looked for.
+        models: folders that come first.
+    """
     places = [models] if isinstance(models, Path) else models
     for one in (*places, *Settings().model_folders, SHIPPED):
         if not (file := one / place).is_file():

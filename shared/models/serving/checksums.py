@@ -8,7 +8,12 @@ from pathlib import Path
 
 
 def flaw_of(folder: Path, files: Mapping[str, str]) -> str | None:
-    """What is wrong with the first file that is not as its SHA-256 says, in words; files: these, by name."""
+    """What is wrong with the first file that does not have its SHA-256, in words; None if all have.
+
+    Args:
+        folder: where the files lie.
+        files: the SHA-256 of each, by name.
+    """
     for name, expected in files.items():
         if not (folder / name).is_file():
             return f"{name} is missing"

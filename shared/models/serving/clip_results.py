@@ -1,4 +1,4 @@
-"""What became of a clip under a model version, and of each of its windows."""
+"""The result of a clip under a model version, and of each of its windows."""
 
 from __future__ import annotations
 
@@ -13,8 +13,16 @@ from shared.models.serving.rejection import message
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The outcome for one window of a clip. channel: "1", "2", …, or "" where they are mixed; start_s, end_s:
-    seconds of the recording; the rest as a Verdict's.
+    """The result of one window of a clip.
+
+    Attributes:
+        channel: "1", "2", …; empty where the channels are mixed.
+        start_s: where it begins in the recording, in seconds.
+        end_s: where it ends, in seconds.
+        outcome: an `Outcome`.
+        emotion: as in `ClipResult`.
+        confidence: as in `ClipResult`.
+        probabilities: as in `ClipResult`.
     """
 
     channel: str
@@ -27,13 +35,22 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of one clip.
+class ClipResult:
+    """The result of one clip.
 
-    emotion: only when classified; confidence: the highest of `probabilities`, which are the mean of its
-    windows', weighted by the voice in each; threshold: what it was held against; duration_s: of the whole
-    recording; error_code, error: why it failed, or why only a part was heard; quality: of all that was heard;
-    segments: by channel, then time, where they are kept.
+    Attributes:
+        path: of the clip.
+        outcome: an `Outcome`.
+        emotion: only when it was classified.
+        confidence: the highest of the probabilities.
+        threshold: what the confidence was compared with.
+        duration_s: of the whole recording, in seconds.
+        error_code: of the error.
+        error: why it failed, or why only a part of it was classified.
+        probabilities: of each label; the mean of its windows', weighted by the voice in each.
+        unknown_labels: emotions that the version was not trained on.
+        quality: of everything that was classified.
+        segments: of its windows, by channel, then time; empty unless they are kept.
     """
 
     path: str
@@ -51,11 +68,12 @@ class Verdict:
 
     @classmethod
     def failed(cls, path: str, error: ClipError) -> Self:
+        """The result of a clip that an error ended."""
         return cls(path, Outcome.FAILED, error_code=error.code, error=str(error))
 
     @property
     def message(self) -> str:
-        """The sentence for a person."""
+        """The result as a sentence for people."""
         return message(
             self.outcome,
             emotion=self.emotion,

@@ -20,7 +20,7 @@ RANDOM_FIFTH = "the test part, a stratified fifth of the clips, drawn at random"
 
 
 def _kind(value: Any) -> str:
-    """Manifests from before there were two kinds of features name none."""
+    """The kind of a feature spec; manifests from before there were two kinds name none."""
     return str(value.get("kind", "seed") if isinstance(value, dict) else value.kind)
 
 
@@ -33,8 +33,14 @@ AnyFeatureSpec = Annotated[
 
 
 class ThresholdRule(BaseModel):
-    """Where a threshold comes from. unclipped: what the rule gave before its bounds; curve: thresholds with
-    the coverage and the risk of each, on the clips that chose.
+    """The rule that gave a threshold.
+
+    Attributes:
+        name: of the rule.
+        text: the rule for people.
+        unknown_clips: how many clips of unknown emotions it used.
+        unclipped: what it gave before its bounds; None if there was nothing to clip.
+        curve: thresholds with their coverage and risk on the clips of the validation.
     """
 
     name: str
@@ -45,11 +51,18 @@ class ThresholdRule(BaseModel):
 
 
 class Metrics(BaseModel):
-    """How good a version was at the end of its training; all but train_accuracy on what `judged` says.
+    """How good a version was at the end of its training.
 
-    confusion_matrix: rows true, columns predicted, in the order of the labels. ece: of the confidence, in 15
-    bins; older manifests have none. rejected and unknown_rejected: shares of test clips and of clips of
-    unknown emotions below the threshold.
+    All but train_accuracy are of the clips that `Manifest.judged` names.
+
+    Attributes:
+        class_accuracy: by label.
+        confusion_matrix: rows true, columns predicted, in the order of the labels.
+        ece: the expected calibration error, in 15 bins; None in older manifests.
+        rejected: the share of test clips below the threshold.
+        unknown_rejected: the share of clips of unknown emotions below it; None if there were none.
+        epochs: how many were trained.
+        best_epoch: whose weights were kept, from 1.
     """
 
     train_accuracy: float
@@ -72,7 +85,7 @@ class Metrics(BaseModel):
 
 
 class Speakers(BaseModel):
-    """Who was heard in training, who in the test part, and who was kept out of all of it."""
+    """Which speakers were in the training part and in the test part, and which were kept out of both."""
 
     training: list[str]
     test: list[str]
@@ -80,7 +93,14 @@ class Speakers(BaseModel):
 
 
 class Data(BaseModel):
-    """What a version has seen. fingerprint: shared.models.data.datasets.fingerprint of it."""
+    """The data that a version was trained on.
+
+    Attributes:
+        fingerprint: from shared.models.data.datasets.fingerprint.
+        left_out: recordings that could not be used.
+        licence: of the recordings.
+        credit: whom to name.
+    """
 
     fingerprint: str
     clips: int
@@ -102,12 +122,17 @@ class DetectorRef(BaseModel):
 
 
 class Manifest(BaseModel):
-    """All that is to be known of a model version. unknown_labels: emotions left out of training.
+    """Everything there is to know of a model version.
 
-    hears_no_voice: the network's last output, after those of the labels, is "no voice"; temperature: what its
-    logits have been divided by; voice_detector: what says whether there is a voice, in place of the network;
-    base: the version that it was trained to follow, if any; files: SHA-256 of each file of the version;
-    judged: on what its metrics were taken; caveats: what they do not show.
+    Attributes:
+        base: the version that it was trained to follow, if any.
+        unknown_labels: emotions that were left out of training.
+        hears_no_voice: whether the network's last output, after those of the labels, means "no voice".
+        voice_detector: says whether there is a voice, in place of the network.
+        temperature: what the logits have been divided by.
+        judged: a phrase that says which clips the metrics are of.
+        caveats: what the metrics do not show.
+        files: the SHA-256 of each file of the version.
     """
 
     version: str

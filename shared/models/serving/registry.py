@@ -1,7 +1,7 @@
 """Model versions on disk: one folder each, described by manifest.json. Needs no network library.
 
 Versions are looked up in one folder or in several: those that ship, and those trained here
-(`Settings.model_folders`). A name in two of them means the first.
+(`Settings.model_folders`). A name that is in two of them means the first.
 """
 
 from __future__ import annotations
@@ -26,12 +26,16 @@ VERSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def versions(models: Folders) -> list[str]:
-    """The names of the versions, sorted."""
+    """The names of all versions, sorted."""
     return sorted(_version_folders(models))
 
 
 def folder_of(models: Folders, version: str) -> Path:
-    """Where a version lies; raises UnknownModel."""
+    """The folder of a version.
+
+    Raises:
+        UnknownModel: there is no such version.
+    """
     known = _version_folders(models)
     if version not in known:
         raise UnknownModel(model=version, known=", ".join(sorted(known)) or "none")
@@ -45,7 +49,12 @@ def _version_folders(models: Folders) -> dict[str, Path]:
 
 
 def read_manifest(models: Folders, version: str) -> Manifest:
-    """The manifest of a version; raises UnknownModel or DamagedModel."""
+    """Read the manifest of a version.
+
+    Raises:
+        UnknownModel: there is no such version.
+        DamagedModel: its manifest is not valid.
+    """
     folder = folder_of(models, version)
     try:
         return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
@@ -56,8 +65,12 @@ def read_manifest(models: Folders, version: str) -> Manifest:
 
 
 def verify(models: Folders, version: str) -> Manifest:
-    """The manifest, once every file's SHA-256 is as it says, and its encoder's and its detector's, if it has
-    them; else DamagedModel.
+    """Read the manifest of a version and check all files, also those of its encoder and detector.
+
+    Raises:
+        UnknownModel: there is no such version.
+        DamagedModel: a file of the version has changed or is missing.
+        DamagedArtefact: its encoder or detector is missing or another one.
     """
     manifest = read_manifest(models, version)
     folder = folder_of(models, version)
@@ -71,7 +84,12 @@ def verify(models: Folders, version: str) -> Manifest:
 
 
 def check_new(models_dir: Path, version: str) -> None:
-    """Raise WrongVersionName or ModelExists unless a version of this name can be made."""
+    """Check that a version of this name can be made.
+
+    Raises:
+        WrongVersionName: it cannot be a version's name.
+        ModelExists: there is a version of this name.
+    """
     if not VERSION_NAME.fullmatch(version):
         raise WrongVersionName(version=version)
     if (models_dir / version).exists():
@@ -82,8 +100,14 @@ def check_new(models_dir: Path, version: str) -> None:
 def new_version(models_dir: Path, version: str) -> Iterator[Path]:
     """A folder to write a version into; it appears under its name when all went well, or never.
 
-    Until then it lies in a hidden folder beside the versions (one file system, so that one rename
-    does it).
+    Until then it lies in a hidden folder beside the versions: on one file system, so that one rename does it.
+
+    Args:
+        models_dir: the folder of the versions.
+        version: its name.
+
+    Raises:
+        ModelExists: a version of this name has appeared meanwhile.
     """
     models_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=models_dir, prefix=f".{version}.") as hidden:

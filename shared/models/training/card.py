@@ -51,7 +51,7 @@ What the network is worth under each protocol of `voxmood evaluate` stands in vo
 ## Use
 
 `voxmood classify FILE --model {version}`. The files: `model.keras` (the network), `model.onnx` (the same
-for ONNX Runtime), `probe.npz` (what it answers to a few inputs: it is asked again whenever it is loaded),
+for ONNX Runtime), `probe.npz` (what it answers to a few inputs: it is available again whenever it is loaded),
 `labels.json` (its outputs in order), `manifest.json` (everything about it, and the SHA-256 of each file),
 `class_weights.json`, and `labels.pkl`, a scikit-learn LabelEncoder for programs that expect one; voxmood
 never opens it.
@@ -66,7 +66,7 @@ Of the weights, because of the recordings they were trained on: {licence}. Recor
 
 
 def card(manifest: Manifest) -> str:
-    """The card in Markdown."""
+    """The card of a version in Markdown."""
     metrics, spec = manifest.metrics, manifest.feature_spec
     unknown = " and ".join(manifest.unknown_labels)
     dropped = f"Recordings of {unknown} were left out of its training: they are its unknowns."
@@ -121,5 +121,5 @@ def _voice(manifest: Manifest) -> str:
 
 
 def _some(speakers: list[str]) -> str:
-    """All of a few speakers by name, else how many there are."""
+    """The names of a few speakers, else how many there are."""
     return ", ".join(speakers) if len(speakers) <= FEW_SPEAKERS else f"{len(speakers)} speakers"
