@@ -51,7 +51,7 @@ What the network is worth under each protocol of `voxmood evaluate` stands in vo
 ## Use
 
 `voxmood classify FILE --model {version}`. The files: `model.keras` (the network), `model.onnx` (the same
-for ONNX Runtime), `probe.npz` (what it answers to a few inputs: it is available again whenever it is loaded),
+for ONNX Runtime), `probe.npz` (what it answers to a few inputs: it is asked again whenever it is loaded),
 `labels.json` (its outputs in order), `manifest.json` (everything about it, and the SHA-256 of each file),
 `class_weights.json`, and `labels.pkl`, a scikit-learn LabelEncoder for programs that expect one; voxmood
 never opens it.
