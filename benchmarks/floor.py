@@ -29,7 +29,7 @@ from rich.table import Table
 
 from benchmarks.clip import RAVDESS, recordings
 from benchmarks.command import run
-from shared.stack.parts import ONE_THREAD
+from shared.stack.programs import ONE_THREAD
 
 # Until the slowest process has imported everything, has its share and is warm; beside other work this may
 # take a minute.

@@ -21,7 +21,7 @@ from rich.table import Table
 from benchmarks.clip import RAVDESS, Clips, our_way, recordings
 from benchmarks.command import run
 from shared.core.settings import REPOSITORY, Settings
-from shared.stack.parts import ONE_THREAD
+from shared.stack.programs import ONE_THREAD
 
 PEER = REPOSITORY / "build" / "peer" / "bin" / "python"
 PROGRAM = REPOSITORY / "benchmarks" / "wav2vec2.py"
