@@ -9,15 +9,15 @@ from pathlib import Path
 
 @contextmanager
 def written_whole(file: Path) -> Iterator[Path]:
-    """Write a file under the path that this gives; it then gets its own name at once.
+    """Give a path to write a file under; the file then gets its own name at once.
 
-    Whoever reads meanwhile finds the old file, or none. Where the writing fails nothing is left of it.
+    Whoever reads meanwhile finds the old file, or none. If writing fails, nothing is left of it.
 
     Args:
         file: where it is to be; its folder exists.
 
     Yields:
-        A path in the same folder with the same suffix, hidden.
+        A hidden path in the same folder with the same suffix.
     """
     partial = file.with_name(f".partial-{file.name}")
     try:

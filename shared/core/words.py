@@ -1,4 +1,4 @@
-"""How the commands and the page say the same things."""
+"""Phrases that the commands and the page have in common."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def pace(clips_per_s: float) -> str:
 
 
 def clips(counts: Mapping[str, int]) -> str:
-    """How many clips have an outcome, and of how many that were found, where that is not all.
+    """How many clips have an outcome, and out of how many, where that is not all of them.
 
     >>> clips({"done": 4, "clips": 4}), clips({"done": 4, "clips": 1200})
     ('4 clips', '4 of 1,200 clips')

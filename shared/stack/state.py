@@ -174,7 +174,7 @@ class StateFolder:
         return made
 
     def _replace(self, name: str, text: str) -> None:
-        """Write a file that only the owner reads; at every moment it is whole, the old one or the new."""
+        """Write a file that only the owner can read; it is complete at every moment, the old or the new."""
         with written_whole(self.path / name) as partial:
             partial.unlink(missing_ok=True)
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,4 +1,4 @@
-"""Why a request is not let in, or not this far."""
+"""Errors of authentication, authorisation and quotas."""
 
 from __future__ import annotations
 

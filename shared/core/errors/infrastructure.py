@@ -1,4 +1,4 @@
-"""Store, database, server and files that do not answer as they should."""
+"""Errors of store, database, server and files that do not work as they should."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong with models, their training and their data."""
+"""Errors of models, their training and their data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an API request can be told."""
+"""Errors of API requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be wrong with an upload."""
+"""Errors of uploads."""
 
 from __future__ import annotations
 

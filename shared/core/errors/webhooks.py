@@ -1,4 +1,4 @@
-"""Why a job's end cannot be told to the address that was given for it."""
+"""Errors of webhooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be wrong with the windows that a job asks for."""
+"""Errors of the windows that a job asks for."""
 
 from __future__ import annotations
 
