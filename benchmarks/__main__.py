@@ -16,8 +16,8 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.command import ending_softly, run, say
-from benchmarks.figures import FIGURES, short, show
 from benchmarks.report import FOLDER, Report, write
+from benchmarks.targets import FIGURES, short, show
 from shared.core.settings import REPOSITORY, Settings
 
 CLIPS, SHORT_CLIPS = 4000, 1000
@@ -66,7 +66,7 @@ def measure(is_short: bool) -> Report:
     flow = part("flow", "--clips", str(clips), *([] if is_short else ["--large"]))
     found |= {key: value for key, value in flow.items() if key != "clips"}
     if not is_short:
-        stages |= {name.replace("_", " "): cost for name, cost in part("surroundings").items()}
+        stages |= {name.replace("_", " "): cost for name, cost in part("infrastructure").items()}
         rows = part("rows", "--rows", str(ROWS))
         found |= {key: value for key, value in rows.items() if key != "rows"}
     return {

@@ -23,9 +23,9 @@ from typing import Annotated
 import typer
 
 from benchmarks.command import ending_softly, run, say
-from benchmarks.figures import FLOW, PROCESSOR_MS, show
 from benchmarks.floor import archive_of, floor, members
 from benchmarks.stack import Stack, environment, running_stack, voxmood
+from benchmarks.targets import FLOW, PROCESSOR_MS, show
 
 WORKERS = (1, 2)
 REPEATS = 3  # of each rate; its median counts

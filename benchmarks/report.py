@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure as Picture
 
-from benchmarks.figures import FIGURES, PROCESSOR_MS, rows
+from benchmarks.targets import FIGURES, PROCESSOR_MS, rows
 from shared.core.settings import REPOSITORY
 from shared.models.evaluation.reports import table
 from shared.models.metrics.plots import INK, SOFT, WARM

@@ -28,7 +28,7 @@ from sqlalchemy import func, insert, select, text, update
 from api.app import create_app
 from benchmarks.clip import milliseconds
 from benchmarks.command import run, say
-from benchmarks.figures import DATABASES, ROWS, show
+from benchmarks.targets import DATABASES, ROWS, show
 from shared.core.settings import Settings
 from shared.core.states import Outcome
 from shared.database import upgrade
@@ -214,7 +214,7 @@ def measure(rows: int, databases: Sequence[str]) -> dict[str, dict[str, float]]:
 
 
 def together(figures: dict[str, dict[str, float]]) -> dict[str, float]:
-    """The figures of benchmarks.figures.ROWS: of all pages the slowest counts; and each page's own."""
+    """The figures of benchmarks.targets.ROWS: of all pages the slowest counts; and each page's own."""
     found = {}
     for name, one in figures.items():
         pages = {key: value for key, value in one.items() if key.startswith("page_")}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.figures import FIGURES, FLOW, rows, short
 from benchmarks.report import JSON, MARKDOWN, PICTURE, STAGES, markdown, read, write
+from benchmarks.targets import FIGURES, FLOW, rows, short
 from shared.core.settings import REPOSITORY
 
 RATIO = next(figure for figure in FLOW if figure.key == "end_to_end_against_floor")

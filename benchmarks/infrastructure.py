@@ -1,4 +1,4 @@
-"""What a clip costs in store, queue and database (`python -m benchmarks.surroundings`).
+"""What a clip costs in store, queue and database (`python -m benchmarks.infrastructure`).
 
 One shard of recordings at a time, as unpack and classify have them, against servers of its own; in
 milliseconds a clip by the clock, medians of five. SQLite syncs its file with each commit, as in use.
