@@ -1,7 +1,7 @@
 """What a clip costs in store, queue and database (`python -m benchmarks.infrastructure`).
 
-One shard of recordings at a time, as unpack and classify have them, against servers of its own; in
-milliseconds a clip by the clock, medians of five. SQLite syncs its file with each commit, as in use.
+One shard of recordings at a time, as unpack and classify have them, with servers of its own; in milliseconds
+a clip by the clock, medians of five. SQLite syncs its file with each commit, as in use.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def database_cost(folder: Path) -> float:
 
 
 def measure(data: Path = RAVDESS) -> dict[str, float]:
-    """All of it, by stage."""
+    """All costs, by stage."""
     gathered = Shard()
     files = recordings(data, SHARD_CLIPS)
     for number in range(SHARD_CLIPS):

@@ -1,4 +1,4 @@
-"""What the networks are worth under every protocol, side by side, from their reports.
+"""The metrics of the networks under every protocol, side by side, from their reports.
 
 `python -m benchmarks.protocols` reads what `voxmood evaluate` wrote below docs/reports, trains nothing, and
 prints Markdown: the tables of docs/figures.md, with `--short` that of README.md.
@@ -30,20 +30,20 @@ Reports = dict[tuple[Protocol, str, tuple[str, ...]], Document]
 
 
 def read_reports(folder: Path = REPORTS) -> Reports:
-    """All reports below a folder, by protocol, network or version, and emotions left out."""
+    """All reports below a folder, by protocol, network or version, and emotions that were left out."""
     documents = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob(f"*/{JSON}"))]
     return {(Protocol(one["protocol"]), _who(one), tuple(one["drop"])): one for one in documents}
 
 
 def _who(document: Document) -> str:
-    """A version's name; of a training without it the network's, which in other corpora is told from it."""
+    """The name of a version; of a training without a version, that of the network."""
     if version := document.get("version"):
         return str(version)
     return str(document["network"]) + (TRAINED if document["protocol"] == Protocol.CORPUS else "")
 
 
 def known(reports: Reports) -> Iterator[str]:
-    """Random clips beside unheard speakers: accuracy by experiment."""
+    """Random clips beside unseen speakers: accuracy by experiment."""
     rows = []
     networks = [network for network in NETWORKS if (Protocol.SPEAKER, network, ()) in reports]
     for drop, published in PUBLISHED.items():
@@ -85,9 +85,9 @@ def _paired(reports: Reports, network: str, other: str) -> str:
 
 
 def experiments(reports: Reports, network: str) -> Iterator[str]:
-    """Each remaining class's recall in the four experiments, over the seeds."""
-    asked = (reports.get((Protocol.BASELINE, network, drop)) for drop in PUBLISHED)
-    by_drop = dict(zip(PUBLISHED, asked, strict=True))
+    """The recall of each remaining class in the four experiments, over the seeds."""
+    of_drops = (reports.get((Protocol.BASELINE, network, drop)) for drop in PUBLISHED)
+    by_drop = dict(zip(PUBLISHED, of_drops, strict=True))
     rows = []
     for label in reports[Protocol.BASELINE, network, ()]["labels"]:
         recalls = (
@@ -99,7 +99,7 @@ def experiments(reports: Reports, network: str) -> Iterator[str]:
 
 
 def unknown(reports: Reports) -> Iterator[str]:
-    """Unknown emotions and sounds without a voice, each figure with its score."""
+    """Unknown emotions and sounds without a voice, each metric with its score."""
     columns = {
         network: _refused(document)
         for network in NETWORKS
@@ -153,7 +153,7 @@ def altered(reports: Reports) -> Iterator[str]:
 
 
 def foreign(reports: Reports) -> Iterator[str]:
-    """Versions in corpora that they never saw."""
+    """Versions on corpora that they were not trained on."""
     of = _of_versions(reports, Protocol.CORPUS)
     first = next(iter(of.values()))
     rows = [
@@ -169,7 +169,7 @@ def _of_versions(reports: Reports, protocol: Protocol) -> dict[str, Document]:
 
 
 def _trial(figures: Document | None) -> str:
-    """A corpus that taught a version does not judge it."""
+    """The metrics of a corpus; a version is not tested on a corpus of its training."""
     if figures is None:
         return "taught it"
     shares = figures["accuracy"], figures["accepted_share"], figures["right_of_accepted"]
@@ -177,7 +177,7 @@ def _trial(figures: Document | None) -> str:
 
 
 def _accuracy(document: Document | None, chosen: str) -> str:
-    """Mean ± standard deviation over the divisions, where any was asked so."""
+    """Mean ± standard deviation over the folds, if there are any with this choice of the epoch."""
     if document is None or chosen not in document["results"]:
         return "–"
     values = document["results"][chosen]["all"]["folds"]["accuracy"]
@@ -185,7 +185,7 @@ def _accuracy(document: Document | None, chosen: str) -> str:
 
 
 def tables(reports: Reports) -> list[str]:
-    """All of it, a block each, with empty lines between."""
+    """All tables, with empty lines between them."""
     blocks: Sequence[Iterator[str]] = [
         known(reports),
         *(experiments(reports, name) for name in NETWORKS if (Protocol.BASELINE, name, ()) in reports),
@@ -196,7 +196,7 @@ def tables(reports: Reports) -> list[str]:
 
 
 def short(reports: Reports) -> list[str]:
-    """The figures that matter most."""
+    """The metrics that matter most."""
     shown = NETWORKS
     rows: dict[str, list[str]] = {}
 
