@@ -17,13 +17,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import psutil
 import psycopg
 import redis
-from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import NullPool, Row, create_engine, text
@@ -32,6 +31,9 @@ from shared.core.processes import die_with_parent
 from shared.stack import programs
 from shared.stack.ports import LOOPBACK, Ports, remove_store_sockets
 from shared.stack.state import Record, StateFolder
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
 
 VOXMOOD = Path(sys.executable).with_name("voxmood")
 NOBODY = 65534  # PostgreSQL refuses to run as root
@@ -57,7 +59,7 @@ class Store:
             "VOXMOOD_S3_BUCKET": self.bucket,
         }
 
-    def client(self) -> BaseClient:
+    def client(self) -> S3Client:
         """A boto3 client that does not try again."""
         return boto3.client(
             "s3",

@@ -250,15 +250,16 @@ class Classifier:
         return WindowVoice(counts, presence.seconds) if presence.is_voice else None
 
     def _emotions(self, row: Floats) -> Floats | None:
-        """The labels' probabilities of a window (labels,), or None where the network hears no voice; it is
-        not asked where a detector is.
+        """The probabilities of the labels, shape (labels,); None where the network finds no voice.
+
+        The network's own "no voice" does not count where there is a detector.
         """
         says = self.manifest.hears_no_voice and self._detect is None
         return None if says and row[-1] > NO_VOICE_ABOVE else row[: len(self.manifest.labels)]
 
     def _answer(
         self, row: NDArray[np.floating[Any]] | None, threshold: float
-    ) -> tuple[str, str | None, float | None, dict[str, float] | None]:
+    ) -> tuple[Outcome, str | None, float | None, dict[str, float] | None]:
         """Outcome, emotion, confidence and probabilities; row: (labels,), or None where there is no voice."""
         if row is None:
             return Outcome.NO_VOICE, None, None, None

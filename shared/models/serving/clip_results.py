@@ -28,7 +28,7 @@ class Segment:
     channel: str
     start_s: float
     end_s: float
-    outcome: str
+    outcome: Outcome
     emotion: str | None
     confidence: float | None
     probabilities: dict[str, float] | None
@@ -54,7 +54,7 @@ class ClipResult:
     """
 
     path: str
-    outcome: str
+    outcome: Outcome
     emotion: str | None = None
     confidence: float | None = None
     threshold: float | None = None
