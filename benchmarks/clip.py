@@ -24,11 +24,11 @@ from benchmarks.command import run
 from shared.core.settings import REPOSITORY, Settings
 
 RAVDESS = REPOSITORY.parent / "shared" / "data" / "ravdess"
-BASELINE = "seed-v6"  # what the seed's way is measured with, and ours against it
+BASELINE = "seed-v6"  # the version that both ways are measured with
 SMALL = "v8-small"
 REPEATS = 5
 CLIPS = 128  # in one repeat of ours
-BASELINE_CLIPS = 4  # in one repeat of the seed's, which takes some 0.4 s a clip
+BASELINE_CLIPS = 4  # in one repeat of the baseline's way, which takes some 0.4 s a clip
 
 Clips = Sequence[tuple[str, bytes]]
 
@@ -151,7 +151,7 @@ def main(
     """Measure, and print a table."""
     # Before NumPy and TensorFlow are imported: they make a thread a core that they see.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # the seed's way has it trace for every clip
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # the baseline's way has it trace for every clip
     settings = Settings()
     clips = recordings(data, CLIPS)
     versions = list(dict.fromkeys([BASELINE, SMALL, settings.champion]))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DATA = REPOSITORY.parent / "shared" / "data"
 CORPORA = "ravdess", "banglaser", "emospeech", "korean"
-# EmoSpeech labels some recordings so: places without people, and what nobody could tell.
+# EmoSpeech labels some recordings so: places without people, and recordings whose emotion is unclear.
 NO_SPEECH = "background", "unknown", "emotion"
 CLIPS, SEED = 200, 12
 SOUND_CLIPS, SOUNDS_S = 100, (1.0, 3.0, 6.4, 20.0)

@@ -99,7 +99,7 @@ def floor(clips: Clips, processes: int) -> float:
         _one_thread(),
         ProcessPoolExecutor(processes, spawned, initializer=_prepare, initargs=(barrier,)) as pool,
     ):
-        # Who has taken a share waits for the others before it begins, so nobody takes two.
+        # A process that has taken a share waits for the others before it begins, so none takes two.
         times = list(pool.map(_classify, shares))
     return len(clips) / (max(ended for _, ended in times) - min(started for started, _ in times))
 
@@ -141,7 +141,7 @@ def _classify(clips: Clips) -> tuple[float, float]:
         classifier.classify(clips[:size], batch_clips=size)  # what only the first recording imports
         _barrier.wait(WARM_LIMIT_S)
     except BaseException:
-        _barrier.abort()  # nobody waits for one that does not come
+        _barrier.abort()  # the others do not wait for one that has failed
         raise
     started = time.monotonic()
     results = [
@@ -151,7 +151,7 @@ def _classify(clips: Clips) -> tuple[float, float]:
     ]
     ended = time.monotonic()
     for result in results:
-        if result.error is not None:  # a clip that is not heard takes no time
+        if result.error is not None:  # a clip that fails takes no time
             raise ValueError(f"{result.path}: {result.error}")
     return started, ended
 

@@ -19,10 +19,10 @@ from shared.models.evaluation.summary import TOP, Document, spread
 
 REPORTS = REPOSITORY / "docs" / "reports"
 NETWORKS = "seed", "v7", "v8", "v8-small"
-# What the seed's author published of each experiment, by the emotions left out.
+# What the author of the baseline published of each experiment, by the emotions left out.
 PUBLISHED = {(): 0.7862, ("sad",): 0.8341, ("surprised",): 0.8075, ("sad", "surprised"): 0.8621}
 UNKNOWNS = ("sad", "surprised")
-VERSIONS = "v7", "v8", "v8-small"  # judged under conditions and in corpora that they never saw
+VERSIONS = "v7", "v8", "v8-small"  # tested under conditions and on corpora that they were not trained on
 TRAINED = ", trained without each corpus in turn"
 STRANGE = "emospeech"
 

@@ -145,7 +145,8 @@ def filled(name: str, folder: Path, rows: int) -> Iterator[str]:
         upgrade.upgrade(database)
         fill(database, rows)
         if of_server:
-            # Its autovacuum would within minutes. SQLite must be asked, and voxmood never asks.
+            # Its autovacuum would do it within minutes. SQLite does it only on demand, and voxmood demands it
+            # never.
             with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.execute(text("VACUUM ANALYZE"))
         yield url

@@ -142,7 +142,7 @@ def _chroma(power: Floats, spec: BaselineSpec, make_exact: Callable[[Indices], N
     return np.asarray(chroma / peak)
 
 
-# --- the seed's own functions: the reference ----------------------------------------------------
+# --- the baseline project's own functions: the reference -----------------------------------------
 def get_audio_features(samples: Floats, spec: BaselineSpec = BASELINE_V6) -> Floats:
     """The baseline's features of one clip by librosa, as the baseline project computes them.
 

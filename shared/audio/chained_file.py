@@ -58,7 +58,7 @@ class ChainedFile:
         self._number = 0
         self._file: AudioFile | None = None
         self._resampler: soxr.ResampleStream | None = None
-        self._held = np.empty((0, self.channels), np.float32)  # converted, and more than was asked for
+        self._held = np.empty((0, self.channels), np.float32)  # converted, but not yet read
 
     def __enter__(self) -> Self:
         return self

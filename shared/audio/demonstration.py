@@ -13,7 +13,8 @@ import numpy as np
 
 from shared.audio.synthesis import COLOURS, flac_bytes, speech_like, wav_bytes
 
-# Its README.md has their credit and licence, and who they are: nobody who taught a version that ships.
+# Its README.md has their credit and licence, and who they are: none was in the training of a version that
+# ships.
 RECORDINGS = Path(__file__).resolve().parents[2] / "saved_models" / "demonstration"
 
 

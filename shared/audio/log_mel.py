@@ -18,7 +18,7 @@ SAMPLING_RATE = 16000
 N_FFT, HOP_LENGTH, N_MELS = 400, 160, 80  # windows of 25 ms, 10 ms apart
 QUIETEST = np.float32(1e-10)
 LOUDEST = np.float32(1.25)  # as a loud recording of speech has it
-RANGE = np.float32(8.0)  # powers of ten below the loudest: nothing below is told apart
+RANGE = np.float32(8.0)  # powers of ten below the loudest: the floor
 # Slaney's mel scale: linear up to 1 kHz, logarithmic above it.
 LINEAR_HZ, MELS_OF_LINEAR, LOG_STEP = 200 / 3, 15, np.log(6.4) / 27
 

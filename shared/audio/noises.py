@@ -17,8 +17,8 @@ Floats = NDArray[np.float32]
 
 # Exponents of the frequency by which the power falls.
 WHITE, PINK, BROWN = 0.0, 1.0, 2.0
-FLAT_BELOW_HZ = 20.0  # else brown noise would be a drift that nobody hears
-VOICES = 6  # talking at once: their words can no longer be told apart
+FLAT_BELOW_HZ = 20.0  # else brown noise would be an inaudible drift
+VOICES = 6  # talking at once: their words can no longer be understood
 QUIETEST = 1e-9  # full scale = 1: of nothing, no ratio can be taken
 
 

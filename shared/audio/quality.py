@@ -22,13 +22,13 @@ Floats = NDArray[np.float32]
 BAND_HZ = 250.0
 N_FFT = 512  # at 16 kHz: bins of 31 Hz, 8 a band
 FRAMES_AT_ONCE = 512
-# A band counts as heard where its loudest twentieth is within this of the loudest band's. Of 41 recordings of
-# RAVDESS the bandwidth is then 7,750 to 8,000 Hz, through a telephone 4,000, at 11 kHz 5,500.
-HEARD_DB = 70.0
+# A band counts as audible where its loudest twentieth is within this of the loudest band's. The bandwidth of
+# 41 recordings of RAVDESS is then 7,750 to 8,000 Hz, through a telephone 4,000, at 11 kHz 5,500.
+AUDIBLE_DB = 70.0
 FAINTEST_DB = -100.0  # below full scale: less is rounding
 LOUDEST_SHARE = 0.05
-# The floor between words: so many frames are quieter. Frames below the faintest are digital silence, which
-# somebody put there, and say nothing of the recording's noise.
+# The noise floor between words: so many frames are quieter. Frames below the faintest level are digital
+# silence, which was added later, and say nothing of the recording's noise.
 FLOOR_SHARE = 0.03
 
 
@@ -146,5 +146,5 @@ def bandwidth(bands: NDArray[np.floating]) -> float:
     Args:
         bands: from `loudest_bands`.
     """
-    heard = bands > max(float(bands.max()) - HEARD_DB, FAINTEST_DB)
+    heard = bands > max(float(bands.max()) - AUDIBLE_DB, FAINTEST_DB)
     return float((np.flatnonzero(heard).max(initial=-1) + 1) * BAND_HZ)

@@ -23,14 +23,14 @@ Weights = Mapping[str, NDArray[np.floating]]
 SAMPLING_RATE: Final = 16_000
 CHUNK = 512  # samples that a probability is of
 CHUNK_S: Final = CHUNK / SAMPLING_RATE
-CONTEXT = 64  # samples before them that are looked at too
+CONTEXT = 64  # samples before a chunk that are part of its input
 N_FFT, HOP = 256, 128
 STRIDES = 1, 2, 2, 1  # of the four convolutions over time
-# The network was taught by recordings at usual levels; at -60 dB it hears nothing. Everything is brought to
-# the same peak.
+# The network was trained on recordings at usual levels; at -60 dB it finds no voice. So everything is scaled
+# to the same peak.
 PEAK = 0.5
 FAINTEST_PEAK = 1e-4  # below it is silence, which stays what it is
-CHUNKS_AT_ONCE = 4096  # two minutes; what is held of them takes 40 MB
+CHUNKS_AT_ONCE = 4096  # two minutes; they take 40 MB
 
 
 class VoiceActivity:

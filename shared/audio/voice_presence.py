@@ -15,11 +15,12 @@ Floats = NDArray[np.float32]
 Detect = Callable[[Floats], Floats]
 DetectBlocks = Callable[[Floats], Iterable[Floats]]
 
-# The detector hears all of it a fourth slower, and lower. So it misses 0.0015 of speech over all conditions
-# and takes 0.019 of sounds for voices; else 0.0023 and 0.028. docs/decisions/012 has more of both constants.
+# The detector gets everything a fourth slower, and so lower. It then misses 0.0015 of speech over all
+# conditions and takes 0.019 of sounds for voices; else 0.0023 and 0.028. docs/decisions/012 says more of both
+# constants.
 SLOWER = 1.25
-# Seconds of voice are the sum of its probabilities. Whether there is one is asked of a second, since over a
-# long window the little that noise gets would add up.
+# Seconds of voice are the sum of the detector's probabilities. Whether there is a voice is decided by the
+# best second, since over a long window the low probabilities of noise would add up.
 LEAST_S = 0.1
 # A window with half the voice of another has an eighth of its weight. Of 86 recordings that v7 accepts, so
 # many keep their answer with 5 s of zeros behind them and with 10 s before: weighted by the seconds

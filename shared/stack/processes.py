@@ -180,7 +180,7 @@ def end_leftovers(children: Mapping[str, ChildRecord], folder: Path) -> list[str
             if name is None:
                 continue
             process, began = psutil.Process(pid), start_time(leader)
-            # Not asked of a living child: Valkey overwrites its environment with its title.
+            # Not for a living child: Valkey overwrites its environment with its title.
             if began is None and process.environ().get("VOXMOOD_STATE") != str(folder):
                 continue
             if began in (None, children[name].start_time):

@@ -222,7 +222,7 @@ def application(folder: Path, workers: int, flower_port: int) -> list[Program]:
     ]
 
 
-# Workers that greet each other at their start (1 s) and watch each other: nobody asks for either.
+# Workers greet each other at their start (1 s) and watch each other; voxmood needs neither.
 QUIET = ("--without-mingle", "--without-gossip")
 
 

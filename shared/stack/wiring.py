@@ -24,7 +24,7 @@ from shared.stack.state import Record, StateFolder
 log = logging.getLogger("voxmood.stack")
 
 BUCKET = "voxmood"
-# Who listens on all addresses is asked on this one.
+# A server that listens on all addresses is reached on this one.
 EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - to tell it apart, not to listen there
 SQLITE = "sqlite:///"
 CHILD_ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}

@@ -47,7 +47,7 @@ def connected(settings: Settings, endpoint: str, read_timeout_s: float, tries: i
             max_pool_connections=32,
             s3={
                 "addressing_style": "path",
-                # On loopback nobody is between: a SHA-256 of each body took 1 ms a megabyte.
+                # Nothing can change a body on the loopback, and its SHA-256 took 1 ms a megabyte.
                 "payload_signing_enabled": not is_loopback(urlsplit(endpoint).hostname or ""),
             },
             # The default (a CRC trailer in aws-chunked encoding) is not understood by every S3 server.

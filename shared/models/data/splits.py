@@ -159,8 +159,8 @@ def _with_validation(
     if validation is Validation.CROSS and len(groups) >= CROSS_VALIDATION_PARTS:
         divisions = [_apart(np.isin(clips.speakers[side], list(group))) for group in groups]
     elif validation is Validation.CROSS:
-        # A foreign corpus as a whole, so that it is judged by those who never heard any of it, as other
-        # people's archives will be.
+        # A foreign corpus is one group, so that its validation is by networks that were trained on nothing of
+        # it: so it will be with other people's archives.
         own = clips.only(side)
         apart = np.where(own.is_foreign, own.corpora, own.speakers)
         parts_of = GroupKFold(

@@ -15,7 +15,7 @@ MANIFEST = "manifest.json"
 MODEL = "model.keras"
 ONNX = "model.onnx"
 PROBE = "probe.npz"
-# What the metrics of a training as the seed's are of, and of all manifests that do not say it.
+# The test clips of a training like the baseline's, and of all manifests that do not name theirs.
 RANDOM_FIFTH = "the test part, a stratified fifth of the clips, drawn at random"
 
 

@@ -24,7 +24,7 @@ Values = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 DIRECTIONS = 128  # of 3,923: 32 tell telephones from other corpora less well, 512 no better
-NEAR = 0.99  # the share of clips of the network's own corpus, by speakers it never heard, that count as near
+NEAR = 0.99  # the share of clips of the network's own corpus, by unseen speakers, that count as near
 STEEPEST = 200.0
 LEAST_LOG = 3.0  # a twentieth of the logits: no confidence is above 0.2 then
 

@@ -40,10 +40,10 @@ from shared.models.training.training_set import TrainingSet
 # one they are worse (decisions 006 and 013).
 WITH_ENCODER, WITHOUT = 0.5, 0.3
 DISTANCE, BEYOND = "distance", "beyond"  # layers of the joined network
-# How steeply trust falls where no foreign corpus says it: that of v8.
+# The steepness of the shrinkage where there is no foreign corpus to fit it: that of v8.
 DEFAULT_STEEPNESS = 2.0
 BATCH_CLIPS = 256
-KEYED_BY = 64  # numbers of each copy, by which copies are told apart
+KEYED_BY = 64  # numbers of each copy that identify it
 
 Distances = Callable[[Floats], Values]
 

@@ -52,7 +52,7 @@ class FoldData:
                 ]
             )
         )
-        # A slice is no copy, and where everyone learns there is nothing to leave out.
+        # A slice is no copy, and where all clips are used there is nothing to leave out.
         where = slice(None) if len(used) == len(data.features) else used
         labels = np.unique(clips.emotions[fold.train]).tolist()
         return cls(

@@ -83,7 +83,7 @@ def train_baseline(
     return fit_result(fold_data, trained.network, validation, trained.history, trained.best_epoch)
 
 
-COPIES = 4  # three and five taught as much (decision 013)
+COPIES = 4  # three and five were as good (decision 013)
 RECIPES = {
     "seed": NetworkRecipe(BASELINE_V6, train_baseline),
     "v8": NetworkRecipe(

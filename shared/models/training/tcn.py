@@ -20,7 +20,7 @@ from shared.models.training.losses import hinted_crossentropy
 from shared.models.training.training_set import BatchOrder, TrainingSet, mixed, shares
 
 CHANNELS, BLOCKS = 96, 4
-STRIDE = 4  # of the first layer: 64 ms a step; 32 ms took twice as long and heard no better
+STRIDE = 4  # of the first layer: 64 ms a step; 32 ms took twice as long and was not better
 DILATIONS = 1, 2, 4
 SCORERS, HIDDEN = 64, 128
 EPOCHS, BATCH_CLIPS = 40, 32

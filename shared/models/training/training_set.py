@@ -20,11 +20,12 @@ from shared.models.training.scaling import Scale
 
 LABEL_SMOOTHING = 0.1
 MIXUP = 0.3  # of the beta distribution that shares are drawn from
-# How often a recording is heard as life makes it. Half: on unheard speakers nothing was lost of recordings as
-# they are (decision 013).
+# How often a copy is shown in place of its recording. With a half, accuracy on unaltered recordings of unseen
+# speakers did not fall (decision 013).
 SHARE_OF_COPIES = 0.5
-# How many of the clips of foreign corpora each epoch shows. All of them cost 0.02 of the own corpus and its
-# networks' time again; of a corpus that nobody taught a third to half as much is learnt (decision 013).
+# The share of the clips of foreign corpora that each epoch shows. All of them cost 0.02 of accuracy on the
+# main corpus and as much time again; this share gains a third to half as much on an unseen corpus (decision
+# 013).
 SHARE_OF_FOREIGN = 0.3
 
 
