@@ -24,7 +24,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import documentation
-from api.problems import problem
+from api.problems import problem_of
 from api.services import Wired
 from shared.core import api_keys as keys
 from shared.core.api_keys import Scope as KeyScope
@@ -89,7 +89,7 @@ class Gate:
             try:
                 caller = await self._caller(Headers(scope=scope), scope["path"])
             except VoxmoodError as error:
-                await problem(error.status, str(error), error.code)(scope, receive, send)
+                await problem_of(error)(scope, receive, send)
                 return
             scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, receive, send)

@@ -16,6 +16,7 @@ from api.services import Services, Wired
 from shared.core.errors.requests import NoAudio, UnknownClip, WrongRange
 from shared.database.clips import clip_place
 from shared.database.paging import Pace
+from shared.store.names import StoredObject
 
 router = APIRouter(prefix="/v1/clips", tags=["results"])
 # So much of a recording is read at once for a listener: a quarter of what was taken without lagging. A read
@@ -63,7 +64,7 @@ async def clip_audio(
 class _Place:
     """A recording's bytes in the store: `size` of them, from `offset` of the shard on."""
 
-    object_key: str
+    shard: StoredObject
     offset: int
     size: int
 
@@ -81,8 +82,8 @@ def _found(services: Services, clip_id: int, key_id: int | None) -> tuple[_Place
         raise UnknownClip(clip=clip_id)
     if row.object_key is None:
         raise NoAudio(clip=clip_id, reason=row.error)
-    place = _Place(row.object_key, row.offset, row.size)
-    return place, services.storage.get_range(place.object_key, place.offset, min(4, place.size))
+    place = _Place(StoredObject(row.object_key), row.offset, row.size)
+    return place, services.storage.get_range(place.shard, place.offset, min(4, place.size))
 
 
 def _bounds(given: str, size: int) -> tuple[int, int]:
@@ -106,5 +107,5 @@ def _blocks(services: Services, place: _Place, first: int, last: int, pace: Pace
             begun, pace.lags = position, False
         wished = min(max((position - begun) // 4, LEAST_BLOCK_BYTES), BLOCK_BYTES)
         count = min(wished, last + 1 - position)
-        yield services.storage.get_range(place.object_key, place.offset + position, count)
+        yield services.storage.get_range(place.shard, place.offset + position, count)
         position += count

@@ -16,6 +16,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 import voxmood.errors
 from api.problems import GENERAL, PAGE
+from api.statuses import OTHERWISE, status_of
 from shared.core import errors
 from shared.core.errors import requests
 from shared.core.errors.base import VoxmoodError
@@ -40,7 +41,7 @@ class Kind:
 def kinds() -> list[Kind]:
     """Every kind of problem, by its code."""
     general = [Kind(code, status, sentence) for code, (status, sentence) in GENERAL.items()]
-    of_errors = [Kind(one.code, one.status, " ".join((one.__doc__ or "").split())) for one in _errors()]
+    of_errors = [Kind(one.code, status_of(one), " ".join((one.__doc__ or "").split())) for one in _errors()]
     return sorted([*general, *of_errors], key=lambda kind: kind.code)
 
 
@@ -50,7 +51,7 @@ def _errors() -> Iterator[type[VoxmoodError]]:
     for name in (voxmood.errors.__name__, *names):
         for one in vars(import_module(name)).values():
             if isinstance(one, type) and issubclass(one, VoxmoodError) and one.__module__ == name:
-                has_status = one.status != VoxmoodError.status
+                has_status = status_of(one) != OTHERWISE
                 if (has_status and not one.__subclasses__()) or name == requests.__name__:
                     yield one
 

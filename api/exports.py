@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from shared.database.results import RESULT_COLUMNS
-from shared.models.serving.registry import Manifest
+from shared.models.serving.manifest import Manifest
 from shared.models.serving.rejection import message
 
 if TYPE_CHECKING:

@@ -30,6 +30,7 @@ from shared.jobs import leases, webhooks
 from shared.jobs.doorbell import UNPACK, Bell
 from shared.jobs.status import documents
 from shared.models.serving import registry, version_pins
+from shared.store.names import StoredObject
 from voxmood.documents import JobDocument, JobPage, JobRequest
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -127,7 +128,7 @@ def _confirm_arrived(services: Services, job_id: int) -> None:
     with services.database.read() as connection:
         rows = uploads.receiving_uploads(connection, job_id)
     for row in rows:
-        if size := services.storage.size(row.object_key):
+        if size := services.storage.size(StoredObject(row.object_key)):
             with services.database.write() as connection:
                 lock_open_job(connection, job_id)
                 uploads.mark_arrived(connection, row.id, size)

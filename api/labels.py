@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Depends, Query
 from fastapi.responses import JSONResponse
 
 from api.access import Asker, Labeller, LabelReader
-from api.problems import problem
+from api.problems import problem_of
 from api.services import Wired
 from shared.core.errors.models import NoLabelStored
 from shared.core.errors.requests import LabelsUnnamed, UnknownJob
@@ -74,7 +74,7 @@ def store_labels(
     if not good:
         error = NoLabelStored(count=len(wanted), reason=refused[0].reason)
         why = [one.model_dump() for one in refused]
-        return problem(error.status, str(error), error.code, refused=why)
+        return problem_of(error, refused=why)
     return Stored(stored=len(good), refused=refused)
 
 

@@ -13,7 +13,6 @@ from api.services import Services, Wired
 from shared.database.uploads import failed_uploads
 from shared.jobs import lifecycle
 from shared.models.serving import registry, version_pins
-from shared.store.objects import StoredObject
 from voxmood.documents import JobDocument, ReclassifyRequest
 
 log = logging.getLogger(__name__)
@@ -64,6 +63,4 @@ def delete_job(job_id: OwnJob, services: Wired, _: Submitter) -> JobDocument:
 def _failed_uploads_in_store(services: Services, job_id: int) -> list[int]:
     with services.database.read() as connection:
         rows = failed_uploads(connection, job_id)
-    return [
-        row.id for row in rows if services.storage.size(StoredObject(row.object_key, row.bucket)) is not None
-    ]
+    return [row.id for row in rows if services.storage.size(row.stored) is not None]

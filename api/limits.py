@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import labels
-from api.problems import problem
+from api.problems import problem_of
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.requests import BodyStalled, BodyTooLarge
 from shared.core.settings import MEBIBYTE, Settings
@@ -57,7 +57,7 @@ class Limits:
             await self._app(scope, body.receive, answer)
         if body.refusal is not None and not is_begun:
             # Else the rest of the body would keep the connection.
-            refused = problem(body.refusal.status, str(body.refusal), body.refusal.code)
+            refused = problem_of(body.refusal)
             refused.headers["Connection"] = "close"
             await refused(scope, receive, send)
 

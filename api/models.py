@@ -12,7 +12,7 @@ from shared.database import labels, models
 from shared.database.retrainings import retraining_row
 from shared.jobs import retraining
 from shared.models.serving import registry
-from shared.models.serving.registry import Manifest
+from shared.models.serving.manifest import Manifest
 from voxmood.documents import CHAMPION, ModelDocument, Models, RetrainingDocument
 
 router = APIRouter(prefix="/v1", tags=["models"])

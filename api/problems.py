@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from api.statuses import status_of
 from shared.core import logs
 from shared.core.errors.base import VoxmoodError
 from shared.database.sessions import UnfitValue
@@ -56,9 +57,13 @@ def problem(status: int, detail: str, code: str, **members: object) -> JSONRespo
     return JSONResponse(body, status, _HEADERS.get(status), media_type="application/problem+json")
 
 
+def problem_of(error: VoxmoodError, **members: object) -> JSONResponse:
+    """The document of an error of ours; members: what else it has."""
+    return problem(status_of(type(error)), str(error), error.code, **members)
+
+
 async def _expected(_: Request, error: Exception) -> JSONResponse:
-    known = cast("VoxmoodError", error)
-    return problem(known.status, str(known), known.code)
+    return problem_of(cast("VoxmoodError", error))
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:

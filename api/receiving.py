@@ -24,7 +24,7 @@ from shared.core.states import UploadState
 from shared.database import uploads
 from shared.database.uploads import UploadRow
 from shared.jobs.status import upload_document
-from shared.store.objects import upload_key
+from shared.store.names import upload_key
 from voxmood.documents import UploadDocument
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from api.exports import FORMATS, result
 from api.jobs import find
 from api.paced import PacedResponse
 from api.services import Wired
-from shared.audio.quality_words import Word
+from shared.audio.quality_flags import QualityFlag
 from shared.core.errors.requests import NoSegments, WrongCursor, WrongFilter
 from shared.core.states import COMPLETE, Outcome
 from shared.database.filters import Filters
@@ -24,7 +24,7 @@ from shared.database.paging import Listing, Pace
 from shared.database.results import RESULTS
 from shared.database.segments import SEGMENTS
 from shared.models.serving import registry
-from shared.models.serving.registry import Manifest
+from shared.models.serving.manifest import Manifest
 from voxmood.documents import ResultPage
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
@@ -62,7 +62,7 @@ def _selection(
     path_prefix: Annotated[
         str, Query(max_length=4000, pattern=r"^[^\x00]*$", description="how the path begins; case matters")
     ] = "",
-    quality: Annotated[list[str], Query(description=f"any of these: {', '.join(Word)}")] = [],  # noqa: B006
+    quality: Annotated[list[str], Query(description=f"any of these: {', '.join(QualityFlag)}")] = [],  # noqa: B006
     segments: Annotated[
         bool, Query(description="the rows of windows, of jobs with sliding windows or separate channels")
     ] = False,
@@ -74,7 +74,7 @@ def _selection(
     manifest = registry.read_manifest(services.settings.model_folders, model or row.model_version)
     _check("outcome", outcome, list(Outcome))
     _check(f"emotion of {manifest.version}", emotion, manifest.labels)
-    _check("quality", quality, tuple(Word))
+    _check("quality", quality, tuple(QualityFlag))
     lowest, highest = _confidence_range(confidence)
     filters = Filters(
         frozenset(outcome), frozenset(emotion), lowest, highest, path_prefix, frozenset(quality)

@@ -28,6 +28,7 @@ from shared.core.errors.requests import (
 )
 from shared.database import uploads
 from shared.jobs.status import upload_document
+from shared.store.names import StoredObject
 from voxmood.documents import FormRequest, JobDocument, SourceRequest, UploadDocument, UploadForm
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["uploads"])
@@ -139,7 +140,7 @@ def add_source(
     objects = services.storage.objects(bucket, prefix, services.settings.max_source_objects)
     if not objects:
         raise SourceEmpty(url=request.url)
-    _insert_sources(services, job_id, bucket, objects)
+    _insert_sources(services, job_id, objects)
     response.headers["Location"] = jobs_path(job_id)
     return document(services, job_id)
 
@@ -148,11 +149,11 @@ def _location(job_id: int, name: str) -> str:
     return f"{jobs_path(job_id)}/uploads/{quote(name)}"
 
 
-def _insert_sources(services: Services, job_id: int, bucket: str, objects: list[tuple[str, int]]) -> None:
+def _insert_sources(services: Services, job_id: int, objects: list[tuple[StoredObject, int]]) -> None:
     with services.database.write() as connection:
         lock_open_job(connection, job_id)
         names = {row.name for row in uploads.uploads_of(connection, [job_id])}
-        for key, _ in objects:
-            if key in names:
-                raise UploadExists(job=job_id, name=key)
-        uploads.insert_sources(connection, job_id, bucket, objects)
+        for stored, _ in objects:
+            if stored.key in names:
+                raise UploadExists(job=job_id, name=stored.key)
+        uploads.insert_sources(connection, job_id, objects)

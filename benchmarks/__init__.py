@@ -1,1 +1,1 @@
-"""Measurements of what is promised: speed, memory, and what networks are worth (`make bench`)."""
+"""Measurements of what is promised: speed, memory, and how good the networks are (`make bench`)."""

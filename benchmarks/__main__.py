@@ -1,6 +1,6 @@
-"""All benchmarks in one run (`make bench`): a table, docs/reports/bench, and with `--short` a verdict for CI.
+"""All benchmarks in one run (`make bench`): a table, docs/reports/bench, and with `--short` a test for CI.
 
-Each part runs in a process of its own, one after the other, so that none has what another has loaded.
+Each benchmark runs in a process of its own, one after another, so that none has what another has loaded.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.command import ending_softly, run, say
-from benchmarks.figures import FIGURES, short, show
 from benchmarks.report import FOLDER, Report, write
+from benchmarks.targets import TARGETS, short, show
 from shared.core.settings import REPOSITORY, Settings
 
 CLIPS, SHORT_CLIPS = 4000, 1000
@@ -27,7 +27,12 @@ SHORT_SLACK = 2 / 3
 
 
 def part(module: str, *arguments: str) -> dict[str, Any]:
-    """What a benchmark prints as JSON."""
+    """Run a benchmark and return what it prints as JSON.
+
+    Args:
+        module: its name.
+        *arguments: of its command line.
+    """
     say(f"benchmarks.{module} {' '.join(arguments)}")
     command = [sys.executable, "-m", f"benchmarks.{module}", "--json", *arguments]
     done = subprocess.run(command, cwd=REPOSITORY, check=False, stdout=subprocess.PIPE, text=True)
@@ -38,7 +43,7 @@ def part(module: str, *arguments: str) -> dict[str, Any]:
 
 
 def machine() -> str:
-    """The processor's name."""
+    """The name of the processor."""
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
@@ -46,7 +51,14 @@ def machine() -> str:
 
 
 def measure(is_short: bool) -> Report:
-    """The report; with `is_short` without rows, surroundings and large jobs."""
+    """Run the benchmarks.
+
+    Args:
+        is_short: leave out rows, infrastructure and large jobs.
+
+    Returns:
+        The report.
+    """
     champion = Settings().champion
     clip = part("clip")
     ways, costs = clip["ms_a_clip"], clip["stages_ms_a_clip"][champion]
@@ -66,7 +78,7 @@ def measure(is_short: bool) -> Report:
     flow = part("flow", "--clips", str(clips), *([] if is_short else ["--large"]))
     found |= {key: value for key, value in flow.items() if key != "clips"}
     if not is_short:
-        stages |= {name.replace("_", " "): cost for name, cost in part("surroundings").items()}
+        stages |= {name.replace("_", " "): cost for name, cost in part("infrastructure").items()}
         rows = part("rows", "--rows", str(ROWS))
         found |= {key: value for key, value in rows.items() if key != "rows"}
     return {
@@ -94,7 +106,7 @@ def main(
     if json:
         print(json_module.dumps(report))
     else:
-        show(report["found"], FIGURES, f"{report['machine']}, {report['cores']} cores")
+        show(report["found"], TARGETS, f"{report['machine']}, {report['cores']} cores")
     if not is_short:
         write(report, output)
         say(f"Written: {output}")

@@ -1,7 +1,7 @@
-"""What a clip costs: the seed's way against ours, and ours stage by stage (`make bench`).
+"""What a clip costs: the baseline's way against ours, and ours stage by stage (`make bench`).
 
-On one core, from bytes in memory to probabilities. Each figure is the median of five repeats, in
-milliseconds a clip. The clips are RAVDESS's when they lie beside the repository, else synthesised.
+On one core, from bytes in memory to probabilities. Each figure is the median of five repeats, in milliseconds
+a clip. The clips are those of RAVDESS if it lies beside the repository, else synthesised.
 """
 
 from __future__ import annotations
@@ -24,17 +24,22 @@ from benchmarks.command import run
 from shared.core.settings import REPOSITORY, Settings
 
 RAVDESS = REPOSITORY.parent / "shared" / "data" / "ravdess"
-SEED = "seed-v6"  # what the seed's way is measured with, and ours against it
+BASELINE = "seed-v6"  # the version that both ways are measured with
 SMALL = "v8-small"
 REPEATS = 5
 CLIPS = 128  # in one repeat of ours
-SEED_CLIPS = 4  # in one repeat of the seed's, which takes some 0.4 s a clip
+BASELINE_CLIPS = 4  # in one repeat of the baseline's way, which takes some 0.4 s a clip
 
 Clips = Sequence[tuple[str, bytes]]
 
 
 def recordings(folder: Path, count: int) -> Clips:
-    """`count` FLAC files of 16 kHz, (name, content): evenly from a folder, synthesised without one."""
+    """FLAC files of 16 kHz, (name, content): evenly from a folder, synthesised if it has none.
+
+    Args:
+        folder: of the recordings.
+        count: how many.
+    """
     from shared.audio.synthesis import COLOURS, flac_bytes, speech_like
 
     files = sorted(folder.rglob("*.flac"))
@@ -46,7 +51,12 @@ def recordings(folder: Path, count: int) -> Clips:
 
 
 def milliseconds(work: Callable[[], object], clips: int) -> float:
-    """Median time of `work` over `clips` clips, in ms a clip, after one run to warm up."""
+    """The median time of some work, in ms a clip, after one run to warm up.
+
+    Args:
+        work: is run REPEATS times.
+        clips: how many clips one run covers.
+    """
     work()
     times = []
     for _ in range(REPEATS):
@@ -56,25 +66,25 @@ def milliseconds(work: Callable[[], object], clips: int) -> float:
     return statistics.median(times) / clips * 1000
 
 
-def seeds_way(settings: Settings, clips: Clips) -> dict[str, float]:
-    """Librosa from each file, then `predict` on the one clip; with and without loading the model for it."""
+def baseline_way(settings: Settings, clips: Clips) -> dict[str, float]:
+    """Librosa for each file, then `predict` on one clip; with and without loading the model for each."""
     import librosa
 
+    from shared.audio.baseline_features import get_audio_features
     from shared.audio.features import fixed_length
-    from shared.audio.seed_features import get_audio_features
-    from shared.audio.spec import SEED_V6
+    from shared.audio.spec import BASELINE_V6
     from shared.models.serving.backend import load_keras
-    from shared.models.serving.registry import MODEL
+    from shared.models.serving.manifest import MODEL
 
     keras = load_keras(threads=1)
-    model_file = settings.models_dir / SEED / MODEL
+    model_file = settings.models_dir / BASELINE / MODEL
     model = keras.models.load_model(model_file)
 
     def classify(reload: bool) -> None:
         for _, content in clips:
             network = keras.models.load_model(model_file) if reload else model
             samples, _ = librosa.load(BytesIO(content), sr=16000, duration=3.0)
-            network.predict(get_audio_features(fixed_length(samples, SEED_V6))[None], verbose=0)
+            network.predict(get_audio_features(fixed_length(samples, BASELINE_V6))[None], verbose=0)
 
     return {
         "seed_with_model_load": milliseconds(lambda: classify(reload=True), len(clips)),
@@ -83,7 +93,7 @@ def seeds_way(settings: Settings, clips: Clips) -> dict[str, float]:
 
 
 def our_way(settings: Settings, version: str, clips: Clips) -> float:
-    """Classifier.classify in batches, as a worker calls it."""
+    """Classifier.classify in batches, as a worker calls it, in ms a clip."""
     from shared.models.serving.classifier import Classifier
 
     classifier = Classifier.load(settings.model_folders, version, threads=1)
@@ -91,13 +101,14 @@ def our_way(settings: Settings, version: str, clips: Clips) -> float:
 
 
 def our_stages(settings: Settings, version: str, clips: Clips) -> dict[str, float]:
-    """Each stage of ours alone; resampling with the same clips at 48 kHz."""
+    """The cost of each of our stages, in ms a clip; resampling is measured with the same clips at 48 kHz."""
     import numpy as np
     import soxr
 
-    from shared.audio.decode import DecodeLimits, decode
+    from shared.audio.decode import decode
     from shared.audio.features import fixed_length
     from shared.audio.synthesis import wav_bytes
+    from shared.limits import decode_limits
     from shared.models.serving.devices import BATCH_CLIPS
     from shared.models.serving.encoders import feature_maker
     from shared.models.serving.registry import folder_of, verify
@@ -105,7 +116,7 @@ def our_stages(settings: Settings, version: str, clips: Clips) -> dict[str, floa
 
     manifest = verify(settings.model_folders, version)
     spec = manifest.feature_spec
-    rate, limits = spec.sampling_rate, DecodeLimits.of(settings)
+    rate, limits = spec.sampling_rate, decode_limits(settings)
 
     def decoded(clips: Clips, sampling_rate: int) -> list[np.ndarray]:
         return [
@@ -140,12 +151,14 @@ def main(
     """Measure, and print a table."""
     # Before NumPy and TensorFlow are imported: they make a thread a core that they see.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # the seed's way has it trace for every clip
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # the baseline's way has it trace for every clip
     settings = Settings()
     clips = recordings(data, CLIPS)
-    versions = list(dict.fromkeys([SEED, SMALL, settings.champion]))
+    versions = list(dict.fromkeys([BASELINE, SMALL, settings.champion]))
     ours = {version: our_way(settings, version, clips) for version in versions}
-    ways = seeds_way(settings, clips[:SEED_CLIPS]) | {f"ours, {name}": cost for name, cost in ours.items()}
+    ways = baseline_way(settings, clips[:BASELINE_CLIPS]) | {
+        f"ours, {name}": cost for name, cost in ours.items()
+    }
     stages = {version: our_stages(settings, version, clips) for version in versions}
     if json:
         print(json_module.dumps({"clips": len(clips), "ms_a_clip": ways, "stages_ms_a_clip": stages}))

@@ -14,7 +14,7 @@ from shared.core.errors.base import VoxmoodError
 
 
 def run(main: Callable[..., None]) -> None:
-    """The command line of `main`; an expected error is one sentence."""
+    """Run `main` as a command line; an expected error is printed as one sentence."""
     try:
         typer.run(main)
     except VoxmoodError as error:
@@ -22,11 +22,11 @@ def run(main: Callable[..., None]) -> None:
 
 
 def ending_softly() -> None:
-    """For those who start a stack: SIGTERM takes it down too, and no key of another one is shown to it."""
+    """Have SIGTERM end a stack that was started, and hide the user's API key from it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     os.environ.pop("VOXMOOD_API_KEY", None)
 
 
 def say(sentence: str) -> None:
-    """How far it is, to stderr."""
+    """Write the progress to stderr."""
     print(f"{time.strftime('%H:%M:%S')} {sentence}", file=sys.stderr, flush=True)

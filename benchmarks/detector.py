@@ -1,7 +1,8 @@
-"""Who hears no voice: speech that a voice detector misses, and sounds that it takes for a voice.
+"""How well a voice detector works: speech that it misses, and sounds that it takes for a voice.
 
 `python -m benchmarks.detector` with the corpora beside the clone, on one core: the tables of
-docs/decisions/012-who-hears-no-voice.md. Nothing here is learnt; the limit was chosen by other draws.
+docs/decisions/012-who-hears-no-voice.md. Nothing is trained here; the limit was chosen with other random
+recordings.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 DATA = REPOSITORY.parent / "shared" / "data"
 CORPORA = "ravdess", "banglaser", "emospeech", "korean"
-# EmoSpeech labels some recordings so: places without people, and what nobody could tell.
+# EmoSpeech labels some recordings so: places without people, and recordings whose emotion is unclear.
 NO_SPEECH = "background", "unknown", "emotion"
 CLIPS, SEED = 200, 12
 SOUND_CLIPS, SOUNDS_S = 100, (1.0, 3.0, 6.4, 20.0)
@@ -43,16 +44,23 @@ Recording = tuple[str, Any]
 
 
 def recordings(corpus: str, count: int, seed: int) -> list[Recording]:
-    """Path and samples of so many recordings of speech of a corpus, drawn by the seed; 16 kHz."""
+    """Path and samples (16 kHz) of recordings of speech.
+
+    Args:
+        corpus: its name.
+        count: how many.
+        seed: of the random choice.
+    """
     import numpy as np
 
-    from shared.audio.decode import DecodeLimits, decode
+    from shared.audio.decode import decode
     from shared.audio.voice_activity import SAMPLING_RATE
+    from shared.limits import decode_limits
     from shared.models.data.corpora import read_corpora
 
     dataset = read_corpora([f"{corpus}={DATA / corpus}"])[corpus]
     spoken = [example for example in dataset.examples if example.emotion not in NO_SPEECH]
-    limits, found = DecodeLimits.of(Settings()), []
+    limits, found = decode_limits(Settings()), []
     for place in np.sort(np.random.default_rng(seed).permutation(len(spoken))[:count]):
         with dataset.open(spoken[place]) as file:
             read = decode(file, spoken[place].path, sampling_rate=SAMPLING_RATE, seconds=None, limits=limits)
@@ -62,7 +70,7 @@ def recordings(corpus: str, count: int, seed: int) -> list[Recording]:
 
 
 def most_voice(detect: Detector, samples: Any) -> float:
-    """Of the second with most of it, in any window as a version hears them, as a file of 16 bits has it."""
+    """Seconds of voice in the second that has most, over all windows of samples rounded to 16 bits."""
     from shared.audio.recorder import in_16_bits
     from shared.audio.rumble import without_rumble
 
@@ -73,7 +81,7 @@ def most_voice(detect: Detector, samples: Any) -> float:
 
 
 def windows(samples: Any) -> Iterator[Any]:
-    """Those of v7's and later versions' features, but for silent ones."""
+    """The windows of v7 and later versions, without silent ones."""
     import numpy as np
 
     from shared.audio.decode import SILENT_PEAK
@@ -98,22 +106,22 @@ def speech(detect: Detector, clips: int, seed: int) -> dict[tuple[str, str], np.
         if not (DATA / corpus).is_dir():
             say(f"{corpus} is not there")
             continue
-        heard = recordings(corpus, clips, seed)
-        say(f"{corpus}: {len(heard)} recordings")
+        chosen = recordings(corpus, clips, seed)
+        say(f"{corpus}: {len(chosen)} recordings")
         for name, condition in CONDITIONS.items():
             if not condition.is_there:
                 continue
             rows = []
-            for path, samples in heard:
+            for path, samples in chosen:
                 rng = np.random.default_rng([seed, zlib.crc32(path.encode()), zlib.crc32(name.encode())])
-                pool = [other for name_, other in heard[:: max(1, len(heard) // 24)] if name_ != path]
+                pool = [other for name_, other in chosen[:: max(1, len(chosen) // 24)] if name_ != path]
                 rows.append(most_voice(detect, condition(samples, 16_000, rng, pool)))
             found[corpus, name] = np.array(rows)
     return found
 
 
 def sounds(detect: Detector, clips: int, seed: int) -> dict[tuple[str, float], np.ndarray]:
-    """Seconds of voice in each sound without one, by kind and length."""
+    """Seconds of voice of each sound without a voice, by kind and length."""
     import numpy as np
 
     from shared.audio.sounds import SOUNDS, sound
@@ -131,7 +139,7 @@ def sounds(detect: Detector, clips: int, seed: int) -> dict[tuple[str, float], n
 
 
 def show_speech(found: dict[tuple[str, str], np.ndarray], limit_s: float) -> None:
-    """A line a condition: the share without a voice in each corpus."""
+    """Print the share without a detected voice, a line a condition, a column a corpus."""
     corpora = list(dict.fromkeys(corpus for corpus, _ in found))
     print(f"\n| no voice heard in speech | {' | '.join(corpora)} |\n|---|{'---|' * len(corpora)}")
     for name in dict.fromkeys(name for _, name in found):
@@ -140,7 +148,7 @@ def show_speech(found: dict[tuple[str, str], np.ndarray], limit_s: float) -> Non
 
 
 def show_sounds(found: dict[tuple[str, float], np.ndarray], limit_s: float) -> None:
-    """A line a kind: the share without a voice at each length."""
+    """Print the share without a detected voice, a line a kind, a column a length."""
     print(f"\n| no voice heard in sounds of | {' | '.join(f'{s:g} s' for s in SOUNDS_S)} |")
     print(f"|---|{'---|' * len(SOUNDS_S)}")
     kinds = list(dict.fromkeys(kind for kind, _ in found))
@@ -156,7 +164,7 @@ def show_sounds(found: dict[tuple[str, float], np.ndarray], limit_s: float) -> N
 def show_limits(
     spoken: dict[tuple[str, str], np.ndarray], others: dict[tuple[str, float], np.ndarray]
 ) -> None:
-    """A line a limit: what it misses and what it takes for a voice."""
+    """Print, a line a limit, what it misses and what it takes for a voice."""
     import numpy as np
 
     print(
@@ -173,13 +181,13 @@ def show_limits(
 
 
 def show_weights(detect: Detector) -> None:
-    """Print how many answers stay with silence around, by the power of the voice that windows weigh."""
+    """Print how many answers stay the same with silence around, by the power of the voice in the weights."""
     import numpy as np
 
-    from shared.audio import presence
-    from shared.audio.decode import DecodeLimits
-    from shared.audio.recorder import surrounded
+    from shared.audio import voice_presence as presence
+    from shared.audio.recorder import with_silence
     from shared.audio.synthesis import wav_bytes
+    from shared.limits import decode_limits
     from shared.models.serving.classifier import Classifier
     from shared.models.serving.encoders import feature_maker
     from shared.models.serving.registry import folder_of, verify
@@ -188,32 +196,34 @@ def show_weights(detect: Detector) -> None:
     settings = Settings()
     manifest = verify(settings.model_folders, VERSION)
     network = load_network(folder_of(settings.model_folders, VERSION), manifest, "onnx", 1, "cpu")
-    limits = DecodeLimits.of(settings)
+    limits = decode_limits(settings)
     make = feature_maker(manifest.feature_spec)
-    by = {"without a detector": Classifier(manifest, make, network, limits)}
-    by |= {
+    classifiers = {"without a detector": Classifier(manifest, make, network, limits)}
+    classifiers |= {
         f"voice to the power {power}": Classifier(manifest, make, network, limits, detect) for power in POWERS
     }
-    heard = recordings("ravdess", 10**6, 0)[::EVERY][:100]
-    print(f"\n| {VERSION} accepts, of {len(heard)} | {' | '.join(AROUND)} |\n|---|{'---|' * len(AROUND)}")
-    own = presence.POWER
-    for power, (name, classifier) in zip((own, *POWERS), by.items(), strict=True):
+    chosen = recordings("ravdess", 10**6, 0)[::EVERY][:100]
+    print(f"\n| {VERSION} accepts, of {len(chosen)} | {' | '.join(AROUND)} |\n|---|{'---|' * len(AROUND)}")
+    power_of_product = presence.POWER
+    for power, (name, classifier) in zip((power_of_product, *POWERS), classifiers.items(), strict=True):
         presence.POWER = power
         shown, first = [], np.array([])
         for before_s, behind_s in AROUND.values():
             clips = [
-                (path, wav_bytes(surrounded(samples, 16_000, before_s, behind_s), 16_000))
-                for path, samples in heard
+                (path, wav_bytes(with_silence(samples, 16_000, before_s, behind_s), 16_000))
+                for path, samples in chosen
             ]
-            said = np.array([verdict.emotion or "" for verdict in classifier.classify(clips)])
-            first = said if not len(first) else first
-            shown.append(f"{(said != '').sum()} ({((said == first) & (said != '')).sum()} the same)")
+            emotions = np.array([result.emotion or "" for result in classifier.classify(clips)])
+            first = emotions if not len(first) else first
+            shown.append(
+                f"{(emotions != '').sum()} ({((emotions == first) & (emotions != '')).sum()} the same)"
+            )
         print(f"| {name} | {' | '.join(shown)} |", flush=True)
-    presence.POWER = own
+    presence.POWER = power_of_product
 
 
 def cost(detect: Detector) -> None:
-    """Print ms of 3 s and of a window."""
+    """Print the time for 3 s and for a window, in ms."""
     import numpy as np
 
     for seconds in (3.0, 6.4):
@@ -235,7 +245,7 @@ def main(
     slower: Annotated[float, typer.Option(help="By what factor it hears slower; 0: as always.")] = 0.0,
 ) -> None:
     """Measure, and print."""
-    from shared.audio import presence
+    from shared.audio import voice_presence as presence
     from shared.models.serving.detectors import SILERO, detector
 
     presence.SLOWER = slower or presence.SLOWER

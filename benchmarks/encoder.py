@@ -1,4 +1,4 @@
-"""What an encoder costs, how far its int8 form strays, and what a linear classifier on it is worth.
+"""What an encoder costs, how far its int8 form differs, and how good a linear classifier on it is.
 
 `python -m benchmarks.encoder` with RAVDESS beside the clone, on one core: the figures of the encoder's card.
 """
@@ -27,13 +27,13 @@ PRECISIONS = "int8", "float32"
 
 
 def network(precision: str) -> Any:
-    """The encoder that ships, or the same weights in float32: a log mel spectrogram to what is pooled."""
+    """The encoder that ships, or the same weights in float32: from a log mel spectrogram to embeddings."""
     import onnxruntime
 
     from shared.audio.spec import ENCODED_V8
+    from shared.models.serving.artefacts import encoder_file
     from shared.models.serving.encoder_graph import POOLED, encoder_graph
     from shared.models.serving.encoders import Encoder, encoder_weights
-    from shared.models.serving.registry import encoder_file
     from shared.models.serving.runtimes import session_options
 
     file = encoder_file(ENCODED_V8)
@@ -45,7 +45,7 @@ def network(precision: str) -> Any:
 
 
 def cost(precision: str) -> None:
-    """Print ms of a window by its length, and what the encoder adds to a process, in MB."""
+    """Print the time for a window by its length, and the memory that the encoder takes."""
     import numpy as np
     import onnxruntime  # noqa: F401 - what it takes itself is no encoder's
     import psutil
@@ -70,15 +70,16 @@ def cost(precision: str) -> None:
 
 
 def agreement(data: Path) -> None:
-    """Print how far int8 strays from float32 on recordings, layer by layer."""
+    """Print how far int8 differs from float32 on recordings, layer by layer."""
     import numpy as np
 
-    from shared.audio.decode import DecodeLimits, decode
+    from shared.audio.decode import decode
     from shared.audio.features import fixed_length
     from shared.audio.log_mel import encoder_input
     from shared.audio.spec import ENCODED_V8
+    from shared.limits import decode_limits
 
-    limits, rate, seconds = DecodeLimits.of(Settings()), ENCODED_V8.sampling_rate, ENCODED_V8.seconds
+    limits, rate, seconds = decode_limits(Settings()), ENCODED_V8.sampling_rate, ENCODED_V8.seconds
     mels = [
         encoder_input(
             fixed_length(
@@ -89,49 +90,50 @@ def agreement(data: Path) -> None:
         for path, content in recordings(data, CLIPS)
     ]
     own, exact = (np.stack([encode(mel) for mel in mels]) for encode in map(network, PRECISIONS))
-    strays = np.sqrt(np.square((own - exact) / exact.std(axis=0)).mean(axis=(0, 2)))
+    differences = np.sqrt(np.square((own - exact) / exact.std(axis=0)).mean(axis=(0, 2)))
     cosines = (own * exact).sum(axis=2) / np.linalg.norm(own, axis=2) / np.linalg.norm(exact, axis=2)
     print(f"int8 against float32, layers 1 to 4, {len(mels)} recordings:")
-    print("  root mean square, in standard deviations over recordings:", strays.round(3))
+    print("  root mean square, in standard deviations over recordings:", differences.round(3))
     print("  cosine, median and least:", np.median(cosines, axis=0).round(5), cosines.min(axis=0).round(5))
 
 
 def worth(data: Path) -> None:
-    """Print how often a logistic regression is right on speakers that it has not heard, by what it is fed."""
+    """Print the accuracy of a logistic regression on unseen speakers, by its input."""
     import numpy as np
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    from shared.audio.decode import DecodeLimits
     from shared.audio.spec import ENCODED_V8
+    from shared.limits import decode_limits
     from shared.models.data import feature_cache
     from shared.models.data.datasets import channel, read_dataset
-    from shared.models.data.folds import Choosers, Clips, read_folds, speaker_folds
+    from shared.models.data.folds import Clips, Validation
+    from shared.models.data.splits import read_folds, speaker_folds
 
     settings, dataset, spec = Settings(), read_dataset(data), ENCODED_V8
-    limits = DecodeLimits.of(settings)
-    heard = feature_cache.load(
+    limits = decode_limits(settings)
+    audio_data = feature_cache.load(
         dataset, dataset.examples, spec, limits, lambda *_: None, 0, settings.feature_cache
     )
-    clips = Clips.of(heard)
-    is_song = np.array([channel(example) == "song" for example in heard.examples])
-    folds = speaker_folds(clips, (), 42, read_folds(FOLDS, clips), Choosers.NOBODY)
-    embeddings = heard.features[:, spec.embeddings]
-    fed = {
-        "statistics": heard.features[:, : spec.statistics],
+    clips = Clips.of(audio_data)
+    is_song = np.array([channel(example) == "song" for example in audio_data.examples])
+    folds = speaker_folds(clips, (), 42, read_folds(FOLDS, clips), Validation.NONE)
+    embeddings = audio_data.features[:, spec.embeddings]
+    inputs = {
+        "statistics": audio_data.features[:, : spec.statistics],
         "layers 2 to 4": embeddings,
-        "both": np.concatenate([heard.features[:, : spec.statistics], embeddings], axis=1),
+        "both": np.concatenate([audio_data.features[:, : spec.statistics], embeddings], axis=1),
     } | {f"layer {n}": part for n, part in zip(spec.layers, np.split(embeddings, 3, axis=1), strict=True)}
     print(f"{len(is_song)} clips, {len(folds)} folds of speakers: accuracy, UAR of speech, accuracy of song")
-    for name, rows in fed.items():
-        said = np.full(len(clips.emotions), "", clips.emotions.dtype)
+    for name, rows in inputs.items():
+        predicted = np.full(len(clips.emotions), "", clips.emotions.dtype)
         for fold in folds:
             fitted = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=300, tol=1e-3))
-            said[fold.test] = fitted.fit(rows[fold.train], clips.emotions[fold.train]).predict(
+            predicted[fold.test] = fitted.fit(rows[fold.train], clips.emotions[fold.train]).predict(
                 rows[fold.test]
             )
-        right = said == clips.emotions
+        right = predicted == clips.emotions
         of_speech = [right[~is_song & (clips.emotions == one)].mean() for one in np.unique(clips.emotions)]
         print(
             f"  {name}: {right.mean():.3f} {np.mean(of_speech):.3f} {right[is_song].mean():.3f}", flush=True

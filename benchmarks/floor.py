@@ -1,8 +1,8 @@
-"""The floor under a job: its clips heard by processes that do nothing else (`python -m benchmarks.floor`).
+"""The floor under a job: its clips, classified by processes that do nothing else.
 
-Each process is fresh, has one thread, a warm classifier as a worker loads it, and its share of the files in
-memory. There is no queue, no store and no database, so the stack cannot be faster on the same cores;
-benchmarks.flow says how near it comes.
+`python -m benchmarks.floor`. Each process is fresh, has one thread, a warm classifier as a worker loads it,
+and its share of the files in memory. There is no queue, no store and no database, so the stack cannot be
+faster on the same cores; benchmarks.flow measures how near it comes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from rich.table import Table
 
 from benchmarks.clip import RAVDESS, recordings
 from benchmarks.command import run
-from shared.stack.parts import ONE_THREAD
+from shared.stack.programs import ONE_THREAD
 
 # Until the slowest process has imported everything, has its share and is warm; beside other work this may
 # take a minute.
@@ -42,10 +42,16 @@ _barrier: Barrier  # of this process; set by _prepare before its share comes
 
 
 def unique_clips(count: int) -> Iterator[tuple[str, bytes]]:
-    """`count` FLAC files, no two alike: 128 recordings in turn, each time with another sample changed.
+    """FLAC files, no two alike: 128 recordings in turn, each time with another sample changed.
 
-    Changed by one step of 16 bits, which nobody hears. The stack computes the same bytes once, so that
-    copies would be rows for nothing.
+    A sample is changed by one step of 16 bits, which nobody hears. The stack classifies the same bytes only
+    once, so copies would be rows without work.
+
+    Args:
+        count: how many.
+
+    Yields:
+        Name and content of each.
     """
     files = recordings(RAVDESS, BASES)
     bases = [(name, *soundfile.read(BytesIO(file), dtype="int16")) for name, file in files]
@@ -60,7 +66,7 @@ def unique_clips(count: int) -> Iterator[tuple[str, bytes]]:
 
 
 def archive_of(clips: int, folder: Path) -> Path:
-    """A tar of unique clips, written as they are made: 100,000 of them do not lie in memory."""
+    """Write a tar of unique clips one by one: 100,000 of them do not fit into memory."""
     path = folder / f"{clips}.tar"
     with path.open("wb") as file:
         for name, content in unique_clips(clips):
@@ -78,9 +84,11 @@ def members(archive: Path) -> Clips:
 
 
 def floor(clips: Clips, processes: int) -> float:
-    """Clips a second over all processes, from their common start to the last one's end.
+    """Clips a second over all processes, from their common start to the end of the last.
 
-    clips: (path, content); each process takes an equal share of them, to within one clip.
+    Args:
+        clips: (path, content); each process takes an equal share of them, to within one clip.
+        processes: how many.
     """
     shares = [clips[number::processes] for number in range(processes)]
     if not all(shares):
@@ -91,16 +99,16 @@ def floor(clips: Clips, processes: int) -> float:
         _one_thread(),
         ProcessPoolExecutor(processes, spawned, initializer=_prepare, initargs=(barrier,)) as pool,
     ):
-        # Who has taken a share waits for the others before it begins, so nobody takes two.
+        # A process that has taken a share waits for the others before it begins, so none takes two.
         times = list(pool.map(_classify, shares))
     return len(clips) / (max(ended for _, ended in times) - min(started for started, _ in times))
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """What is started inside takes one thread a process, as the stack tells its workers.
+    """Processes that are started inside have one thread each, like the workers of a stack.
 
-    In the environment: NumPy and its like read it while they are imported.
+    Set in the environment, which NumPy and others read when they are imported.
     """
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)
@@ -121,7 +129,7 @@ def _prepare(barrier: Barrier) -> None:
 
 
 def _classify(clips: Clips) -> tuple[float, float]:
-    """In its own process: start and end by the monotonic clock, which all processes of a machine share."""
+    """Run in a process of its own; returns start and end by the monotonic clock, which processes share."""
     from shared.core.settings import Settings
     from shared.models.serving.classifier import Classifier
 
@@ -133,18 +141,18 @@ def _classify(clips: Clips) -> tuple[float, float]:
         classifier.classify(clips[:size], batch_clips=size)  # what only the first recording imports
         _barrier.wait(WARM_LIMIT_S)
     except BaseException:
-        _barrier.abort()  # nobody waits for one that does not come
+        _barrier.abort()  # the others do not wait for one that has failed
         raise
     started = time.monotonic()
-    verdicts = [
-        verdict
+    results = [
+        result
         for begin in range(0, len(clips), size)
-        for verdict in classifier.classify(clips[begin : begin + size], batch_clips=size)
+        for result in classifier.classify(clips[begin : begin + size], batch_clips=size)
     ]
     ended = time.monotonic()
-    for verdict in verdicts:
-        if verdict.error is not None:  # a clip that is not heard takes no time
-            raise ValueError(f"{verdict.path}: {verdict.error}")
+    for result in results:
+        if result.error is not None:  # a clip that fails takes no time
+            raise ValueError(f"{result.path}: {result.error}")
     return started, ended
 
 

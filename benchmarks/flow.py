@@ -1,9 +1,9 @@
 """A job end to end, through the real stack as a user has it (`python -m benchmarks.flow`).
 
 An archive is sent over HTTP to a `voxmood up` of its own, unpacked, classified and written to the database;
-measured is the time from the first byte sent to the last row. It is held against the floor of
+measured is the time from the first byte sent to the last row. It is compared with the floor of
 benchmarks.floor: the same clips on the same cores, by processes that do nothing else. The sender runs on
-these cores too. Nothing here wants company: other work on the machine is measured with it.
+these cores too. Run nothing beside it: other work on the machine is measured with it.
 
 VOXMOOD_CHAMPION and the other settings of models hold for the stack and the floor alike.
 """
@@ -23,9 +23,9 @@ from typing import Annotated
 import typer
 
 from benchmarks.command import ending_softly, run, say
-from benchmarks.figures import FLOW, PROCESSOR_MS, show
 from benchmarks.floor import archive_of, floor, members
 from benchmarks.stack import Stack, environment, running_stack, voxmood
+from benchmarks.targets import FLOW, PROCESSOR_MS, show
 
 WORKERS = (1, 2)
 REPEATS = 3  # of each rate; its median counts
@@ -34,20 +34,21 @@ ONCE = 50_000  # jobs of more clips are sent once: what is noise in ten seconds 
 SIZES = 1_000, 10_000, 100_000
 
 
-def cold_start(recording: Path, told: Mapping[str, str]) -> float:
-    """Median seconds of `voxmood classify` on one file, from its start to its end."""
+def cold_start(recording: Path, environment_of: Mapping[str, str]) -> float:
+    """The median time of `voxmood classify` on one file, from its start to its end, in seconds."""
     times = [time.monotonic()]
     for _ in range(STARTS):
-        voxmood(["classify", str(recording)], told)
+        voxmood(["classify", str(recording)], environment_of)
         times.append(time.monotonic())
     return statistics.median(end - start for start, end in pairwise(times))
 
 
 def measure(clips: int, sizes: Sequence[int] = ()) -> dict[str, float]:
-    """All figures by name: those of FLOW, and the clips a second that they come from.
+    """Measure everything of FLOW, and the rates that it comes from.
 
-    clips: of the job that is held against the floor; sizes: of further jobs, ascending. While the last of
-    them runs, single clips are sent beside it.
+    Args:
+        clips: of the job that is compared with the floor.
+        sizes: of further jobs, ascending. While the last of them runs, single clips are sent beside it.
     """
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="voxmood-flow-", ignore_cleanup_errors=True) as temporary:
@@ -88,7 +89,7 @@ def measure(clips: int, sizes: Sequence[int] = ()) -> dict[str, float]:
 
 
 def _since(before: Mapping[str, float], after: Mapping[str, float], clips: int) -> dict[str, float]:
-    """Milliseconds of processor time a clip, by part."""
+    """Milliseconds of processor time a clip, by program."""
     return {name: 1000 * (after[name] - before[name]) / clips for name in before.keys() & after.keys()}
 
 

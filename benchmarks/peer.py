@@ -1,7 +1,7 @@
-"""What a clip costs, ours against wav2vec2-base in a `transformers` pipeline (`make bench-peer`).
+"""What a clip costs: ours against wav2vec2-base in a `transformers` pipeline (`make bench-peer`).
 
-Both hear the same 16 kHz clips on one core, one after the other, each in an interpreter of its own. The
-peer's weights are drawn at random: its speed is compared, and nothing else.
+Both classify the same 16 kHz clips on one core, one after the other, each in an interpreter of its own. The
+peer's weights are random: only its speed is compared.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from rich.table import Table
 from benchmarks.clip import RAVDESS, Clips, our_way, recordings
 from benchmarks.command import run
 from shared.core.settings import REPOSITORY, Settings
-from shared.stack.parts import ONE_THREAD
+from shared.stack.programs import ONE_THREAD
 
 PEER = REPOSITORY / "build" / "peer" / "bin" / "python"
 PROGRAM = REPOSITORY / "benchmarks" / "wav2vec2.py"
 
 
 def peers_way(interpreter: Path, clips: Clips) -> dict[str, Any]:
-    """What the program says, which is run on the cores of this process."""
+    """What the program of the peer prints; it runs on the cores of this process."""
     with TemporaryDirectory() as folder:
         for number, (_, content) in enumerate(clips):
             (Path(folder) / f"{number:04}.flac").write_bytes(content)
@@ -52,17 +52,17 @@ def main(
         sys.exit(f"There is no {interpreter}. `make bench-peer` makes an environment for the peer.")
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     settings = Settings()
-    heard = recordings(data, clips)
-    before = our_way(settings, settings.champion, heard)
-    peer = peers_way(interpreter, heard)
+    chosen = recordings(data, clips)
+    before = our_way(settings, settings.champion, chosen)
+    peer = peers_way(interpreter, chosen)
     # Where other work comes and goes, the peer shall not be the one who met it.
-    ours = max(before, our_way(settings, settings.champion, heard))
+    ours = max(before, our_way(settings, settings.champion, chosen))
     batch, best = min(peer["ms_a_clip"].items(), key=lambda item: item[1])
     if json:
-        found = {"clips": len(heard), "champion": settings.champion, "ours_ms_a_clip": ours, "peer": peer}
+        found = {"clips": len(chosen), "champion": settings.champion, "ours_ms_a_clip": ours, "peer": peer}
         print(json_module.dumps({**found, "peer_best_ms_a_clip": best, "peer_to_ours": best / ours}))
         return
-    table = Table(title=f"{len(heard)} clips, such as {heard[0][0]}, on one core", box=None)
+    table = Table(title=f"{len(chosen)} clips, such as {chosen[0][0]}, on one core", box=None)
     table.add_column("", no_wrap=True)
     for heading in ("ms a clip", "clips a second", "times ours"):
         table.add_column(heading, justify="right")

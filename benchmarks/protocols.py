@@ -1,4 +1,4 @@
-"""What the networks are worth under every protocol, side by side, from their reports.
+"""The metrics of the networks under every protocol, side by side, from their reports.
 
 `python -m benchmarks.protocols` reads what `voxmood evaluate` wrote below docs/reports, trains nothing, and
 prints Markdown: the tables of docs/figures.md, with `--short` that of README.md.
@@ -15,40 +15,40 @@ from pathlib import Path
 from shared.core.settings import REPOSITORY
 from shared.models.evaluation.plan import Protocol
 from shared.models.evaluation.reports import HABIT, HONEST, JSON, interval, number, table
-from shared.models.evaluation.summary import TOP, Figures, spread
+from shared.models.evaluation.summary import TOP, Document, spread
 
 REPORTS = REPOSITORY / "docs" / "reports"
 NETWORKS = "seed", "v7", "v8", "v8-small"
-# What the seed's author published of each experiment, by the emotions left out.
+# What the author of the baseline published of each experiment, by the emotions left out.
 PUBLISHED = {(): 0.7862, ("sad",): 0.8341, ("surprised",): 0.8075, ("sad", "surprised"): 0.8621}
 UNKNOWNS = ("sad", "surprised")
-VERSIONS = "v7", "v8", "v8-small"  # judged under conditions and in corpora that they never saw
+VERSIONS = "v7", "v8", "v8-small"  # tested under conditions and on corpora that they were not trained on
 TRAINED = ", trained without each corpus in turn"
 STRANGE = "emospeech"
 
-Reports = dict[tuple[Protocol, str, tuple[str, ...]], Figures]
+Reports = dict[tuple[Protocol, str, tuple[str, ...]], Document]
 
 
 def read_reports(folder: Path = REPORTS) -> Reports:
-    """All reports below a folder, by protocol, network or version, and emotions left out."""
+    """All reports below a folder, by protocol, network or version, and emotions that were left out."""
     documents = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob(f"*/{JSON}"))]
     return {(Protocol(one["protocol"]), _who(one), tuple(one["drop"])): one for one in documents}
 
 
-def _who(document: Figures) -> str:
-    """A version's name; of a training without it the network's, which in other corpora is told from it."""
+def _who(document: Document) -> str:
+    """The name of a version; of a training without a version, that of the network."""
     if version := document.get("version"):
         return str(version)
     return str(document["network"]) + (TRAINED if document["protocol"] == Protocol.CORPUS else "")
 
 
 def known(reports: Reports) -> Iterator[str]:
-    """Random clips beside unheard speakers: accuracy by experiment."""
+    """Random clips beside unseen speakers: accuracy by experiment."""
     rows = []
     networks = [network for network in NETWORKS if (Protocol.SPEAKER, network, ()) in reports]
     for drop, published in PUBLISHED.items():
         name = f"without {' and '.join(drop)}" if drop else "all eight emotions"
-        of_clips = [reports.get((Protocol.SEED, network, drop)) for network in networks]
+        of_clips = [reports.get((Protocol.BASELINE, network, drop)) for network in networks]
         accuracies = [_accuracy(of_clips[0], HABIT), *(_accuracy(one, HONEST) for one in of_clips)]
         rows.append([f"random clips, {name}", number(published), *accuracies])
     of = {network: reports[Protocol.SPEAKER, network, ()]["results"][HONEST] for network in networks}
@@ -85,11 +85,11 @@ def _paired(reports: Reports, network: str, other: str) -> str:
 
 
 def experiments(reports: Reports, network: str) -> Iterator[str]:
-    """Each remaining class's recall in the four experiments, over the seeds."""
-    asked = (reports.get((Protocol.SEED, network, drop)) for drop in PUBLISHED)
-    by_drop = dict(zip(PUBLISHED, asked, strict=True))
+    """The recall of each remaining class in the four experiments, over the seeds."""
+    of_drops = (reports.get((Protocol.BASELINE, network, drop)) for drop in PUBLISHED)
+    by_drop = dict(zip(PUBLISHED, of_drops, strict=True))
     rows = []
-    for label in reports[Protocol.SEED, network, ()]["labels"]:
+    for label in reports[Protocol.BASELINE, network, ()]["labels"]:
         recalls = (
             one and one["results"][HONEST]["all"]["folds"]["recall"].get(label) for one in by_drop.values()
         )
@@ -99,7 +99,7 @@ def experiments(reports: Reports, network: str) -> Iterator[str]:
 
 
 def unknown(reports: Reports) -> Iterator[str]:
-    """Unknown emotions and sounds without a voice, each figure with its score."""
+    """Unknown emotions and sounds without a voice, each metric with its score."""
     columns = {
         network: _refused(document)
         for network in NETWORKS
@@ -111,7 +111,7 @@ def unknown(reports: Reports) -> Iterator[str]:
     )
 
 
-def _refused(document: Figures) -> dict[str, str]:
+def _refused(document: Document) -> dict[str, str]:
     scores, pooled = document["open_set"]["scores"], document["results"][HONEST]["all"]["pooled"]
     column = {
         "accuracy of the six known emotions": number(pooled["accuracy"]),
@@ -153,7 +153,7 @@ def altered(reports: Reports) -> Iterator[str]:
 
 
 def foreign(reports: Reports) -> Iterator[str]:
-    """Versions in corpora that they never saw."""
+    """Versions on corpora that they were not trained on."""
     of = _of_versions(reports, Protocol.CORPUS)
     first = next(iter(of.values()))
     rows = [
@@ -164,20 +164,20 @@ def foreign(reports: Reports) -> Iterator[str]:
     yield from table(["right / accepted / right of the accepted", *of], rows)
 
 
-def _of_versions(reports: Reports, protocol: Protocol) -> dict[str, Figures]:
+def _of_versions(reports: Reports, protocol: Protocol) -> dict[str, Document]:
     return {version: document for version in VERSIONS if (document := reports.get((protocol, version, ())))}
 
 
-def _trial(figures: Figures | None) -> str:
-    """A corpus that taught a version does not judge it."""
+def _trial(figures: Document | None) -> str:
+    """The metrics of a corpus; a version is not tested on a corpus of its training."""
     if figures is None:
         return "taught it"
     shares = figures["accuracy"], figures["accepted_share"], figures["right_of_accepted"]
     return " / ".join(number(one) for one in shares)
 
 
-def _accuracy(document: Figures | None, chosen: str) -> str:
-    """Mean ± standard deviation over the divisions, where any was asked so."""
+def _accuracy(document: Document | None, chosen: str) -> str:
+    """Mean ± standard deviation over the folds, if there are any with this choice of the epoch."""
     if document is None or chosen not in document["results"]:
         return "–"
     values = document["results"][chosen]["all"]["folds"]["accuracy"]
@@ -185,10 +185,10 @@ def _accuracy(document: Figures | None, chosen: str) -> str:
 
 
 def tables(reports: Reports) -> list[str]:
-    """All of it, a block each, with empty lines between."""
+    """All tables, with empty lines between them."""
     blocks: Sequence[Iterator[str]] = [
         known(reports),
-        *(experiments(reports, network) for network in NETWORKS if (Protocol.SEED, network, ()) in reports),
+        *(experiments(reports, name) for name in NETWORKS if (Protocol.BASELINE, name, ()) in reports),
         unknown(reports),
         altered(reports), foreign(reports),
     ]  # fmt: skip
@@ -196,18 +196,20 @@ def tables(reports: Reports) -> list[str]:
 
 
 def short(reports: Reports) -> list[str]:
-    """The figures that matter most."""
+    """The metrics that matter most."""
     shown = NETWORKS
     rows: dict[str, list[str]] = {}
 
-    def add(name: str, protocol: Protocol, of: Callable[[Figures], str]) -> None:
+    def add(name: str, protocol: Protocol, of: Callable[[Document], str]) -> None:
         documents = [reports.get((protocol, network, ())) for network in shown]
         rows[name] = ["–" if one is None else of(one) for one in documents]
 
-    def unheard(part: str, figure: str) -> Callable[[Figures], str]:
+    def unheard(part: str, figure: str) -> Callable[[Document], str]:
         return lambda one: number(one["results"][HONEST][part]["pooled"].get(figure))
 
-    add("right, of random clips by people it has heard", Protocol.SEED, lambda one: _accuracy(one, HONEST))
+    add(
+        "right, of random clips by people it has heard", Protocol.BASELINE, lambda one: _accuracy(one, HONEST)
+    )
     add("right, of clips by people it has never heard", Protocol.SPEAKER, unheard("all", "accuracy"))
     add("… the surest 65 % of these", Protocol.SPEAKER, unheard("all", "accuracy_of_surest_65%"))
     add(
@@ -230,7 +232,7 @@ def short(reports: Reports) -> list[str]:
     return list(table(["", *shown], [[name, *values] for name, values in rows.items()]))
 
 
-def _accepted_and_right(document: Figures) -> str:
+def _accepted_and_right(document: Document) -> str:
     conditions = document["conditions"]
     clean = conditions["clean"]["right_of_accepted"]
     rights = [one["right_of_accepted"] for one in conditions.values() if one["right_of_accepted"] is not None]

@@ -1,4 +1,4 @@
-"""What `make bench` leaves: docs/reports/bench, and README's table (`python -m benchmarks.report`)."""
+"""The report of `make bench`: docs/reports/bench, and README's table (`python -m benchmarks.report`)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure as Picture
+from matplotlib.figure import Figure
 
-from benchmarks.figures import FIGURES, PROCESSOR_MS, rows
+from benchmarks.targets import PROCESSOR_MS, TARGETS, rows
 from shared.core.settings import REPOSITORY
 from shared.models.evaluation.reports import table
 from shared.models.metrics.plots import INK, SOFT, WARM
@@ -22,8 +22,8 @@ Report = dict[str, Any]  # date, machine, cores, champion, clips, rows, found, s
 
 
 def markdown(report: Report) -> Iterator[str]:
-    """The table of all figures, as README has it."""
-    yield from table(["", "measured", "must", "goal", ""], list(rows(report["found"], FIGURES)))
+    """The table of all targets, as README has it."""
+    yield from table(["", "measured", "must", "goal", ""], list(rows(report["found"], TARGETS)))
     yield ""
     yield (
         f"{report['machine']}, {report['cores']} cores; the champion was `{report['champion']}`, "
@@ -32,7 +32,7 @@ def markdown(report: Report) -> Iterator[str]:
 
 
 def stages(report: Report) -> Iterator[str]:
-    """What a clip costs, stage by stage."""
+    """The cost of a clip, stage by stage."""
     yield "Milliseconds a clip, one thread; store, queue and database in shards as in use:"
     yield ""
     costs: dict[str, float] = report["stages"]
@@ -40,7 +40,7 @@ def stages(report: Report) -> Iterator[str]:
 
 
 def processor(report: Report) -> Iterator[str]:
-    """What a clip costs each part of the stack."""
+    """The processor time of a clip in each program of the stack."""
     found: dict[str, float] = report["found"]
     costs = {key.removeprefix(PROCESSOR_MS): found[key] for key in found if key.startswith(PROCESSOR_MS)}
     yield f"Milliseconds of processor time a clip in the stack, two workers, jobs of {report['clips']:,}:"
@@ -50,8 +50,8 @@ def processor(report: Report) -> Iterator[str]:
 
 
 def rates(report: Report) -> Iterator[str]:
-    """All else that was measured."""
-    named = {figure.key for figure in FIGURES}
+    """Everything else that was measured."""
+    named = {target.key for target in TARGETS}
     others = {
         key: value
         for key, value in report["found"].items()
@@ -61,9 +61,9 @@ def rates(report: Report) -> Iterator[str]:
 
 
 def draw(report: Report, file: Path) -> None:
-    """A clip by the seed's way and by ours; ours by stages; clips a second of floor and stack."""
+    """Plot a clip by the baseline's way and by ours, our stages, and the rates of floor and stack."""
     found, costs = report["found"], report["stages"]
-    picture = Picture(figsize=(11, 3.6), layout="constrained")
+    picture = Figure(figsize=(11, 3.6), layout="constrained")
     ways, stacked, speeds = picture.subplots(1, 3)
     clip = {key.removeprefix("ms_a_clip_"): found[key] for key in found if key.startswith("ms_a_clip_")}
     names = [name.replace("_", " ") for name in clip]
@@ -95,7 +95,7 @@ def draw(report: Report, file: Path) -> None:
 
 
 def write(report: Report, folder: Path = FOLDER) -> None:
-    """JSON, Markdown and picture."""
+    """Write JSON, Markdown and picture."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / JSON).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     draw(report, folder / PICTURE)

@@ -1,7 +1,7 @@
-"""What a large job costs to look at: its status, pages of its results, their export.
+"""What a large job costs to read: its status, pages of its results, their export.
 
-`python -m benchmarks.rows`. The rows are made, without a recording: what a finished job leaves in the
-database. All is asked of the real API in this process, so that a figure holds the queries and the writing of
+`python -m benchmarks.rows`. The rows are made without a recording: what a finished job leaves in the
+database. All requests go to the real API in this process, so a figure includes the queries and the writing of
 the answer, but no network. PostgreSQL comes from its wheel, with its usual settings, but without fsync.
 """
 
@@ -28,7 +28,7 @@ from sqlalchemy import func, insert, select, text, update
 from api.app import create_app
 from benchmarks.clip import milliseconds
 from benchmarks.command import run, say
-from benchmarks.figures import DATABASES, ROWS, show
+from benchmarks.targets import DATABASES, ROWS, show
 from shared.core.settings import Settings
 from shared.core.states import Outcome
 from shared.database import upgrade
@@ -36,6 +36,7 @@ from shared.database.sessions import Database
 from shared.database.tables import clip, job, prediction, shard, unit, upload
 from shared.models.data.datasets import RAVDESS_EMOTIONS
 from shared.models.serving import registry
+from shared.models.serving.manifest import MANIFEST
 from tests.servers import running_postgres
 
 VERSION = "rows"
@@ -51,16 +52,20 @@ Ask = Callable[..., bytes]  # a path below the job's, and its parameters: the bo
 
 
 def path_of(number: int, rows: int) -> str:
-    """As in `tapes/1987/003/take 0012.wav`: forty years, and in each folders of 100 takes."""
+    """A path like `tapes/1987/003/take 0012.wav`: forty years, each with folders of 100 takes."""
     year = 1950 + number * 40 // rows
     return f"tapes/{year}/{number // 100 % 1000:03d}/take {number % 100:04d}.wav"
 
 
 def clip_rows(numbers: range, rows: int) -> Iterator[tuple[Row, Row | None]]:
-    """Clips of these numbers, from 0, each with its prediction where it has one of its own.
+    """Rows of clips, each with its prediction if it has one of its own.
 
     Of 100,000 clips 69,999 are classified, 29,000 rejected, 900 failed (half of them in unpack), 100 copies
     of the clip before, and one is `no_voice`.
+
+    Args:
+        numbers: of the clips, from 0.
+        rows: clips of the whole job.
     """
     generator = np.random.default_rng(numbers.start)
     heights = generator.random(len(numbers)).tolist()
@@ -90,17 +95,17 @@ def clip_rows(numbers: range, rows: int) -> Iterator[tuple[Row, Row | None]]:
         else:
             is_classified = kind < 70_000
             confidence = THRESHOLD + (1 - THRESHOLD) * height if is_classified else THRESHOLD * height
-            heard = [share * (1 - confidence) for share in shares]
-            heard.insert(answer, confidence)
+            probabilities = [share * (1 - confidence) for share in shares]
+            probabilities.insert(answer, confidence)
             found |= {"threshold": THRESHOLD, "confidence": confidence, "duration_s": 3.6,
                       "outcome": "classified" if is_classified else "rejected",
                       "emotion": EMOTIONS[answer] if is_classified else None,
-                      "probabilities": dict(zip(EMOTIONS, heard, strict=True))}  # fmt: skip
+                      "probabilities": dict(zip(EMOTIONS, probabilities, strict=True))}  # fmt: skip
         yield row, found
 
 
 def fill(database: Database, rows: int) -> None:
-    """One finished job of so many clips: what unpack and classify would have written."""
+    """Write one finished job of so many clips, as unpack and classify would have written it."""
     ended = {"state": "done", "model_version": VERSION}
     a_job = ended | {"id": 1, "key": "k", "created_at": 0, "started_at": 0, "ended_at": rows / 350}
     archive: Row = {"job_id": 1, "state": "done", "object_key": "o", "bytes": 10**10, "bytes_read": 10**10}
@@ -132,7 +137,7 @@ def fill(database: Database, rows: int) -> None:
 
 @contextmanager
 def filled(name: str, folder: Path, rows: int) -> Iterator[str]:
-    """The address of a database with the job in it, gone afterwards."""
+    """The address of a database with the job in it, which is removed afterwards."""
     with ExitStack() as beside:
         of_server = name == "postgresql"
         url = beside.enter_context(running_postgres()) if of_server else f"sqlite:///{folder / 'voxmood.db'}"
@@ -140,24 +145,25 @@ def filled(name: str, folder: Path, rows: int) -> Iterator[str]:
         upgrade.upgrade(database)
         fill(database, rows)
         if of_server:
-            # Its autovacuum would within minutes. SQLite must be asked, and voxmood never asks.
+            # Its autovacuum would do it within minutes. SQLite does it only on demand, and voxmood demands it
+            # never.
             with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.execute(text("VACUUM ANALYZE"))
         yield url
 
 
 def write_manifest(models_dir: Path) -> None:
-    """A version for all eight emotions: the API reads nothing of it but the manifest."""
+    """Write a version for all eight emotions: the API reads nothing of it but the manifest."""
     settings = Settings()
     champion = registry.read_manifest(settings.model_folders, settings.champion)
     known = {"version": VERSION, "labels": EMOTIONS, "unknown_labels": []}
     (folder := models_dir / VERSION).mkdir()
-    (folder / registry.MANIFEST).write_text(champion.model_copy(update=known).model_dump_json())
+    (folder / MANIFEST).write_text(champion.model_copy(update=known).model_dump_json())
 
 
 @contextmanager
 def asking(url: str, models_dir: Path) -> Iterator[Ask]:
-    """What asks the API of the job. There is neither queue nor store: nothing asked here needs them."""
+    """A function that sends requests about the job to the API, which has neither queue nor store here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # starlette would like another HTTP client
         from fastapi.testclient import TestClient
@@ -171,8 +177,8 @@ def asking(url: str, models_dir: Path) -> Iterator[Ask]:
         yield answer
 
 
-def figures_of(answer: Ask, rows: int) -> dict[str, float]:
-    """Each figure of the job that `fill` made."""
+def measurements_of(answer: Ask, rows: int) -> dict[str, float]:
+    """Measure the job that `fill` made."""
 
     def behind(number: int) -> Row:
         """The cursor behind a clip, as the API writes it."""
@@ -188,34 +194,42 @@ def figures_of(answer: Ask, rows: int) -> dict[str, float]:
         "of_a_folder": {"path_prefix": f"{path_of(rows // 2, rows).rpartition('/')[0]}/"},
         "of_an_emotion_in_a_decade": {"emotion": "sad", "path_prefix": "tapes/197"},  # in the second half
     }
-    figures = {"status_ms": milliseconds(lambda: answer(""), 1)}
+    measured = {"status_ms": milliseconds(lambda: answer(""), 1)}
     for name, filters in pages.items():
         page = partial(answer, "/results", limit=PAGE_ROWS, **filters)
         assert json_module.loads(page())["results"], f"no row is on the page {name}"
-        figures[f"page_{name}_ms"] = milliseconds(page, 1)
+        measured[f"page_{name}_ms"] = milliseconds(page, 1)
     started = time.perf_counter()
     content = answer("/export", format="parquet")
-    figures["export_rows_a_second"] = rows / (time.perf_counter() - started)
+    measured["export_rows_a_second"] = rows / (time.perf_counter() - started)
     assert ParquetFile(io.BytesIO(content)).metadata.num_rows == rows, "the export has not all rows"
-    return figures
+    return measured
 
 
 def measure(rows: int, databases: Sequence[str]) -> dict[str, dict[str, float]]:
-    """For each database (`sqlite`, `postgresql`) its figures by name: medians of five, of the export one."""
-    figures = {}
+    """Measure on each database.
+
+    Args:
+        rows: clips of the job.
+        databases: `sqlite`, `postgresql`.
+
+    Returns:
+        Measurements by name for each database: medians of five, of the export one.
+    """
+    measured = {}
     for name in databases:
         say(f"{rows:,} rows on {DATABASES[name]}")
         with tempfile.TemporaryDirectory(prefix="voxmood-rows-") as temporary:
             write_manifest(folder := Path(temporary))
             with filled(name, folder, rows) as url, asking(url, folder) as answer:
-                figures[name] = figures_of(answer, rows)
-    return figures
+                measured[name] = measurements_of(answer, rows)
+    return measured
 
 
-def together(figures: dict[str, dict[str, float]]) -> dict[str, float]:
-    """The figures of benchmarks.figures.ROWS: of all pages the slowest counts; and each page's own."""
+def joined(measured: dict[str, dict[str, float]]) -> dict[str, float]:
+    """The measurements of benchmarks.targets.ROWS, where the slowest page counts, and those of each page."""
     found = {}
-    for name, one in figures.items():
+    for name, one in measured.items():
         pages = {key: value for key, value in one.items() if key.startswith("page_")}
         found[f"{name}_status_ms"] = one["status_ms"]
         found[f"{name}_page_ms"] = max(pages.values())
@@ -230,8 +244,8 @@ def main(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure, and print a table."""
-    figures = measure(rows, list(DATABASES) if database == "both" else [database])
-    found = together(figures)
+    measured = measure(rows, list(DATABASES) if database == "both" else [database])
+    found = joined(measured)
     if json:
         print(json_module.dumps({"rows": rows, **found}))
         return

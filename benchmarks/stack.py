@@ -1,4 +1,4 @@
-"""A `voxmood up` of its own for each measurement, and what is asked of it."""
+"""A `voxmood up` for each measurement, and requests to it."""
 
 from __future__ import annotations
 
@@ -35,13 +35,22 @@ MEGABYTE = 10**6
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A running stack, and a client of it."""
+    """A running stack and a client of it.
+
+    Attributes:
+        record: where it answers.
+        client: of its API.
+    """
 
     record: Record
     client: Client
 
     def send(self, archive: Path) -> tuple[int, float]:
-        """Send an archive as a job and start it; the job's id, and when its first byte was sent."""
+        """Send an archive as a job and start it.
+
+        Returns:
+            The job's id, and when its first byte was sent.
+        """
         job = self.client.create_job(archive.name).id
         began = time.time()
         self.client.put_upload(job, archive.name, FileToSend(archive))
@@ -49,15 +58,23 @@ class Stack:
         return job, began
 
     def end_of(self, job: int, clips: int) -> float:
-        """Wait for a job's end; when that was, by the database's clock: so it may be looked for seldom."""
+        """Wait for the end of a job.
+
+        Args:
+            job: its id.
+            clips: how many must have been classified.
+
+        Returns:
+            When it ended, by the database's clock; so it need not be looked at often.
+        """
         deadline = time.monotonic() + ROW_LIMIT_S + clips * SECONDS_A_CLIP
         while (document := self.client.job(job)).state not in ENDED:
             if time.monotonic() > deadline:
                 raise SystemExit(f"Job {job} does not end: {document.counts}")
             time.sleep(LOOK_AT_JOB_S)
         counts = document.counts
-        heard = counts.done - counts.failed - counts.duplicates
-        if document.state != "done" or heard != clips:
+        classified = counts.done - counts.failed - counts.duplicates
+        if document.state != "done" or classified != clips:
             raise SystemExit(f"Of {clips} clips not all were heard: {document.state}, {counts}")
         return (document.ended_at or datetime.now(UTC)).timestamp()
 
@@ -67,9 +84,12 @@ class Stack:
         return clips / (self.end_of(job, clips) - began)
 
     def seconds_to_row(self, recording: Path) -> float:
-        """One recording as a job of its own: from its first byte sent until its row is to be had.
+        """Send one recording as a job of its own, and wait for its row.
 
-        Asked for every 5 ms on the client's one kept connection.
+        The row is asked for every 5 ms on one kept connection.
+
+        Returns:
+            Seconds from the first byte sent.
         """
         job, began = self.send(recording)
         while next(self.client.results(job, page_rows=1), None) is None:
@@ -79,7 +99,7 @@ class Stack:
         return time.time() - began
 
     def alone(self, recording: Path) -> float:
-        """Median seconds of one clip on the idle stack."""
+        """The median time of one clip on the idle stack, in seconds."""
         waits = []
         for _ in range(ALONE):
             time.sleep(PAUSE_S)
@@ -87,8 +107,15 @@ class Stack:
         return statistics.median(waits)
 
     def beside(self, archive: Path, clips: int, recording: Path) -> tuple[float, float]:
-        """Clips a second of a large job, and the seconds of the slowest of some clips sent beside it, one
-        after another.
+        """The rate of a large job, and the slowest of some clips that are sent beside it one after another.
+
+        Args:
+            archive: of the large job.
+            clips: in it.
+            recording: that is sent beside it.
+
+        Returns:
+            Clips a second, and seconds.
         """
         job, began = self.send(archive)
         while not (document := self.client.job(job)).counts.done and document.state == "running":
@@ -110,7 +137,7 @@ class Stack:
         return found
 
     def processor_s(self) -> dict[str, float]:
-        """Seconds of processor time that each part has taken until now, with all its children."""
+        """Seconds of processor time that each program has taken until now, with all its children."""
         found: dict[str, float] = {}
         for name, child in self.record.children.items():
             try:
@@ -123,35 +150,35 @@ class Stack:
 
 
 def environment(state: Path) -> dict[str, str]:
-    """What `voxmood` is told: its folder, and of our own settings those that decide how a clip is heard.
+    """The environment of `voxmood`: its folder, and those of our settings that decide on models.
 
     Any other VOXMOOD_… would lead to the user's own database, queue or store.
     """
     settings = Settings()
-    told = {name: value for name, value in os.environ.items() if not name.startswith("VOXMOOD_")}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("VOXMOOD_")}
     for name in HANDED_ON:
         if (value := getattr(settings, name)) is not None:
-            told[f"VOXMOOD_{name.upper()}"] = str(value)
-    return told | {"VOXMOOD_STATE": str(state)}
+            variables[f"VOXMOOD_{name.upper()}"] = str(value)
+    return variables | {"VOXMOOD_STATE": str(state)}
 
 
-def voxmood(arguments: Sequence[str], told: Mapping[str, str]) -> None:
-    """The `voxmood` command; where it fails, it has said why."""
+def voxmood(arguments: Sequence[str], variables: Mapping[str, str]) -> None:
+    """Run the `voxmood` command; where it fails, it has said why."""
     command = [str(Path(sys.executable).with_name("voxmood")), *arguments]
-    if subprocess.run(command, env=told, check=False, stdout=subprocess.DEVNULL).returncode:
+    if subprocess.run(command, env=variables, check=False, stdout=subprocess.DEVNULL).returncode:
         raise SystemExit(f"voxmood {arguments[0]} failed.")
 
 
 @contextmanager
 def running_stack(state: Path, workers: int) -> Iterator[Stack]:
     """`voxmood up` on a state folder of its own; `voxmood down` whatever happens."""
-    told = environment(state)
+    variables = environment(state)
     try:
-        voxmood(["up", "--detach", "--workers", str(workers)], told)
+        voxmood(["up", "--detach", "--workers", str(workers)], variables)
         record = StateFolder(state).record()
         assert record is not None, "a stack that is up has a record"
         with Client(record.api_url) as client:
             yield Stack(record, client)
     finally:
         if StateFolder(state).held():
-            voxmood(["down"], told)
+            voxmood(["down"], variables)

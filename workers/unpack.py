@@ -22,9 +22,10 @@ from shared.database.tables import upload
 from shared.database.work import Lease
 from shared.jobs import leases
 from shared.jobs.doorbell import CLASSIFY
+from shared.limits import archive_limits
 from shared.store import shards
-from shared.store.objects import StoredObject, shard_key
-from shared.store.shards import Placed, Shard
+from shared.store.names import StoredObject, shard_key
+from shared.store.shards import ClipLocation, Shard
 from workers.deadman import alive, deadman
 from workers.renewal import Renewal
 from workers.services import Services
@@ -48,9 +49,11 @@ class Batch:
     def __len__(self) -> int:
         return len(self.found) + len(self.lost)
 
-    def add(self, member: Member, placed: Placed) -> None:
+    def add(self, member: Member, location: ClipLocation) -> None:
         """Note a recording, and where its bytes lie."""
-        self.found.append(FoundClip(member.number, member.path, placed.sha256, placed.offset, placed.size))
+        self.found.append(
+            FoundClip(member.number, member.path, location.sha256, location.offset, location.size)
+        )
         self.next_member = member.number + 1
 
     def add_lost(self, member: Member, error: ClipError) -> None:
@@ -130,7 +133,7 @@ class Unpacking(LeasedWork):
         with source:
             file = cast("BinaryIO", source)
             kind = archives.kind_in(file, row.name)
-            limits = archives.Limits.of(settings)
+            limits = archive_limits(settings)
             yield from archives.members(file, row.name, kind, limits, self._goes_on, row.encoding)
 
     def _on_read(self, count: int) -> None:
@@ -167,7 +170,7 @@ class Unpacking(LeasedWork):
         if gathered.recording is None:
             self._boundary()  # what came before it goes first: members are committed in their order
             self.batch.own_shard = (key, gathered.own_shard_bytes)
-            self.batch.add(member, Placed(gathered.sha256, tarfile.BLOCKSIZE, gathered.size))
+            self.batch.add(member, ClipLocation(gathered.sha256, tarfile.BLOCKSIZE, gathered.size))
             self._boundary()
             return
         if self.batch.shard.clips and len(self.batch.shard.body) + gathered.size > settings.shard_bytes:

@@ -1,8 +1,7 @@
 """What can go wrong, each as a class: its docstring is the sentence that the user reads.
 
 The words in braces are the keyword arguments of the constructor, kept as `facts`. `code` (the class name in
-snake case) goes into result rows, problem documents and logs; `status` is the HTTP status of those errors
-that a request can meet.
+snake case) goes into result rows, problem documents and logs.
 
 >>> error = FileMissing(path="tapes.zip")
 >>> str(error), error.code, error.facts
@@ -20,7 +19,6 @@ class VoxmoodError(Exception):
     """Something went wrong."""
 
     code: ClassVar[str] = "voxmood_error"
-    status: ClassVar[int] = 400
 
     def __init_subclass__(cls) -> None:
         cls.code = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
@@ -77,21 +75,15 @@ class MalformedKey(VoxmoodError):
     Look for one that is missing or wrong. It is sent as `Authorization: Bearer …`.
     """
 
-    status = 401
-
 
 class UnknownModel(VoxmoodError):
     """There is no model version {model}. Available: {known}."""
-
-    status = 404
 
 
 class UnknownEncoding(VoxmoodError):
     """{encoding} is no encoding of file names that is known. Give one such as cp932 (Japanese), gbk
     (Chinese), cp866 or cp1251 (Russian), cp1252 (western Europe).
     """
-
-    status = 422
 
 
 # --- files here --------------------------------------------------------------------------------

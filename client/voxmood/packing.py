@@ -32,9 +32,13 @@ class Content(Protocol):
     """Bytes of an upload: their number, and all of them from any byte on."""
 
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Bytes in all."""
+        ...
 
-    def read(self, start: int) -> Iterator[bytes]: ...
+    def read(self, start: int) -> Iterator[bytes]:
+        """Its bytes from `start` on."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,12 @@ class FileToSend:
 
     @property
     def name(self) -> str:
+        """Its name as an upload."""
         return escaped(self.path.name)
 
     @cached_property
     def size(self) -> int:
+        """Bytes in all."""
         return self.path.stat().st_size
 
     def identity(self) -> str:
@@ -100,6 +106,7 @@ class FolderToSend:
 
     @property
     def name(self) -> str:
+        """Its name as an upload."""
         return escaped(f"{self.path.resolve().name or 'folder'}.tar")
 
     @cached_property
@@ -150,6 +157,7 @@ class FolderToSend:
 
     @cached_property
     def size(self) -> int:
+        """Bytes of the tar."""
         return sum(map(_packed_bytes, self.members)) + 2 * tarfile.BLOCKSIZE
 
     def identity(self) -> str:

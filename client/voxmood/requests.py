@@ -36,6 +36,7 @@ class Body:
 
     @property
     def headers(self) -> dict[str, str]:
+        """How long it is, and where it goes on."""
         size = self.content.size
         headers = {"Content-Length": str(size - self.start)}
         if self.start:

@@ -49,7 +49,7 @@ class WebhookState(StrEnum):
     GIVEN_UP = "given_up"
 
 
-class QualityWord(StrEnum):
+class QualityFlag(StrEnum):
     """What is said of a recording's quality. Each but the first is something that the recording lacks."""
 
     good = "good"

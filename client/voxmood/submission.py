@@ -1,5 +1,6 @@
-"""Submits of files, folders and s3:// prefixes, so that nothing is sent twice: over broken connections, and
-after a program that was killed in the middle.
+"""Submits of files, folders and s3:// prefixes, in which nothing is sent twice.
+
+Neither over broken connections, nor after a program that was killed in the middle.
 """
 
 from __future__ import annotations
@@ -35,8 +36,11 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Who is told of a submit: `on_sent` after each block, `on_note` a sentence where something unusual
-    happens.
+    """Who is told of a submit.
+
+    Attributes:
+        on_sent: called after each block.
+        on_note: called with a sentence where something unusual happens.
     """
 
     on_sent: Callable[[Sent], object] = lambda _: None
@@ -59,10 +63,12 @@ class Notes:
             return None
 
     def write(self, job: int) -> None:
+        """Note that this job was begun."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._file.write_text(json.dumps({"url": self._url, "job": job}))
 
     def remove(self) -> None:
+        """Forget it: it was started, or given up."""
         self._file.unlink(missing_ok=True)
 
 

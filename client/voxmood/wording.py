@@ -1,4 +1,4 @@
-"""What a validator finds, in words that people use: its own speak of inputs, parsers and instances."""
+"""Faults that a validator found, in plain words: its own speak of inputs, parsers and instances."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ _STRANGE = "a value of another kind"
 
 
 def fault_in_words(fault: Mapping[str, Any]) -> str:
-    """What is wrong with a value, to be put behind its name; `fault`: one of `ValidationError.errors()`.
+    """What is wrong with a value, to be put behind its name.
+
+    Args:
+        fault: one of `ValidationError.errors()`.
 
     >>> fault_in_words({"type": "less_than_equal", "input": 7, "ctx": {"le": 1.0}})
     'must be 1 or less, not 7'
@@ -74,7 +77,7 @@ def _not(given: object) -> str:
 
 
 def _plain(value: object) -> object:
-    """1, not 1.0."""
+    """A whole number without decimals: 1, not 1.0."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

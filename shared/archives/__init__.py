@@ -1,8 +1,8 @@
 """Zip and tar archives as streams of members, within limits. Nothing is ever written to a disk.
 
-A member's name is data: it becomes a column, never a path. `members` yields every entry that is no
-folder and no litter, in the archive's order, each with its number; the number counts all entries, so
-that it stays the same whatever is skipped.
+A member's name is data: it is stored in a column and never used as a path. `members` yields the files of an
+archive in the archive's order and leaves out folders and system files. Each member has a number; the number
+counts all entries, so it stays the same whatever is left out.
 """
 
 from shared.archives.kinds import HEAD_BYTES, Kind, extension, is_litter, kind_of, printable

@@ -1,7 +1,7 @@
-"""Compressed data as a stream whose memory is bounded, whatever is in it.
+"""Compressed data as a stream whose memory is bounded, whatever the data holds.
 
-A block of 64 kB may hold gigabytes, so no decompressor is asked for all it has: output comes a MiB at a
-time. (Not so `zipfile`, which unpacks bzip2 and LZMA by whole blocks, and `tarfile`.)
+A block of 64 kB can unpack to gigabytes. So no decompressor is asked for all of its output: it gives one MiB
+at a time. (`zipfile`, which unpacks bzip2 and LZMA by whole blocks, and `tarfile` do not work like this.)
 """
 
 from __future__ import annotations
@@ -30,71 +30,98 @@ ZSTD_PACKED_BYTES = 512
 DAMAGE = (zlib.error, lzma.LZMAError, zstandard.ZstdError, EOFError, OSError, ValueError, struct.error)
 BREAKS_OFF = "its compressed data breaks off"
 STORED, DEFLATED, DEFLATED64, BZIP2, LZMA, OLD_ZSTD, ZSTD, XZ = 0, 8, 9, 12, 14, 20, 93, 95
-RECIPES = {STORED, DEFLATED, DEFLATED64, BZIP2, LZMA, OLD_ZSTD, ZSTD, XZ}
+METHODS = {STORED, DEFLATED, DEFLATED64, BZIP2, LZMA, OLD_ZSTD, ZSTD, XZ}
 SEVERAL_STREAMS = {OLD_ZSTD, ZSTD, XZ}  # may follow one another in one member
 
 
 class Decompressor(Protocol):
-    """What the decompressors of bz2 and lzma have in common."""
+    """What the decompressors of the modules bz2 and lzma have in common."""
 
     @property
-    def eof(self) -> bool: ...
+    def eof(self) -> bool:
+        """Whether the end of the stream was reached."""
+
     @property
-    def needs_input(self) -> bool: ...
+    def needs_input(self) -> bool:
+        """Whether more output takes more input."""
+
     @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+    def unused_data(self) -> bytes:
+        """The input that follows the end of the stream."""
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """Unpack some data.
+
+        Args:
+            data: the next input; may be empty while `needs_input` is false.
+            max_length: the most bytes that are returned; -1 for all.
+
+        Returns:
+            The next bytes of output; may be empty.
+        """
 
 
 class Deflate:
-    """zlib's raw deflate with the interface of bz2's and lzma's decompressors."""
+    """The raw deflate of zlib, with the interface of the decompressors of bz2 and lzma."""
 
     def __init__(self) -> None:
-        self._machine = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
         self._filled = False
 
     @property
     def eof(self) -> bool:
-        return self._machine.eof
+        """Whether the end of the stream was reached."""
+        return self._decompressor.eof
 
     @property
     def needs_input(self) -> bool:
+        """Whether all input so far has been unpacked."""
         return not self._filled
 
     @property
     def unused_data(self) -> bytes:
-        return self._machine.unused_data
+        """The input that follows the end of the stream."""
+        return self._decompressor.unused_data
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        unpacked = self._machine.decompress(self._machine.unconsumed_tail + data, max_length)
+        """Unpack some data; see `Decompressor.decompress`."""
+        unpacked = self._decompressor.decompress(self._decompressor.unconsumed_tail + data, max_length)
         self._filled = len(unpacked) == max_length
         return unpacked
 
 
 class _ZstdFrame:
-    """zstandard's decompressor with that interface; it is given little at once instead of a length."""
+    """The decompressor of zstandard with the same interface.
+
+    It cannot bound its output, so its callers bound its input instead.
+    """
 
     needs_input = True
 
     def __init__(self, window_bytes: int) -> None:
-        self._machine = zstandard.ZstdDecompressor(max_window_size=window_bytes).decompressobj()
+        self._decompressor = zstandard.ZstdDecompressor(max_window_size=window_bytes).decompressobj()
 
     @property
     def eof(self) -> bool:
-        return self._machine.eof
+        return self._decompressor.eof
 
     @property
     def unused_data(self) -> bytes:
-        return self._machine.unused_data
+        return self._decompressor.unused_data
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        return self._machine.decompress(data)
+        return self._decompressor.decompress(data)
 
 
 def zip_lzma(header: bytes, window_bytes: int) -> Decompressor:
-    """The decompressor for a zip's LZMA from the 9 bytes before its data (APPNOTE 5.8.8).
+    """The decompressor of a zip member that is packed with LZMA.
 
-    Raises ValueError where it would take over `window_bytes` of memory.
+    Args:
+        header: the 9 bytes before its data (APPNOTE 5.8.8).
+        window_bytes: the most memory that its dictionary may take.
+
+    Raises:
+        ValueError: the header is damaged, or the dictionary would take more than that.
     """
     _version, length, properties, dict_size = struct.unpack("<HHBI", header)
     if length != 5 or properties >= 9 * 5 * 5:
@@ -108,7 +135,12 @@ def zip_lzma(header: bytes, window_bytes: int) -> Decompressor:
 
 
 def zip_decompressor(method: int, window_bytes: int) -> Decompressor:
-    """The decompressor for a zip's method; not for what is stored, nor for LZMA (`zip_lzma`)."""
+    """The decompressor of a zip member, by the number of its compression method.
+
+    Args:
+        method: a number of `METHODS`, but neither STORED nor LZMA, which takes its header (`zip_lzma`).
+        window_bytes: the most memory that xz and zstd may take.
+    """
     if method == DEFLATED64:
         return Deflate64()
     if method == BZIP2:
@@ -121,28 +153,34 @@ def zip_decompressor(method: int, window_bytes: int) -> Decompressor:
 
 
 def packed_bytes(method: int) -> int:
-    """How much a zip's decompressor is given at once."""
+    """How many packed bytes a decompressor of this method is given at once."""
     return ZSTD_PACKED_BYTES if method in (ZSTD, OLD_ZSTD) else PACKED_BYTES
 
 
 def unpacked(
-    packed: Iterator[bytes], machine: Decompressor, new: Callable[[], Decompressor] | None = None
+    packed: Iterator[bytes], decompressor: Decompressor, new: Callable[[], Decompressor] | None = None
 ) -> Iterator[bytes]:
-    """What one compressed stream holds, up to a MiB at a time; EOFError where it breaks off.
+    """The content of a compressed stream, up to a MiB at a time.
 
-    new: makes a decompressor for each further stream, where several may follow one another.
+    Args:
+        packed: the packed data, block by block.
+        decompressor: of the first stream.
+        new: makes a decompressor for each further stream, for methods whose streams may follow one another.
+
+    Raises:
+        EOFError: the data breaks off.
     """
     for block in packed:
         data = block
         while True:
-            yield machine.decompress(data, BLOCK_BYTES)
-            while not machine.eof and not machine.needs_input:
-                yield machine.decompress(b"", BLOCK_BYTES)
-            if not machine.eof:
+            yield decompressor.decompress(data, BLOCK_BYTES)
+            while not decompressor.eof and not decompressor.needs_input:
+                yield decompressor.decompress(b"", BLOCK_BYTES)
+            if not decompressor.eof:
                 break
             if new is None:
                 return
-            data, machine = machine.unused_data, new()
+            data, decompressor = decompressor.unused_data, new()
             if not data:
                 break
     raise EOFError(BREAKS_OFF)
@@ -151,8 +189,14 @@ def unpacked(
 def opened(source: BinaryIO, kind: Kind, window_bytes: int) -> BinaryIO:
     """The tar inside a compressed upload, as a file that is read forwards.
 
-    Its `read` raises one of DAMAGE; for xz, LZMA and zstd, where they would take over `window_bytes` of
-    memory, one that `is_about_memory`.
+    Args:
+        source: the upload, at its beginning.
+        kind: its compression; of an uncompressed tar the source itself is returned.
+        window_bytes: the most memory that xz, LZMA and zstd may take.
+
+    Returns:
+        A file whose `read` raises one of `DAMAGE`; where the memory would not do, `is_about_memory` holds for
+        that error.
     """
     if kind is Kind.TAR_GZ:
         return cast("BinaryIO", gzip.GzipFile(fileobj=source))
@@ -175,18 +219,18 @@ def opened(source: BinaryIO, kind: Kind, window_bytes: int) -> BinaryIO:
 
 
 def is_about_memory(cause: BaseException) -> bool:
-    """Whether xz or zstd refused because of the limit, for which they have no separate error."""
+    """Whether xz or zstd refused because of the memory limit, for which they have no error of its own."""
     return isinstance(cause, lzma.LZMAError | zstandard.ZstdError) and "memory" in str(cause).lower()
 
 
 class _Frames(io.RawIOBase):
-    """Compressed frames, one after another as `cat` or parallel packers leave them, as one file."""
+    """Compressed frames that follow one another, as `cat` and parallel packers leave them, as one file."""
 
     def __init__(self, source: BinaryIO, new: Callable[[], Decompressor], packed_bytes: int) -> None:
         self._source = source
         self._new = new
         self._packed_bytes = packed_bytes
-        self._machine = new()
+        self._decompressor = new()
         self._begun = False
         self._unpacked = memoryview(b"")
 
@@ -204,12 +248,12 @@ class _Frames(io.RawIOBase):
         return count
 
     def _advance(self) -> bool:
-        """One step of the decompressor; false at the end of the source."""
+        """Take one step of the decompressor; false at the end of the source."""
         data = b""
-        if self._machine.eof:
-            data = self._machine.unused_data.lstrip(b"\0")
-            self._machine, self._begun = self._new(), False
-        while not data and self._machine.needs_input:
+        if self._decompressor.eof:
+            data = self._decompressor.unused_data.lstrip(b"\0")
+            self._decompressor, self._begun = self._new(), False
+        while not data and self._decompressor.needs_input:
             data = self._source.read(self._packed_bytes)
             if not data:
                 if self._begun:
@@ -218,5 +262,5 @@ class _Frames(io.RawIOBase):
             if not self._begun:
                 data = data.lstrip(b"\0")  # xz pads its frames with zeros; none begins with one
         self._begun = True
-        self._unpacked = memoryview(self._machine.decompress(data, BLOCK_BYTES))
+        self._unpacked = memoryview(self._decompressor.decompress(data, BLOCK_BYTES))
         return True

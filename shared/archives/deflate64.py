@@ -1,9 +1,10 @@
-"""Deflate64 (method 9 of zip): what Windows' Explorer writes for members over 2 GB.
+"""Deflate64 (method 9 of zip), which Windows Explorer writes for members over 2 GB.
 
-Written here because no library does: zlib leaves it out; stream_inflate 0.0.43 loses the order of literals
-before a stored block, as recordings have, and searches on through all input where no code fits (12 s for
-64 kB).
-It differs from RFC 1951 in three things: a window of 64 KiB, two more codes of distance, and code 285, which
+Written here because no library reads it well: zlib leaves it out; stream_inflate 0.0.43 loses the order of
+literals before a stored block, as recordings have them, and where no code fits it searches through all of the
+input (12 s for 64 kB).
+
+It differs from RFC 1951 in three points: its window has 64 KiB, it has two more distance codes, and code 285
 is a length of 3 with 16 extra bits.
 """
 
@@ -33,7 +34,17 @@ Table = tuple[list[int], int]  # symbol << 4 | bits of its code, by the next bit
 
 
 def _table(lengths: Sequence[int]) -> Table:
-    """The codes with these lengths (RFC 1951, 3.2.2); 0 where the bits are no code."""
+    """The look-up table of a set of codes (RFC 1951, 3.2.2).
+
+    Args:
+        lengths: the number of bits of each symbol's code, 0 for symbols without one.
+
+    Returns:
+        A table by the next bits of input, with 0 where they are no code; and the mask for these bits.
+
+    Raises:
+        ValueError: the lengths fit no set of codes.
+    """
     most = max(lengths)
     if sum(1 << (most - length) for length in lengths if length) > 1 << most:
         raise ValueError("its Deflate64 codes are damaged")
@@ -50,9 +61,10 @@ def _table(lengths: Sequence[int]) -> Table:
 
 
 class Deflate64:
-    """A raw stream, with the interface of bz2's and lzma's decompressors.
+    """The decompressor of a raw Deflate64 stream, with the interface of those of bz2 and lzma.
 
-    Gives up to 192 KiB at once, whatever `max_length` is, and raises ValueError on damage at once.
+    Its `decompress` gives up to 192 KiB at once, whatever `max_length` is, and raises ValueError as soon as
+    it meets damage.
     """
 
     def __init__(self) -> None:
@@ -63,19 +75,20 @@ class Deflate64:
         self._place = self._bits = self._count = 0  # of the data, and bits taken from it that wait
         self._out = bytearray()
         self._given = 0  # bytes at the front of _out that were given: the window
-        self._pages = self._decode()
+        self._blocks = self._decode()
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """Unpack some data; see `shared.archives.compression.Decompressor.decompress`."""
         self._fed += data
-        page = next(self._pages, None)
-        self.needs_input = page is None and not self.eof
+        block = next(self._blocks, None)
+        self.needs_input = block is None and not self.eof
         if self.eof:
             self.unused_data += self._fed
             self._fed = b""
-        return page or b""
+        return block or b""
 
     def _decode(self) -> Iterator[bytes | None]:
-        """Pages; None where more input is needed."""
+        """Yield blocks of output, or None where more input is needed."""
         is_last = 0
         while not is_last:
             head = yield from self._take(3)
@@ -84,26 +97,26 @@ class Deflate64:
                 yield from self._stored()
             elif kind == 1:
                 fixed = [8] * 144 + [9] * 112 + [7] * 24 + [8] * 8
-                yield from self._block(_table(fixed), _table([5] * 32))
+                yield from self._codes(_table(fixed), _table([5] * 32))
             elif kind == 2:
                 literals, distances = yield from self._lengths()
-                yield from self._block(_table(literals), _table(distances))
+                yield from self._codes(_table(literals), _table(distances))
             else:
                 raise ValueError("its Deflate64 data is damaged")
         self._give_back()
         self.unused_data = self._data[self._place :]
         if len(self._out) > self._given:
-            yield self._page()
+            yield self._output_block()
         self.eof = True
 
-    def _page(self) -> bytes:
-        page = bytes(self._out[self._given :])
+    def _output_block(self) -> bytes:
+        block = bytes(self._out[self._given :])
         del self._out[: max(0, len(self._out) - WINDOW_BYTES)]
         self._given = len(self._out)
-        return page
+        return block
 
     def _refill(self) -> bool:
-        """Eight more bytes into the bits, or those that are there; false where there are none."""
+        """Move up to eight bytes of input into the bit buffer; false if there are none."""
         more = self._data[self._place : self._place + 8]
         if not more and self._fed:
             self._data, self._place, self._fed = self._fed, 0, b""
@@ -138,10 +151,10 @@ class Deflate64:
             length -= len(piece)
             self._out += piece
         if len(self._out) - self._given >= WINDOW_BYTES:
-            yield self._page()
+            yield self._output_block()
 
     def _lengths(self) -> Generator[None, None, tuple[list[int], list[int]]]:
-        """Of a block's codes, which are themselves coded."""
+        """Read the code lengths of a block, which are coded themselves."""
         literals = 257 + (yield from self._take(5))
         count = literals + 1 + (yield from self._take(5))
         of_lengths = [0] * 19
@@ -172,7 +185,7 @@ class Deflate64:
             raise ValueError("its Deflate64 data is damaged")
         return lengths[:literals], lengths[literals:]
 
-    def _block(self, literals: Table, distances: Table) -> Iterator[bytes | None]:
+    def _codes(self, literals: Table, distances: Table) -> Iterator[bytes | None]:
         table, mask = literals
         far_table, far_mask = distances
         out = self._out
@@ -218,10 +231,10 @@ class Deflate64:
                     out += (piece * (length // distance + 1))[:length]
                 self._bits, self._count = bits >> used, count - used
             if len(out) - self._given >= WINDOW_BYTES:
-                yield self._page()
+                yield self._output_block()
 
     def _give_back(self) -> None:
-        """Whole bytes that wait as bits become data again; the rest of a byte is dropped."""
+        """Make whole bytes of the bit buffer input again; the rest of a byte is dropped."""
         waiting = self._count // 8
         self._bits >>= self._count % 8
         self._data = self._bits.to_bytes(waiting, "little") + self._data[self._place :]

@@ -1,8 +1,8 @@
-"""A zip's directory: where it lies, and what it says of each member.
+"""The directory of a zip: where it lies, and what it says of each member.
 
-Read here and not by `zipfile`, which loses the bytes of names, refuses what is not UTF-8 where the flag says
-so, takes an archive over 4 GiB without zip64 fields (macOS's Finder) for a damaged one, and differs by
-Python's version.
+It is read here and not by `zipfile`, which loses the raw bytes of names, refuses names that are not UTF-8
+although their flag says so, takes archives over 4 GiB without zip64 fields (of macOS's Finder) for damaged
+ones, and differs between versions of Python.
 """
 
 from __future__ import annotations
@@ -31,7 +31,19 @@ LARGEST_OFFSET = 2**63 - 1  # that a file can have
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a header says of one member. offset: of its local header in the upload."""
+    """What a header says of one member.
+
+    Attributes:
+        raw_name: its name, in an encoding that may be unknown.
+        extra: the header's extra fields.
+        flags: the general purpose bits.
+        method: the number of the compression method.
+        checksum: the CRC-32 of the unpacked bytes.
+        packed_bytes: its size in the archive.
+        size: its size when unpacked, in bytes.
+        offset: where its local header lies in the upload.
+        unix_mode: the file mode; 0 where the header does not say it.
+    """
 
     raw_name: bytes
     extra: bytes
@@ -46,7 +58,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """What the end record says, and where the directory really lies."""
+    """What the end record says, and where the directory really lies.
+
+    Attributes:
+        start: where the directory begins in the upload.
+        length: its bytes.
+        entries: how many members it has, as the record says.
+        offset: where the directory begins, as the record says.
+        disk: the number of this part of a split archive.
+        directory_disk: the number of the part in which the directory begins.
+        is_zip64: whether the record has the wide form.
+    """
 
     start: int
     length: int
@@ -58,9 +80,9 @@ class _End:
 
 
 def is_zip_behind(source: BinaryIO) -> bool:
-    """Whether an upload that begins as no zip ends as one: behind a program, or a few stray bytes.
+    """Whether an upload that does not begin as a zip ends as one.
 
-    Also for the last part of a split one.
+    So do self-extracting archives, those behind a few stray bytes, and the last part of a split archive.
     """
     end = _end(source, whole=True)
     if end is None:
@@ -72,9 +94,15 @@ def is_zip_behind(source: BinaryIO) -> bool:
 
 
 def read_directory(source: BinaryIO, meter: Meter) -> tuple[list[Entry], int] | None:
-    """The entries, and where the directory starts; None where it is lost or unreadable.
+    """Read the directory of a zip.
 
-    Raises TooManyMembers, DirectoryTooLarge, SplitArchive.
+    Returns:
+        The entries, and where the directory begins in the upload; None where it is missing or unreadable.
+
+    Raises:
+        TooManyMembers: it has more entries than the limits allow.
+        DirectoryTooLarge: it has more bytes than the limits allow.
+        SplitArchive: the upload is one part of several.
     """
     end = _end(source)
     if end is None:
@@ -103,7 +131,12 @@ def read_directory(source: BinaryIO, meter: Meter) -> tuple[list[Entry], int] | 
 
 
 def _end(source: BinaryIO, whole: bool = False) -> _End | None:
-    """whole: nothing but its own comment comes after the record."""
+    """Find the end record.
+
+    Args:
+        source: the upload.
+        whole: accept only a record that nothing but its own comment follows.
+    """
     size = source.seek(0, io.SEEK_END)
     tail_bytes = min(size, _END_RECORD.size + 2**16 + _END64_RECORD.size + _LOCATOR.size)
     source.seek(size - tail_bytes)
@@ -128,7 +161,10 @@ def _end(source: BinaryIO, whole: bool = False) -> _End | None:
 
 
 def _record_at(tail: bytes, whole: bool) -> int | None:
-    """The last end record whose comment ends with the upload; else, unless `whole`, the last at all."""
+    """Where the last end record lies whose comment ends with the upload.
+
+    Where there is none, it is the last record at all, unless `whole`.
+    """
     at = last = tail.rfind(b"PK\x05\x06")
     while at >= 0:
         if len(tail) >= at + _END_RECORD.size:
@@ -140,9 +176,10 @@ def _record_at(tail: bytes, whole: bool) -> int | None:
 
 
 def _disk_bytes(source: BinaryIO, end: _End) -> int | None:
-    """Bytes of each part but the last, where all parts were joined as they are (`cat`); else None.
+    """The size of each part but the last, where a split archive was joined by `cat`; else None.
 
-    Offsets are within a part then. It is whole if it begins as a first part does, and parts have one size.
+    Offsets then count from the beginning of a part. The archive is complete if it begins as a first part does
+    and all parts have one size.
     """
     if not end.directory_disk or end.start <= end.offset:
         return None
@@ -152,7 +189,15 @@ def _disk_bytes(source: BinaryIO, end: _End) -> int | None:
 
 
 def _entries(directory: bytes, meter: Meter, disk_bytes: int, junk: int, wraps: int) -> Iterator[Entry]:
-    """junk: bytes before the archive; wraps: how often offsets of 32 bits began anew (macOS's Finder)."""
+    """Parse the entries of a directory.
+
+    Args:
+        directory: its bytes.
+        meter: counts the members.
+        disk_bytes: the size of each part of a joined split archive, else 0.
+        junk: how many bytes lie before the archive.
+        wraps: how often offsets of 32 bits began again at 0 (macOS's Finder).
+    """
     place = count = end = 0
     while directory.startswith(b"PK\x01\x02", place):
         count += 1
@@ -176,7 +221,7 @@ def _entries(directory: bytes, meter: Meter, disk_bytes: int, junk: int, wraps: 
 
 
 def _zip64(extra: bytes, *numbers: int) -> list[int]:
-    """Size, packed bytes and offset with what the zip64 field says of those that are 0xFFFFFFFF."""
+    """Replace sizes and offsets of 0xFFFFFFFF by those of the zip64 field, in the order of the field."""
     field = extra_fields(extra).get(1, b"")
     found = []
     for number in numbers:
@@ -187,7 +232,7 @@ def _zip64(extra: bytes, *numbers: int) -> list[int]:
 
 
 def local_entry(source: BinaryIO, offset: int) -> tuple[Entry, int] | None:
-    """The local header at `offset`, and where its data starts; None where there is none."""
+    """The local header at `offset` and where the member's data begins; None where there is no header."""
     if not 0 <= offset < LARGEST_OFFSET:  # which zip64 fields of a damaged zip claim
         return None
     source.seek(offset)

@@ -1,4 +1,4 @@
-"""What an upload is by its first bytes, and what the names in it mean."""
+"""What an upload is by its first bytes, and what the names of members mean."""
 
 from __future__ import annotations
 
@@ -61,7 +61,15 @@ _AUDIO = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"fLaC", b"OggS", b"FORM"
 
 
 def kind_of(head: bytes, name: str) -> Kind:
-    """The kind of an upload from its first 512 bytes; UnknownArchive for those that are not read."""
+    """The kind of an upload.
+
+    Args:
+        head: its first `HEAD_BYTES` bytes, or all of a shorter one.
+        name: of the upload, for the error.
+
+    Raises:
+        UnknownArchive: it is an archive of a kind that is not read.
+    """
     for magic, kind in _ACCEPTED.items():
         if head.startswith(magic):
             return kind
@@ -74,7 +82,7 @@ def kind_of(head: bytes, name: str) -> Kind:
 
 
 def is_split_name(name: str) -> bool:
-    """Whether a name is that of a part of an archive (`tapes.z01`, `tapes.zip.001`)."""
+    """Whether a name is that of one part of a split archive (`tapes.z01`, `tapes.zip.001`)."""
     return _SPLIT.search(name) is not None
 
 
@@ -84,7 +92,10 @@ def is_known_audio(head: bytes) -> bool:
 
 
 def _is_lzma(head: bytes) -> bool:
-    """Of LZMA alone (`.lzma`), which has no magic: usual properties, a plain dictionary, a likely size."""
+    """Whether the head is that of an `.lzma` file, a format without magic bytes.
+
+    It must have the usual properties, a plain dictionary size and a likely size.
+    """
     if len(head) < 13 or head[0] != 0x5D:
         return False
     dict_size: int = int.from_bytes(head[1:5], "little")
@@ -95,7 +106,7 @@ def _is_lzma(head: bytes) -> bool:
 
 
 def is_tar(head: bytes) -> bool:
-    """Whether these first 512 bytes are a tar's header."""
+    """Whether these first 512 bytes are the header of a tar."""
     try:
         tarfile.TarInfo.frombuf(head[:HEAD_BYTES], "utf-8", "surrogateescape")
     except tarfile.HeaderError:
@@ -104,17 +115,17 @@ def is_tar(head: bytes) -> bool:
 
 
 def is_litter(path: str) -> bool:
-    """Whether an entry is what macOS and Windows leave in archives, and no recording."""
+    """Whether an entry is a system file that macOS or Windows leaves in archives, and no recording."""
     *folders, name = path.replace("\\", "/").lower().split("/")
     return name.startswith("._") or name in _LITTER_FILES or not _LITTER_FOLDERS.isdisjoint(folders)
 
 
 def printable(path: str) -> str:
-    """A member's name as text for a column: what is not UTF-8, or NUL, is backslash-escaped."""
+    """A member's name as text for a column; NUL and bytes that are not UTF-8 become backslash escapes."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
 def extension(path: str) -> str:
-    """The ending of a path if it is a plain one (`wav`), else `bin`; for names inside shards."""
+    """The file name extension of a path if it is a plain one (`wav`), else `bin`; for names inside shards."""
     suffix = PurePosixPath(path).suffix[1:].lower()
     return suffix if suffix.isascii() and suffix.isalnum() and len(suffix) <= 8 else "bin"

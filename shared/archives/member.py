@@ -20,9 +20,14 @@ BLOCK_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One entry. Read `chunks()` to its end before the next member; it raises ClipError.
+    """One entry of an archive.
 
-    `error` is set where the entry cannot be read at all (encrypted, a link, …).
+    Attributes:
+        number: its place among all entries, from 0.
+        path: its name as text.
+        chunks: gives its bytes; to be read to the end before the next member is taken. Raises a ClipError
+            where they cannot be read.
+        error: why the entry cannot be read at all (encrypted, a link, …); None if it can.
     """
 
     number: int
@@ -32,13 +37,21 @@ class Member:
 
 
 def blocks(file: BinaryIO) -> Iterator[bytes]:
-    """A file to its end, a MiB at a time."""
+    """The bytes of a file to its end, a MiB at a time."""
     while block := file.read(BLOCK_BYTES):
         yield block
 
 
 def without_archives(path: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same chunks; NestedArchive when they begin as an archive does."""
+    """The same chunks, unless they begin as an archive does.
+
+    Args:
+        path: of the member, for the error.
+        chunks: its bytes.
+
+    Raises:
+        NestedArchive: they are an archive within the archive.
+    """
     first = next(chunks, b"")
     while 0 < len(first) < HEAD_BYTES and (more := next(chunks, b"")):
         first += more
@@ -50,7 +63,7 @@ def without_archives(path: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _refuse_archive(path: str, head: bytes, first: bytes) -> None:
-    """NestedArchive with what would be accepted instead."""
+    """Raise NestedArchive, with what would be accepted instead, if the head is that of an archive."""
     try:
         kind = kind_of(head, path)
     except UnknownArchive as error:
@@ -66,7 +79,7 @@ def _refuse_archive(path: str, head: bytes, first: bytes) -> None:
 
 
 def _holds_tar(packed: bytes, kind: Kind) -> bool:
-    """Whether what is compressed begins as a tar does; true where its first MiB does not show it."""
+    """Whether compressed data begins as a tar does; true where its first MiB does not show it."""
     try:
         return is_tar(_OPENED[kind](packed))
     except (zlib.error, lzma.LZMAError, zstandard.ZstdError, OSError, EOFError, ValueError):
@@ -88,5 +101,5 @@ _OPENED: dict[Kind, Callable[[bytes], bytes]] = {
 
 
 def reason(cause: BaseException) -> str:
-    """A library's words, without its type; a full stop would double ours."""
+    """The message of a library's error, without its type; a full stop at its end would double ours."""
     return (str(cause) or type(cause).__name__).rstrip(".")

@@ -24,10 +24,18 @@ from shared.core.errors.uploads import SplitArchive
 
 
 def kind_in(source: BinaryIO, name: str) -> Kind:
-    """The kind of an upload that is whole, by its first bytes, then by its last.
+    """The kind of an upload that is there as a whole, by its first bytes and then by its last.
 
-    A zip may begin with other bytes: self-extracting ones with a program, some downloads with a line end.
-    Raises UnknownArchive, and SplitArchive for a part in the middle.
+    A zip may begin with other bytes: self-extracting archives begin with a program, some downloads with a
+    line end.
+
+    Args:
+        source: the upload, seekable.
+        name: its name, for the errors.
+
+    Raises:
+        UnknownArchive: it is an archive of a kind that is not read.
+        SplitArchive: it is a middle part of a split archive.
     """
     source.seek(0)
     head = source.read(HEAD_BYTES)
@@ -48,15 +56,21 @@ def members(
     on_progress: Callable[[], None] | None = None,
     encoding: str | None = None,
 ) -> Iterator[Member]:
-    """The members of an upload, from the first; litter and folders left out.
+    """The members of an upload, from the first, without system files and folders.
 
-    `source` is seekable. `encoding` is that of names which are not UTF-8 and do not say what they are.
-    `on_progress()` is called after each 8 MiB of output. What it raises, and what
-    the source raises, comes through as it is.
+    Args:
+        source: the upload, seekable. What its reads raise is raised as it is.
+        name: of the upload, for the errors.
+        kind: from `kind_in`.
+        limits: what the upload may hold.
+        on_progress: called after each 8 MiB of output. What it raises is raised as it is.
+        encoding: of names that are not UTF-8 and do not say what they are.
 
-    Raises an UploadError: for a zip with too many or overlapping members before the first of them; else
-    where a limit strikes, or the archive breaks or ends early, after the members before that (with
-    `kept=0`: the caller counts). NamesGuessed comes after all members, where an encoding had to be guessed.
+    Raises:
+        UploadError: a limit was exceeded, or the archive is damaged or ends early. A zip with too many or
+            overlapping members raises it before the first member, all else after the members before the
+            fault. It says `kept=0`; the caller counts.
+        NamesGuessed: an encoding had to be guessed; raised after all members.
     """
     if kind is Kind.LOOSE:
         source.seek(0)

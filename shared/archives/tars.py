@@ -1,10 +1,10 @@
-"""Tar archives as streams: plain, gzip, bzip2, xz, LZMA and zstd.
+"""Tar archives as streams: plain, or packed with gzip, bzip2, xz, LZMA or zstd.
 
-Only single header blocks are parsed by `tarfile`. Its reader was left for this one because an archive
-can hang or break it (Python 3.11.7): a member that claims 2**62 bytes makes `r|` skip to its end in
-steps of 10 kB, reading nothing; a header is held whole, whatever its size; a pax header of 64 kB of
-digits takes 4.4 s, and one of 1 MB over 15 minutes; 400 long-name headers in a row exceed the recursion
-limit; and a damaged header among sound ones ends the archive without a word.
+`tarfile` parses single header blocks only. Its reader is not used because an archive can hang or break it
+(Python 3.11.7): a member that claims 2**62 bytes makes `r|` skip to its end in steps of 10 kB that read
+nothing; a header is held in memory as a whole, whatever its size; a pax header of 64 kB of digits takes 4.4
+s, and one of 1 MB over 15 minutes; 400 long-name headers in a row exceed the recursion limit; and a damaged
+header among sound ones ends the archive without an error.
 """
 
 from __future__ import annotations
@@ -39,17 +39,26 @@ _WITHOUT_DATA = {*_KINDS, tarfile.DIRTYPE} - {tarfile.GNUTYPE_SPARSE}
 
 
 class _Damage(Exception):
-    """Why the archive cannot be read on."""
+    """Why the archive cannot be read any further."""
 
 
 class _NoTar(_Damage):
-    """The first block is no header."""
+    """The first block is not a header of a tar."""
 
 
 def tar_members(source: BinaryIO, kind: Kind, meter: Meter, encoding: str | None) -> Iterator[Member]:
     """The files in a tar, and its links and devices as members with an error.
 
-    encoding: of names that are not UTF-8.
+    Args:
+        source: the upload.
+        kind: how it is compressed.
+        meter: counts the members and their bytes.
+        encoding: of names that are not UTF-8.
+
+    Raises:
+        DamagedArchive: the archive is damaged or ends early.
+        UnknownArchive: no tar lies within the compressed data.
+        WindowTooLarge: it takes too much memory to unpack.
     """
     source.seek(0)
     stream = _Stream(opened(source, kind, meter.limits.window_bytes), meter)
@@ -87,7 +96,10 @@ def _member(stream: _Stream, header: tarfile.TarInfo, number: int, encoding: str
 
 
 class _Stream:
-    """The tar, read forwards; every byte is counted. Raises _Damage, and once it has, again."""
+    """A tar that is read forwards; every byte is counted.
+
+    Once it has raised _Damage, every further read raises it again.
+    """
 
     def __init__(self, file: BinaryIO, meter: Meter) -> None:
         self._file = file
@@ -97,7 +109,7 @@ class _Stream:
         self._left = self._padding = 0  # of the member at hand
 
     def read(self, size: int) -> bytes:
-        """`size` bytes; fewer at the end of the archive."""
+        """The next `size` bytes; fewer at the end of the archive."""
         if self._damage is not None:
             raise _Damage(self._damage)
         try:
@@ -112,7 +124,7 @@ class _Stream:
         return data
 
     def header(self) -> tarfile.TarInfo | None:
-        """The next member's, with what the headers before it say; None at the end."""
+        """The header of the next member, with what the headers before it add; None at the end."""
         extended = 0
         name: str | None = None
         link: str | None = None
@@ -137,7 +149,7 @@ class _Stream:
         return None
 
     def _block(self) -> tarfile.TarInfo | None:
-        """One header block; None at the end of the archive, marked or not."""
+        """One header block; None at the end of the archive, whether or not the end is marked."""
         block = self.read(tarfile.BLOCKSIZE)
         is_first, self._is_first = self._is_first, False
         if not any(block) and not (is_first and len(block) < tarfile.BLOCKSIZE):
@@ -157,6 +169,7 @@ class _Stream:
     def _begin(
         self, header: tarfile.TarInfo, name: str | None, link: str | None, pax: dict[str, str]
     ) -> tarfile.TarInfo:
+        """Apply what the headers before a member's own say, and prepare to read its data."""
         try:
             header.size = int(pax.get("size", header.size))
         except ValueError as cause:
@@ -174,7 +187,7 @@ class _Stream:
         return header
 
     def data(self, path: str) -> Iterator[bytes]:
-        """What is left of the member at hand."""
+        """The rest of the current member's bytes."""
         while self._left:
             try:
                 block = self.read(min(self._left, BLOCK_BYTES))
@@ -186,7 +199,7 @@ class _Stream:
             yield block
 
     def skip(self) -> None:
-        """To the end of the member at hand."""
+        """Read to the end of the current member."""
         rest = self._left + self._padding
         self._left = self._padding = 0
         while rest:
@@ -197,7 +210,7 @@ class _Stream:
 
 
 def _pax_records(body: bytes) -> dict[str, str]:
-    """Lines of `<length> <key>=<value>` (POSIX.1-2008, pax), as a dictionary."""
+    """The lines `<length> <key>=<value>` of a pax header (POSIX.1-2008) as a dictionary."""
     records = {}
     place = 0
     while place < len(body) and body[place] != 0:

@@ -1,1 +1,1 @@
-"""Recordings as samples: decoding, windows, features, quality, conditions and synthesis."""
+"""Decoding recordings, cutting windows, computing features, and altering or synthesising audio."""

@@ -1,7 +1,9 @@
-"""More examples for the small classes: the seed's four alterations of a feature array.
+"""Additional examples for small classes: the four alterations of the baseline project.
 
-Each takes features shaped (rows, frames, channels), z-scored, and gives a new array. A mask sets to 0,
-the mean (SpecAugment: Park et al. 2019, doi 10.21437/Interspeech.2019-2680).
+Each takes z-scored features of shape (rows, frames, channels) and returns a new array. A mask sets values to
+0, which is the mean.
+
+Source: SpecAugment, Park et al. 2019, doi 10.21437/Interspeech.2019-2680.
 """
 
 from __future__ import annotations
@@ -16,22 +18,22 @@ Alteration = Callable[[Floats, np.random.Generator], Floats]
 
 
 def add_noise(example: Floats, rng: np.random.Generator) -> Floats:
-    """Gaussian noise of standard deviation 0.02."""
+    """Add Gaussian noise of standard deviation 0.02."""
     return example + rng.normal(0, 0.02, example.shape).astype(np.float32)
 
 
 def mask_time(example: Floats, rng: np.random.Generator) -> Floats:
-    """5 to 15 neighbouring frames set to 0."""
+    """Set 5 to 15 neighbouring frames to 0."""
     return _masked(example, 1, int(rng.integers(5, 16)), rng)
 
 
 def mask_frequency(example: Floats, rng: np.random.Generator) -> Floats:
-    """3 to 8 neighbouring rows set to 0."""
+    """Set 3 to 8 neighbouring rows to 0."""
     return _masked(example, 0, int(rng.integers(3, 9)), rng)
 
 
 def scale_amplitude(example: Floats, rng: np.random.Generator) -> Floats:
-    """All values times one factor between 0.8 and 1.2."""
+    """Multiply all values by one factor between 0.8 and 1.2."""
     return example * np.float32(rng.uniform(0.8, 1.2))
 
 
@@ -48,10 +50,16 @@ def _masked(example: Floats, axis: int, width: int, rng: np.random.Generator) ->
 def augment_dataset(
     examples: Floats, classes: NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[Floats, NDArray[np.int64]]:
-    """Raise each class below the median count to it; only ever the training side.
+    """Raise each class that is below the median count to that count; for training data only.
 
-    examples: (n, rows, frames, channels); classes: (n,), an index each. Returns both with the new
-    examples at the end: drawn from the class with replacement, one alteration each, drawn likewise.
+    Args:
+        examples: features, shape (n, rows, frames, channels).
+        classes: the class index of each example, shape (n,).
+        rng: draws examples and alterations.
+
+    Returns:
+        Both arrays with the new examples at the end. Each is drawn from its class with replacement and
+        altered once, in a way that is drawn likewise.
     """
     counts = np.bincount(classes)
     present = np.flatnonzero(counts)

@@ -1,4 +1,4 @@
-"""Several channels as one."""
+"""Several channels as one, and one as several."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ CANCELLED = 0.25
 
 
 def mixed(block: Floats) -> Floats:
-    """The mean of the channels; where they cancel each other out in it, the loudest of them alone.
+    """The mean of the channels, or the loudest channel alone where they cancel each other out.
 
-    block: (n, channels); returns (n,). A microphone or a cable that is wired the wrong way inverts one
-    channel of a stereo recording, and the mean of both is silence.
+    A microphone or cable that is wired the wrong way inverts one channel of a stereo recording, and the mean
+    of both channels is silence.
+
+    Args:
+        block: samples, shape (n, channels).
+
+    Returns:
+        Shape (n,).
 
     >>> mixed(np.array([[0.5, -0.5], [0.2, -0.2]], np.float32)).tolist()
     [0.5, 0.20000000298023224]
@@ -32,5 +38,13 @@ def mixed(block: Floats) -> Floats:
 
 
 def spread_over(samples: Floats, channels: int) -> Floats:
-    """The same samples (n,) on each of so many channels: (n, channels)."""
+    """The same samples on each of several channels.
+
+    Args:
+        samples: shape (n,).
+        channels: how many there shall be.
+
+    Returns:
+        Shape (n, channels).
+    """
     return np.repeat(samples[:, None], channels, axis=1)

@@ -1,5 +1,6 @@
-"""What codecs of speech and music leave of a recording at low bit rates: encoded by FFmpeg (PyAV, the extra
-`av`), and decoded as any recording is.
+"""What codecs for speech and music leave of a recording at low bit rates.
+
+FFmpeg encodes (through PyAV, the extra `av`); decoding is that of any recording.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import soxr
 from numpy.typing import NDArray
 
 from shared.audio.bands import fitted
-from shared.audio.decode import DecodeLimits, decode
+from shared.audio.decode import decode
+from shared.audio.limits import DecodeLimits
 from shared.core.errors.recordings import NeedsAv
 
 if TYPE_CHECKING:
@@ -27,7 +29,15 @@ LIMITS = DecodeLimits(max_sampling_rate=48000, max_channels=1, max_windows=10**9
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """encoder and container: as FFmpeg names them; sampling_rate: Hz; bit_rate: bits a second."""
+    """A codec at one bit rate.
+
+    Attributes:
+        name: for people.
+        encoder: FFmpeg's name of the encoder.
+        container: FFmpeg's name of the file format.
+        sampling_rate: in Hz.
+        bit_rate: in bits a second.
+    """
 
     name: str
     encoder: str
@@ -36,6 +46,7 @@ class Codec:
     bit_rate: int
 
     def at(self, bit_rate: int) -> Self:
+        """The same codec at another bit rate, in bits a second."""
         return replace(self, bit_rate=bit_rate)
 
 
@@ -46,7 +57,7 @@ AMR_NB_BIT_RATES = 4750, 5150, 5900, 6700, 7400, 7950, 10200, 12200  # 3GPP TS 2
 
 
 def is_there(codec: Codec) -> bool:
-    """Whether PyAV is installed, and its FFmpeg has the encoder."""
+    """Whether PyAV is installed and its FFmpeg has the encoder."""
     if find_spec("av") is None:
         return False
     import av
@@ -55,10 +66,20 @@ def is_there(codec: Codec) -> bool:
 
 
 def through_codec(samples: Floats, sampling_rate: int, codec: Codec) -> Floats:
-    """Samples (n,) of sampling_rate Hz, encoded, decoded, and back at their rate: (n,).
+    """Encode samples and decode them again.
 
-    What a codec is late by stays where its file does not say it: 5 ms of AMR.
-    Raises NeedsAv where PyAV is not installed.
+    A codec's delay stays in the result where its file does not state it: 5 ms for AMR.
+
+    Args:
+        samples: shape (n,).
+        sampling_rate: of the samples, in Hz.
+        codec: what encodes them.
+
+    Returns:
+        Shape (n,), at the original rate.
+
+    Raises:
+        NeedsAv: PyAV is not installed.
     """
     content = encoded(soxr.resample(samples, sampling_rate, codec.sampling_rate), codec)
     read = decode(content, codec.name, sampling_rate=sampling_rate, seconds=None, limits=LIMITS)
@@ -66,7 +87,15 @@ def through_codec(samples: Floats, sampling_rate: int, codec: Codec) -> Floats:
 
 
 def encoded(samples: Floats, codec: Codec) -> bytes:
-    """A file of samples (n,) at the codec's own sampling rate; raises NeedsAv."""
+    """A file of samples.
+
+    Args:
+        samples: at the codec's own sampling rate, shape (n,).
+        codec: what encodes them.
+
+    Raises:
+        NeedsAv: PyAV is not installed.
+    """
     try:
         import av
     except ImportError as error:

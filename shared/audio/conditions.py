@@ -1,8 +1,9 @@
-"""Recordings as life makes them: named conditions that judge, and random ones that teach.
+"""Named conditions under which versions are judged: telephone, noise, rooms, codecs, levels.
 
-Each is a function of samples (n,), their sampling rate, a generator of random numbers and, for babble, other
-recordings. The same generator gives the same samples. `CONDITIONS` is fixed, so that figures can be compared;
-`shared.audio.draws` takes the same functions at random strength.
+Each alters samples of shape (n,) given their sampling rate, a random generator and, for babble, other
+recordings. The same generator state gives the same samples. `CONDITIONS` is a fixed set, so that figures of
+different versions can be compared; `shared.audio.random_conditions` uses the same functions at random
+strength, for training.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from shared.audio.bands import telephone_band, through_rate, through_telephone
 from shared.audio.codecs import AMR_NB, MP3, OPUS, Codec, is_there, through_codec
 from shared.audio.noises import BROWN, PINK, WHITE, babble, coloured, with_noise
-from shared.audio.recorder import at_peak, in_16_bits, overdriven, surrounded, with_offset
+from shared.audio.recorder import at_peak, in_16_bits, overdriven, with_offset, with_silence
 from shared.audio.rooms import in_a_room
 from shared.core.errors.models import UnknownCondition
 
@@ -30,9 +31,15 @@ CLEAN = "clean"
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """name: as the command line has it; text: for people; alter: samples (n,), Hz, generator and pool to
-    samples; codec: what it takes PyAV for; is_babble: whether it needs a pool; is_harsh: whether it is one of
-    those whose mean is a figure of its own.
+    """One alteration of fixed strength.
+
+    Attributes:
+        name: on the command line and in reports.
+        text: for people.
+        alter: the alteration, before the level is limited.
+        codec: the codec that it needs PyAV for; None if it needs none.
+        is_babble: whether it needs a pool of other recordings.
+        is_harsh: whether it counts in the mean over harsh conditions.
     """
 
     name: str
@@ -44,21 +51,28 @@ class Condition:
 
     @property
     def is_there(self) -> bool:
-        """Whether this installation can make it."""
+        """Whether this installation can compute it."""
         return self.codec is None or is_there(self.codec)
 
     def __call__(
         self, samples: Floats, sampling_rate: int, rng: np.random.Generator, pool: Pool = ()
     ) -> Floats:
-        """Samples (n,) of sampling_rate Hz, altered; nothing is beyond full scale, where all is made quieter.
+        """Alter samples; where the result exceeds full scale, all of it is made quieter.
 
-        pool: recordings of the same rate, for babble: of nobody who must not be heard.
+        Args:
+            samples: shape (n,).
+            sampling_rate: of the samples and of the pool, in Hz.
+            rng: gives the random numbers.
+            pool: recordings for babble, each of shape (m,); nobody may be among them who is judged.
+
+        Returns:
+            Shape (n,), or more where silence is added.
         """
         return within_full_scale(self.alter(samples, sampling_rate, rng, pool))
 
 
 def within_full_scale(samples: Floats) -> Floats:
-    """Samples (n,), all of them quieter where one is beyond 1."""
+    """Samples of shape (n,), all divided by the peak where it exceeds 1."""
     return np.asarray(samples / max(1.0, float(np.abs(samples).max(initial=0.0))), np.float32)
 
 
@@ -123,10 +137,10 @@ def _all() -> Iterable[Condition]:
     for decibels in (-60, -40, -20, 0):
         yield Condition(f"peak-{-decibels}db", f"peak at {decibels} dB", partial(_level, decibels))
     yield Condition(
-        "silence-behind", "5 s of silence behind", lambda x, hz, rng, pool: surrounded(x, hz, 0, 5)
+        "silence-behind", "5 s of silence behind", lambda x, hz, rng, pool: with_silence(x, hz, 0, 5)
     )
     yield Condition(
-        "silence-before", "10 s of silence before", lambda x, hz, rng, pool: surrounded(x, hz, 10, 0)
+        "silence-before", "10 s of silence before", lambda x, hz, rng, pool: with_silence(x, hz, 10, 0)
     )
 
 
@@ -141,7 +155,11 @@ CONDITIONS: dict[str, Condition] = {condition.name: condition for condition in _
 
 
 def conditions(names: Sequence[str] = ()) -> list[Condition]:
-    """Those of these names, or all; raises UnknownCondition."""
+    """The conditions of these names, or all of them.
+
+    Raises:
+        UnknownCondition: a name is none of `CONDITIONS`.
+    """
     for name in names:
         if name not in CONDITIONS:
             raise UnknownCondition(condition=name, known=", ".join(CONDITIONS))

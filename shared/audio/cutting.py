@@ -1,4 +1,7 @@
-"""A stream of samples, cut into the windows that a network hears; no more than one and a block are held."""
+"""Cut a stream of samples into the windows that a network classifies.
+
+No more than one window and one block are held in memory.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,15 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A part of a recording, or of one channel of it.
+    """A part of a recording, or of one of its channels.
 
-    channel: 1, 2, …; 0: the mean of all; start_s, end_s: seconds of the recording; samples: float32,
-    shape (n,), without padding; peak: largest absolute sample, over all channels where they are mixed;
-    is_all: it is surely the only one of its recording.
+    Attributes:
+        channel: 1, 2, …; 0 for the mean of all channels.
+        start_s: where it begins in the recording, in seconds.
+        end_s: where it ends, in seconds.
+        samples: float32, shape (n,), without padding.
+        peak: the largest absolute sample, over all channels where they are mixed.
+        is_all: whether it is certainly the only window of its recording.
     """
 
     channel: int
@@ -34,17 +41,22 @@ class Window:
 
     @property
     def is_silent(self) -> bool:
-        """Whether nobody can be heard in it."""
+        """Whether it is too quiet for a voice."""
         return self.peak < SILENT_PEAK
 
 
 def windows_of(stream: Stream, spec: FeatureSpec, windows: Windows) -> Iterator[Window]:
-    """The windows of a recording, those of all channels at one time after each other.
+    """The windows of a recording, with those of all channels at one time after each other.
 
-    windows: checked for the spec. Sliding ones begin every hop_s; the last may be shorter if it has at least
-    0.1 s that the one before has not. Those of a clip are the first alone, or all, evenly spread so that the
-    last ends where the recording ends. There is always one. Channels are mixed after resampling, and their
-    peak is taken before, so that what cancels out in the mean is not taken for silence.
+    Sliding windows begin every hop_s; the last may be shorter, if it has at least 0.1 s that no other window
+    has. Windows of a clip are the first one alone, or several that are spread evenly so that the last ends
+    where the recording ends. There is always at least one. Channels are mixed after resampling and the peak
+    is taken before, so that channels which cancel each other out are not taken for silence.
+
+    Args:
+        stream: the recording.
+        spec: of the features; says how long a window is.
+        windows: what the job asks for, checked against the spec.
     """
     rate = stream.sampling_rate
     win_s, hop_s = windows.lengths(spec)
@@ -68,11 +80,21 @@ def windows_of(stream: Stream, spec: FeatureSpec, windows: Windows) -> Iterator[
 def cut(
     blocks: Iterable[Floats], starts: Iterator[int], length: int, least: int, *, ends_full: bool
 ) -> Iterator[tuple[int, Floats]]:
-    """Where each window begins, and its samples, (length, channels) but for a last one that is shorter.
+    """Cut blocks of samples into windows.
 
-    blocks: (n, channels) each; starts: where windows begin, at most `length` apart. What is left at the end
-    makes a window if `least` samples of it were in none, or if there was no window yet: from where the next
-    one would have begun, or with `ends_full` the last `length` samples, if there are so many.
+    What is left at the end becomes a window if at least `least` of its samples were in no window, or if there
+    was no window yet.
+
+    Args:
+        blocks: samples, shape (n, channels) each.
+        starts: where windows begin, at most `length` samples apart.
+        length: of a window, in samples.
+        least: samples that no other window has and that are worth a last window.
+        ends_full: whether the last window has the last `length` samples, if there are so many, instead of
+            those from where it would have begun.
+
+    Yields:
+        Where each window begins, and its samples, shape (length, channels); a last one may be shorter.
     """
     held, first, covered = np.empty((0, 0), np.float32), 0, 0
     start = next(starts, None)

@@ -1,7 +1,7 @@
-"""From the bytes of a recording to samples, as librosa.load gives them, within bounds.
+"""From the bytes of a recording to samples as librosa.load gives them, within bounds.
 
-Nothing is allocated by what a header claims: samples are read in blocks and downmixed block by block, so a
-decode holds little more than its result, and a stream no more than a block.
+Nothing is allocated on the word of a header: samples are read and mixed block by block. So decoding holds
+little more than its result, and a stream no more than a block.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from shared.audio.audio_files import AudioFile
+from shared.audio.chained_file import LOWEST_RATE
 from shared.audio.channels import mixed
 from shared.audio.flaws import DAMAGE
-from shared.audio.opening import LOWEST_RATE, AudioFile, opened
-from shared.audio.sources import WatchedSource
+from shared.audio.limits import DecodeLimits
+from shared.audio.opening import opened
+from shared.audio.seekable_files import WatchedFile
 from shared.audio.windows import MINIMUM_S
 from shared.core.errors.recordings import (
     ClipError,
@@ -30,7 +33,6 @@ from shared.core.errors.recordings import (
     UnlikelyHeader,
     Unreadable,
 )
-from shared.core.settings import Settings
 
 SILENT_PEAK = 1e-4  # real quiet speakers peak at 0.006
 LOUDEST_PEAK = 2.0**31  # integers of 32 bits written as floats; far above, float32 features overflow
@@ -39,29 +41,15 @@ STREAM_SAMPLES = 2**16
 
 
 @dataclass(frozen=True, slots=True)
-class DecodeLimits:
-    """What no honest header exceeds.
-
-    max_sampling_rate: Hz; max_channels: channels; max_windows: heard of a recording, over all channels.
-    """
-
-    max_sampling_rate: int
-    max_channels: int
-    max_windows: int
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """The limits that the settings give."""
-        return cls(settings.max_sampling_rate, settings.max_channels, settings.max_windows)
-
-
-@dataclass(frozen=True, slots=True)
 class Recording:
     """What was decoded of one recording.
 
-    samples: float32, shape (n,), mono; duration_s: of the whole file, in seconds: what was decoded, or by its
-    header where only a part was wanted; peak: largest absolute sample of what was decoded, over all channels,
-    full scale = 1; flaw: why less was heard than was wanted, or None.
+    Attributes:
+        samples: mono, float32, shape (n,).
+        duration_s: of the whole recording, in seconds: what was decoded, or what its header says where only a
+            part was wanted.
+        peak: the largest absolute sample that was decoded, over all channels; full scale is 1.
+        flaw: why less was decoded than wanted; None if nothing is missing.
     """
 
     samples: NDArray[np.float32]
@@ -71,24 +59,32 @@ class Recording:
 
     @property
     def is_silent(self) -> bool:
-        """Whether nobody can be heard in it."""
+        """Whether it is too quiet for a voice."""
         return self.peak < SILENT_PEAK
 
 
 def decode(
     source: bytes | BinaryIO, path: str, *, sampling_rate: int, seconds: float | None, limits: DecodeLimits
 ) -> Recording:
-    """Decode the first `seconds` of a recording (None: all of it) to mono at `sampling_rate` Hz.
+    """Decode a recording to mono.
 
-    As librosa.load(sr=sampling_rate, duration=seconds) does: frames at the native rate, the mean of
-    the channels (but see `channels.mixed`), soxr's HQ resampler. A file-like source is read as far as needed,
-    not more.
+    As librosa.load(sr=sampling_rate, duration=seconds) does it: frames at the native rate, the mean of the
+    channels (but see `channels.mixed`), soxr's HQ resampler. A file-like source is read as far as needed and
+    no further. What the source raises is not the fault of the recording (a store that is gone, a lost lease)
+    and is raised as it is.
 
-    Raises a ClipError that names `path` for whatever is wrong with the recording: NotAudio, NotARecording,
-    UnreadCodec, Empty, TooShort, NotFinite, UnlikelyHeader, NeedsAv, Unreadable. What the source raises is no
-    fault of the recording (a store that is gone, a lost lease) and is raised as it is.
+    Args:
+        source: its bytes, or a seekable file.
+        path: of the recording, for the errors.
+        sampling_rate: of the result, in Hz.
+        seconds: how much is decoded from the beginning; None: all.
+        limits: what its header may claim.
+
+    Raises:
+        ClipError: there is something wrong with the recording: NotAudio, NotARecording, UnreadCodec, Empty,
+            TooShort, NotFinite, UnlikelyHeader, NeedsAv or Unreadable.
     """
-    watched = WatchedSource(source)
+    watched = WatchedFile(source)
     with _translated(watched, path), opened(watched, path, whole=seconds is None) as file:
         native_rate = file.samplerate
         duration_s = _checked_duration(file, path, limits)
@@ -102,15 +98,16 @@ def decode(
 
 
 class Stream:
-    """A recording that is decoded block by block, once; memory does not grow with its length.
+    """A recording that is decoded once, block by block, in memory that does not grow with its length.
 
-    claimed_s: its length in seconds as far as is known before it is decoded; duration_s: the same, and behind
-    the last block of all of it, what was really there; flaw: there too, why less was heard than was wanted.
-    The samples are those of `decode` before it takes the mean of the channels: the resampler's state goes
-    from block to block.
+    The samples are those of `decode` before the channels are mixed: the resampler keeps its state from block
+    to block.
 
-    Raises what `decode` raises, when it is made and while its blocks are taken. But where all of a recording
-    is wanted and it is damaged on the way, what comes before is all that there is (if that is 0.1 s or more).
+    Attributes:
+        sampling_rate: of the blocks, in Hz.
+        claimed_s: its length in seconds as far as it is known before decoding.
+        duration_s: the same; after the last block of all of it, its true length.
+        flaw: after the last block, why less was decoded than wanted.
     """
 
     def __init__(
@@ -122,7 +119,8 @@ class Stream:
         seconds: float | None,
         limits: DecodeLimits,
     ) -> None:
-        self._watched = WatchedSource(source)
+        """Open a recording; arguments and errors are those of `decode`."""
+        self._watched = WatchedFile(source)
         self._path = path
         self.sampling_rate = sampling_rate
         self._seconds = seconds
@@ -132,7 +130,17 @@ class Stream:
             self.claimed_s = self.duration_s = _checked_duration(self._file, path, limits)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """Samples at `sampling_rate`, float32, shape (n, channels), n > 0; of the first `seconds`, or all."""
+        """Decode the recording, or its first `seconds`.
+
+        Where all of it is wanted and it is damaged on the way, it ends before the damage, provided that 0.1 s
+        or more come before it.
+
+        Yields:
+            Samples at `sampling_rate`, float32, shape (n, channels), n > 0.
+
+        Raises:
+            ClipError: as `decode` raises it.
+        """
         with _translated(self._watched, self._path), self._file as file:
             resampler = soxr.ResampleStream(
                 file.samplerate, self.sampling_rate, file.channels, dtype="float32", quality="HQ"
@@ -157,8 +165,8 @@ class Stream:
 
 
 @contextmanager
-def _translated(source: WatchedSource, path: str) -> Iterator[None]:
-    """Whatever goes wrong with a recording as a ClipError; what its source raised as it is."""
+def _translated(source: WatchedFile, path: str) -> Iterator[None]:
+    """Raise whatever goes wrong with a recording as a ClipError, and what its source raised as it is."""
     try:
         yield
     except ClipError:
@@ -186,7 +194,16 @@ def _checked_duration(file: AudioFile, path: str, limits: DecodeLimits) -> float
 
 
 def _read(file: AudioFile, path: str, frames: int | None) -> tuple[NDArray[np.float32], float, str | None]:
-    """The first `frames` frames (None: all) as mono samples, the peak over all channels, and the flaw."""
+    """Read frames.
+
+    Args:
+        file: the open recording.
+        path: of the recording, for the errors.
+        frames: how many are read from the beginning; None: all.
+
+    Returns:
+        Mono samples, the peak over all channels, and the flaw.
+    """
     blocks: list[NDArray[np.float32]] = []
     peak = 0.0
     for block, block_peak in _blocks(file, path, frames, BLOCK_SAMPLES // file.channels):
@@ -198,7 +215,7 @@ def _read(file: AudioFile, path: str, frames: int | None) -> tuple[NDArray[np.fl
 def _blocks(
     file: AudioFile, path: str, frames: int | None, block_frames: int
 ) -> Iterator[tuple[NDArray[np.float32], float]]:
-    """The first `frames` frames (None: all that there are) at the native rate, (n, channels); their peaks."""
+    """Blocks (n, channels) at the native rate with their peaks, up to `frames` frames (None: all)."""
     done = 0
     while frames is None or done < frames:
         block = file.read(block_frames if frames is None else min(block_frames, frames - done))

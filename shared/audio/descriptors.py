@@ -1,7 +1,9 @@
-"""How a recording sounds from frame to frame: bands, spectral shape, harmonics, and candidates for the pitch.
+"""Descriptors of each frame: mel bands, spectral shape, harmonics, and candidates for the pitch.
 
-Descriptors after eGeMAPS (Eyben et al. 2016, doi 10.1109/TAFFC.2015.2457417), frames as librosa's with
-center=True and pad_mode="constant". Only frames of the sounding part are kept.
+Frames are those of librosa with center=True and pad_mode="constant". Only frames of the sounding part of a
+window are kept.
+
+Source: after eGeMAPS, Eyben et al. 2016, doi 10.1109/TAFFC.2015.2457417.
 """
 
 from __future__ import annotations
@@ -30,12 +32,17 @@ SLOPES = (50, 500), (500, 1500), (1500, 5000)  # Hz
 
 @dataclass(frozen=True, slots=True)
 class Descriptors:
-    """Of the sounding part of a window, frame by frame.
+    """Descriptors of the sounding part of a window, frame by frame.
 
-    loud: the loud level in dB; energy: dB above it, (frames,); mel: likewise, (frames, n_mels);
-    shape: of the spectrum, (frames, SHAPES); power: (frames, 1 + n_fft), of frames padded to twice
-    their length;
-    semitones, strengths, correlations: candidates for the pitch, (frames, pitch.CANDIDATES).
+    Attributes:
+        loud: the loud level of the window, in dB.
+        energy: dB above it, shape (frames,).
+        mel: levels of the mel bands in dB above it, shape (frames, n_mels).
+        shape: of the spectrum, shape (frames, SHAPES).
+        power: power spectra of frames padded to twice their length, shape (frames, 1 + n_fft).
+        semitones: of the pitch candidates, shape (frames, pitch.CANDIDATES).
+        strengths: of the pitch candidates, same shape.
+        correlations: of the pitch candidates, same shape.
     """
 
     loud: float
@@ -53,10 +60,12 @@ SHAPES = 13
 
 @dataclass(frozen=True, slots=True)
 class Melody:
-    """The pitch of a window frame by frame.
+    """The pitch of a window, frame by frame.
 
-    semitones above 1 Hz, (frames,); correlation: of the frame with itself one period later, (frames,), near 1
-    where it is voiced; harmonics: their levels in dB above the loud level, (frames, HARMONICS).
+    Attributes:
+        semitones: above 1 Hz, shape (frames,).
+        correlation: of each frame with itself one period later, near 1 where it is voiced, shape (frames,).
+        harmonics: their levels in dB above the loud level, shape (frames, HARMONICS).
     """
 
     semitones: Floats
@@ -65,7 +74,13 @@ class Melody:
 
     @classmethod
     def along(cls, way: NDArray[np.int64], one: Descriptors, spec: VoiceSpec) -> Self:
-        """The candidates that `way` (frames,) takes."""
+        """The melody of a path through the candidates.
+
+        Args:
+            way: the index of the candidate of each frame, shape (frames,).
+            one: the window's descriptors.
+            spec: of the features.
+        """
         frames = np.arange(len(way))
         semitones = one.semitones[frames, way]
         levels = harmonics(one.power, semitones, spec) - np.float32(one.loud)
@@ -73,7 +88,12 @@ class Melody:
 
 
 def describe(window: Floats, spec: VoiceSpec) -> Descriptors:
-    """The descriptors of a window of samples (spec.n_samples,); zeros at its end are no part of it."""
+    """The descriptors of a window.
+
+    Args:
+        window: samples, shape (spec.n_samples,); zeros at its end do not belong to it.
+        spec: of the features.
+    """
     frames = _windowed(window, spec)
     energy, loud, part = _sounding(frames, spec)
     power, energy = _power(frames[part]), np.asarray(energy[part] - loud, np.float32)
@@ -83,14 +103,23 @@ def describe(window: Floats, spec: VoiceSpec) -> Descriptors:
 
 
 def sounding(window: Floats, spec: VoiceSpec) -> Floats:
-    """The samples of the frames that `describe` describes of a window, a view of it."""
+    """The samples of the frames that `describe` describes, as a view of the window."""
     _, _, part = _sounding(_windowed(window, spec), spec)
     half = spec.n_fft // 2
     return window[max(0, part.start * spec.hop_length - half) : (part.stop - 1) * spec.hop_length + half]
 
 
 def harmonics(power: Floats, semitones: Floats, spec: VoiceSpec) -> Floats:
-    """Levels in dB of the first ten harmonics of each frame's pitch, (frames, 10), each of three bins."""
+    """Levels of the first ten harmonics of each frame's pitch, each the largest of three bins.
+
+    Args:
+        power: power spectra, shape (frames, 1 + n_fft).
+        semitones: the pitch above 1 Hz, shape (frames,).
+        spec: of the features.
+
+    Returns:
+        In dB, shape (frames, HARMONICS).
+    """
     hz_per_bin = spec.sampling_rate / (2 * spec.n_fft)
     hz = 2 ** (semitones[:, np.newaxis] / 12) * np.arange(1, HARMONICS + 1)
     places = np.clip(hz / hz_per_bin, 1, spec.n_fft - 2).round().astype(np.int64)
@@ -99,7 +128,7 @@ def harmonics(power: Floats, semitones: Floats, spec: VoiceSpec) -> Floats:
 
 
 def _windowed(window: Floats, spec: VoiceSpec) -> Floats:
-    """The frames of a window, (frames, n_fft), each multiplied by a Hann window."""
+    """The frames of a window, shape (frames, n_fft), each multiplied by a Hann window."""
     behind = int(np.argmax(window[::-1] != 0))  # zeros at the end; flatnonzero took 0.35 ms for it
     length = max(FEWEST_FRAMES * spec.hop_length, len(window) - behind if window[-1 - behind] else 0)
     padded = np.pad(window[:length], spec.n_fft // 2)
@@ -107,8 +136,11 @@ def _windowed(window: Floats, spec: VoiceSpec) -> Floats:
 
 
 def _sounding(frames: Floats, spec: VoiceSpec) -> tuple[Floats, float, slice]:
-    """The energy of each frame, the loud level, both in dB, and the frames from where it begins to sound to
-    where it ends.
+    """Where a window sounds.
+
+    Returns:
+        The energy of each frame and the loud level, both in dB; and the frames from the first that sounds to
+        the last.
     """
     # As Parseval says, so that only frames of the sounding part, 150 of 250, need a spectrum.
     energy = _decibels(np.einsum("ft,ft->f", frames, frames) * np.float32(spec.n_fft / 2))
@@ -119,14 +151,16 @@ def _sounding(frames: Floats, spec: VoiceSpec) -> tuple[Floats, float, slice]:
 
 
 def _power(frames: Floats) -> Floats:
-    """(frames, 1 + n_fft): twice as fine as the frames are long, as the autocorrelation needs it."""
+    """Power spectra (frames, 1 + n_fft), twice as fine as the frames are long, for the autocorrelation."""
     spectrum = scipy.fft.rfft(frames, 2 * frames.shape[1], axis=1)
     return np.asarray(spectrum.real**2 + spectrum.imag**2)
 
 
 def _shape(power: Floats, spec: VoiceSpec) -> Floats:
-    """Centroid, spread and roll-offs in octaves; flatness of all, low and high bins; alpha ratio; Hammarberg
-    index; three slopes in dB/kHz; flux: (frames, SHAPES).
+    """The shape of the spectrum, (frames, SHAPES).
+
+    Centroid, spread and two roll-offs in octaves; flatness of all, of low and of high bins; alpha ratio;
+    Hammarberg index; three slopes in dB/kHz; flux.
     """
     hz = _hz(spec)
     total = power.sum(axis=1) + TINY
@@ -182,6 +216,6 @@ def _hann(spec: VoiceSpec) -> Floats:
 
 @lru_cache
 def _mel_filters(spec: VoiceSpec) -> Floats:
-    """(1 + n_fft/2, n_mels): librosa's, from the right."""
+    """The mel filter bank of librosa, to be multiplied from the right: (1 + n_fft/2, n_mels)."""
     weights = filters.mel(spec.sampling_rate, spec.n_fft, spec.n_mels, spec.fmin, spec.fmax)
     return np.ascontiguousarray(weights.T)

@@ -1,25 +1,31 @@
-"""From windows of samples to what a network is fed: the one path of training and serving."""
+"""From windows of samples to the input of a network; training and serving both use this."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.audio.baseline_features import baseline_features
 from shared.audio.rumble import without_rumble
-from shared.audio.seed_features import seed_features
-from shared.audio.spec import FeatureSpec, SeedSpec, VoiceSpec
-from shared.audio.voice import voice_features
+from shared.audio.spec import BaselineSpec, FeatureSpec, VoiceSpec
+from shared.audio.voice_features import voice_features
 
 Floats = NDArray[np.float32]
 
 
 def fixed_length(samples: Floats, spec: FeatureSpec, clear: Floats | None = None) -> Floats:
-    """What is described of a recording: its first spec.seconds, or it and zeros behind it, (spec.n_samples,).
+    """Cut or pad the samples of a window to the length that its features need.
 
-    clear: the same samples without rumble, of those who have them already; at most spec.seconds.
+    Voice features are computed of samples without rumble, the baseline's of samples as they are; of those the
+    result is a view where nothing is missing.
 
-    Voice features are of what is left without rumble; the seed's of the samples as they are, where nothing is
-    missing a view of them.
+    Args:
+        samples: shape (n,).
+        spec: of the features; its first `spec.seconds` are taken.
+        clear: the same samples without rumble, at most `spec.seconds`, for callers that have them already.
+
+    Returns:
+        Shape (spec.n_samples,), with zeros at the end of a shorter window.
     """
     cut = samples[: spec.n_samples]
     if isinstance(spec, VoiceSpec) and len(cut):
@@ -29,7 +35,16 @@ def fixed_length(samples: Floats, spec: FeatureSpec, clear: Floats | None = None
 
 
 def features(samples: Floats, spec: FeatureSpec) -> Floats:
-    """Features of windows shaped (n, spec.n_samples), float32: (n, *spec.shape), of an EncodedSpec those that
-    need no encoder (n, spec.n_voice); shared.models.serving.encoders.feature_maker makes all of them.
+    """Compute features of windows.
+
+    Args:
+        samples: float32, shape (n, spec.n_samples).
+        spec: which features.
+
+    Returns:
+        Float32, shape (n, *spec.shape). Of an EncodedSpec only those that need no encoder, shape (n,
+        spec.n_voice); `shared.models.serving.encoders.feature_maker` computes all of them.
     """
-    return seed_features(samples, spec) if isinstance(spec, SeedSpec) else voice_features(samples, spec)
+    return (
+        baseline_features(samples, spec) if isinstance(spec, BaselineSpec) else voice_features(samples, spec)
+    )

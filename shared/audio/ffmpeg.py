@@ -1,6 +1,6 @@
-"""What libsndfile does not read, through PyAV (the extra `av`): FFmpeg's demuxers and decoders.
+"""What libsndfile does not read, read through PyAV (the extra `av`) by FFmpeg's demuxers and decoders.
 
-FFmpeg is given the bytes, and no way to any other file: only the containers and codecs named here are tried,
+FFmpeg gets bytes and no way to any other file: only the containers and codecs that are named here are tried,
 and no protocol, since a playlist could name a file of this machine or an address.
 """
 
@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.audio.channels import mixed, spread_over
+from shared.audio.ffmpeg_formats import DECODERS, DEMUXERS, STATES_LENGTH
 from shared.audio.flaws import DAMAGE, breaks_off, damaged_at
-from shared.audio.sources import Source, size_of
+from shared.audio.seekable_files import SeekableFile, size_of
 from shared.core.errors.recordings import NeedsAv, NotAudio, UnreadCodec
 
 if TYPE_CHECKING:
@@ -32,33 +33,7 @@ OPENING_BYTES = 128 * 2**20
 NO_SOUND = "there is no sound in it"
 # A header's length in seconds may differ from what is decoded by a codec's run-in, 0.13 s at 8 kHz.
 TOLERANCE_S = 0.25
-# Those whose headers say how long they are. Of others FFmpeg guesses it from their bytes and first bit rate.
-_TELL_LENGTH = {
-    "aiff", "ape", "asf", "au", "avi", "caf", "dsf", "flv", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "mpc",
-    "mpc8", "mxf", "nistsphere", "shn", "tak", "tta", "voc", "w64", "wav", "wv", "xwma",
-}  # fmt: skip
-# Kinds that are known by their first bytes; in the sentence that asks for the extra.
-MP4, AAC, AMR = "an M4A or MP4 recording", "an AAC recording", "an AMR recording"
-_BY_HEAD = (
-    (b"\x1aE\xdf\xa3", "a WebM or Matroska recording"), (b"0&\xb2u\x8ef\xcf\x11", "a WMA or WMV recording"),
-    (b"FLV\x01", "a Flash video"), (b"wvpk", "a WavPack recording"), (b"TTA1", "a TTA recording"),
-    (b"MAC ", "a Monkey's Audio recording"), (b"\x0bw", "an AC-3 recording"),
-    (b".RMF", "a RealMedia recording"),
-    (b"\0\0\x01\xba", "an MPEG video"), (b"MPCK", "a Musepack recording"), (b"DSD ", "a DSD recording"),
-)  # fmt: skip
-_DEMUXERS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dss,dts,eac3,flac,flv,loas,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,"
-    "mxf,nistsphere,ogg,qcp,rm,shn,tak,tta,voc,w64,wav,wv,xwma"
-)
-_DECODERS = (
-    "aac,aac_latm,ac3,adpcm_g726,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,adpcm_swf,adpcm_yamaha,alac,als,amrnb,amrwb,ape,"
-    "cook,dca,dsd_lsbf,dsd_lsbf_planar,dsd_msbf,dsd_msbf_planar,dss_sp,eac3,evrc,flac,g722,g723_1,g726,g726le,"
-    "g729,gsm,gsm_ms,ilbc,mace3,mace6,mp1,mp1float,mp2,mp2float,mp3,mp3float,mpc7,mpc8,nellymoser,opus,pcm_alaw,pcm_bluray,"
-    "pcm_dvd,pcm_f32be,pcm_f32le,pcm_f64be,pcm_f64le,pcm_mulaw,pcm_s16be,pcm_s16le,pcm_s24be,pcm_s24le,pcm_s32be,"
-    "pcm_s32le,pcm_s8,pcm_u8,qcelp,qdm2,qdmc,real_144,real_288,shorten,sipr,siren,speex,tak,truespeech,tta,vorbis,"
-    "wavpack,wmalossless,wmapro,wmav1,wmav2,wmavoice"
-)
-_OPTIONS = {"format_whitelist": _DEMUXERS, "codec_whitelist": _DECODERS, "protocol_whitelist": "none"}
+_OPTIONS = {"format_whitelist": DEMUXERS, "codec_whitelist": DECODERS, "protocol_whitelist": "none"}
 # What MP4, Matroska and WAV call a codec, in the first or last MiB.
 _CODEC_NAME = re.compile(rb"stsd.{12}(.{4})|(A_[A-Z0-9/_]{2,40})|fmt .{4}(..)", re.DOTALL)
 NAME_BYTES = 2**20
@@ -67,32 +42,33 @@ _CLOCK = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)", re.ASCII)
 _BETTER = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
 
 
-def kind_of(head: bytes) -> str | None:
-    """What a file is by its first 16 bytes, in words, where FFmpeg alone reads it; else None."""
-    if head[4:8] == b"ftyp":
-        return MP4
-    if head.startswith(b"#!AMR"):
-        return AMR
-    # ADTS: twelve bits of sync and a layer of 0, which no MPEG audio layer has.
-    if len(head) >= 2 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
-        return AAC
-    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
-        return "an AVI video"
-    return next((words for magic, words in _BY_HEAD if head.startswith(magic)), None)
-
-
 class FfmpegFile:
-    """An open recording: of a video its first sound track.
+    """An open recording; of a video, its first sound track.
 
-    samplerate: Hz; channels; frames: of the whole recording, by its packets, which are counted first without
-    decoding them if `whole`, else by its header where that says it. flaw: what was wrong on the way, or that
-    less was there than its header said.
-    What changes its rate or channels on the way is converted to those of the beginning.
+    A rate or number of channels that changes on the way is converted to that of the beginning.
 
-    Raises NeedsAv where PyAV is not installed, UnreadCodec, and NotAudio.
+    Attributes:
+        samplerate: in Hz.
+        channels: how many it has.
+        frames: of the whole recording: counted by its packets where all of it is wanted, else as its header
+            states it, if it does.
+        flaw: what was wrong on the way, or that it ends before its stated length.
     """
 
-    def __init__(self, source: Source, path: str, *, whole: bool, kind: str | None = None) -> None:
+    def __init__(self, source: SeekableFile, path: str, *, whole: bool, kind: str | None = None) -> None:
+        """Open a recording.
+
+        Args:
+            source: its bytes.
+            path: its name, for the errors.
+            whole: count its packets first, without decoding them.
+            kind: what it is, in words, for the error.
+
+        Raises:
+            NeedsAv: PyAV is not installed.
+            UnreadCodec: its codec is not read.
+            NotAudio: its header is damaged, or there is no sound in it.
+        """
         try:
             import av
         except ImportError as error:
@@ -132,6 +108,7 @@ class FfmpegFile:
         self.close()
 
     def close(self) -> None:
+        """Close the container."""
         self._container.close()
 
     def _open(self) -> AudioStream:
@@ -153,12 +130,12 @@ class FfmpegFile:
         if stream.codec_context is not None and stream.codec_context.codec.name == "alac":
             # Its last packet is as short as it should be, and FFmpeg would cut what CAF says again.
             stream.codec_context.options = {"flags2": "skip_manual"}
-        if stream.codec_context is None or stream.codec_context.codec.name not in _DECODERS.split(","):
+        if stream.codec_context is None or stream.codec_context.codec.name not in DECODERS.split(","):
             raise UnreadCodec(path=self._path, codec=self._codec_name(stream))
         return stream
 
     def _codec_name(self, stream: AudioStream) -> str:
-        """FFmpeg's name, or, where it has none, what the container calls it."""
+        """FFmpeg's name of the codec, or that of the container where FFmpeg has none."""
         if stream.codec_context is not None:
             return stream.codec_context.codec.name
         size = size_of(self._source)
@@ -174,7 +151,7 @@ class FfmpegFile:
 
     def _claimed_s(self, stream: AudioStream) -> Fraction:
         """What the header says of the sound; 0 where it does not."""
-        if self._container.format.name not in _TELL_LENGTH:
+        if self._container.format.name not in STATES_LENGTH:
             return Fraction(0)
         if stream.duration and stream.duration > 0 and stream.time_base:
             return stream.duration * stream.time_base
@@ -196,7 +173,7 @@ class FfmpegFile:
         return Fraction(samples, stream.codec_context.sample_rate)
 
     def _packets(self, stream: AudioStream) -> Iterator[Any]:
-        """Up to the end, or to where the container is damaged."""
+        """The packets up to the end, or to where the container is damaged."""
         try:
             yield from self._container.demux(stream)
         except self._av.FFmpegError:
@@ -208,7 +185,7 @@ class FfmpegFile:
         self.flaw = self.flaw or damaged_at(self._decoded_frames / max(self.samplerate, 1))
 
     def _frames(self, packet: Any, decoder: Any = None) -> list[Any]:
-        """What a packet gives; a damaged one nothing, as players do it."""
+        """The frames of a packet; none for a damaged packet, as players do it."""
         try:
             return (decoder.decode(packet) if decoder is not None else packet.decode()) or []
         except self._av.FFmpegError:
@@ -230,7 +207,7 @@ class FfmpegFile:
             yield from self._converted(None)
 
     def _converted(self, frame: AudioFrame | None) -> Iterator[NDArray[np.float32]]:
-        """Interleaved, at the rate and with the channels of the beginning; None: what is left."""
+        """A frame at the rate and with the channels of the beginning, interleaved; None: what is left."""
         blocks: list[Any] = []
         if frame is not None:
             found = frame.format.name, frame.layout.name, frame.sample_rate
@@ -248,7 +225,16 @@ class FfmpegFile:
             yield samples
 
     def read(self, frames: int, dtype: str = "float32", always_2d: bool = True) -> NDArray[np.float32]:
-        """Up to `frames` samples, shape (n, channels), float32 whatever is asked for; none at the end."""
+        """The next frames.
+
+        Args:
+            frames: how many at most.
+            dtype: ignored; the result is float32.
+            always_2d: ignored; the result has two axes.
+
+        Returns:
+            Shape (n, channels); none at the end.
+        """
         blocks, there = [self._left], len(self._left)
         try:
             while there < frames and (block := next(self._blocks, None)) is not None:
@@ -268,10 +254,11 @@ class FfmpegFile:
 
 @contextmanager
 def _bounded(most_bytes: int) -> Iterator[None]:
-    """Meanwhile this process gets only so much memory more than it has: FFmpeg then says that it has none.
+    """Bound the memory that this process may take meanwhile; FFmpeg then reports that it has none.
 
-    The limit is the process's. Where it has other threads, as no classifying worker has, there is none: those
-    would be out of memory too, and two that opened at once left the limit behind for good.
+    The limit concerns the whole process. Where it has other threads, as no classifying worker has, there is
+    no limit: the other threads would be out of memory too, and two that opened at once left the limit behind
+    for good.
     """
     if threading.active_count() > 1:
         yield

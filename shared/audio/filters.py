@@ -1,8 +1,8 @@
-"""Windows and filter banks without what makes them.
+"""Window functions and mel filter banks without the libraries that make them.
 
-librosa.filters imports numba, and scipy.signal half of SciPy: `voxmood classify` took 2.0 s of CPU for one
-recording with them, and takes 0.8 without. Banks are librosa's own, kept in filters.npz by
-`python -m shared.audio.filters`; one that is not kept is asked of librosa.
+librosa.filters imports numba, and scipy.signal half of SciPy: with them `voxmood classify` took 2.0 s of CPU
+for one recording, without them it takes 0.8. The banks are librosa's own, stored in filters.npz by `python -m
+shared.audio.filters`; a bank that is not stored is computed by librosa.
 """
 
 from __future__ import annotations
@@ -20,13 +20,26 @@ KEPT = Path(__file__).with_suffix(".npz")
 
 
 def hann(n: int) -> NDArray[np.float64]:
-    """(n,): scipy.signal.get_window("hann", n), to the last bit."""
+    """A Hann window of n samples, shape (n,), equal to scipy.signal.get_window("hann", n) to the last bit."""
     return np.asarray(0.5 + 0.5 * np.cos(np.linspace(-np.pi, np.pi, n + 1)))[:-1]
 
 
 @lru_cache
 def mel(sampling_rate: int, n_fft: int, n_mels: int, fmin: float, fmax: float) -> Floats:
-    """(n_mels, 1 + n_fft/2): librosa.filters.mel of these."""
+    """A mel filter bank.
+
+    Args:
+        sampling_rate: in Hz.
+        n_fft: of the transform, in samples.
+        n_mels: the number of bands.
+        fmin: the lowest frequency, in Hz.
+        fmax: the highest frequency, in Hz.
+
+    Returns:
+        Shape (n_mels, 1 + n_fft/2).
+
+    Source: librosa.filters.mel.
+    """
     name = f"mel {sampling_rate} {n_fft} {n_mels} {fmin:g} {fmax:g}"
     with np.load(KEPT, allow_pickle=False) as kept:
         if name in kept.files:
@@ -41,7 +54,7 @@ def _of_librosa(sampling_rate: int, n_fft: int, n_mels: int, fmin: float, fmax: 
 
 
 def keep() -> None:
-    """Write the banks of the specs that ship."""
+    """Write the banks of the specs that ship to filters.npz."""
     spec = VOICE_V7
     given = spec.sampling_rate, spec.n_fft, spec.n_mels, spec.fmin, spec.fmax
     name = "mel {} {} {} {:g} {:g}".format(*given)

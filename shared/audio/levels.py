@@ -1,4 +1,4 @@
-"""How much of a window is voice, held against the loudest of its recording."""
+"""How much of a window is voice, by its level compared to the loudest window of its recording."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ POWER = 2
 
 
 def levels(samples: Floats, sampling_rate: int) -> Counts:
-    """How many frames of 20 ms have each level: (101,), by dB below full scale; samples: (n,)."""
+    """Count the frames of 20 ms by their level.
+
+    Args:
+        samples: shape (n,).
+        sampling_rate: in Hz.
+
+    Returns:
+        The number of frames at each dB below full scale, shape (LEVELS,).
+    """
     frame = round(FRAME_S * sampling_rate)
     frames = samples[: len(samples) // frame * frame].reshape(-1, frame)
     power = np.einsum("nt,nt->n", frames, frames) / frame
@@ -27,9 +35,13 @@ def levels(samples: Floats, sampling_rate: int) -> Counts:
 
 
 def voice_weights(counts: NDArray[np.integer]) -> NDArray[np.float64]:
-    """What each window of a recording weighs, (n,), the largest 1; counts: their `levels`, (n, 101).
+    """The weight of each window of a recording by how much voice it has.
 
-    Where none has a frame, all weigh the same.
+    Args:
+        counts: the `levels` of each window, shape (n, LEVELS).
+
+    Returns:
+        Shape (n,), the largest 1. All are 1 where no window has a whole frame.
     """
     reached = np.cumsum(counts, axis=1)
     loud = (reached > LOUD_SHARE * reached[:, -1:]).argmax(axis=1)[reached[:, -1] > 0]

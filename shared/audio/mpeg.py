@@ -1,8 +1,8 @@
-"""MP3 files whose length no header says truly, as files that libsndfile reads to their end.
+"""MP3 files whose length no header states truly, as files that libsndfile reads to their end.
 
-An MP3 is frames one behind the other; how many there are stands, if anywhere, in the first of them (the Xing
-or Info frame). Without it a decoder takes the first frame's bit rate for that of all: of 97 s with a varying
-bit rate, written to a pipe, 21 s were heard. Joined files have the first one's number.
+An MP3 file is a sequence of frames. If anything says how many there are, it is the first frame (the Xing or
+Info frame). Without it a decoder takes the bit rate of the first frame for that of all: of 97 s with a
+varying bit rate, written to a pipe, 21 s were decoded. Joined files have the number of the first one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 
 from shared.audio.links import Link
-from shared.audio.sources import Source, Spliced, View, size_of
+from shared.audio.seekable_files import FileView, SeekableFile, SplicedFile, size_of
 
 MOST_JUNK_BYTES = 2**20  # between two frames; what lies behind is no longer looked for
 # ISO 11172-3 and 13818-3, layer III: kbit/s by index, for MPEG 1 and for MPEG 2 and 2.5.
@@ -27,7 +27,14 @@ _SMALLEST_FRAME = 4 + 32 + 12
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """A frame by its header's 4 bytes. size: bytes; samples: of each channel; kind: that of its stream."""
+    """A frame by the 4 bytes of its header.
+
+    Attributes:
+        header: these bytes.
+        size: of the frame, in bytes.
+        samples: of each channel.
+        sampling_rate: in Hz.
+    """
 
     header: bytes
     size: int
@@ -36,11 +43,12 @@ class _Frame:
 
     @property
     def kind(self) -> tuple[int, int]:
+        """What all frames of one stream have in common."""
         return self.sampling_rate, self.samples
 
     @property
     def name_at(self) -> int:
-        """Where the name of a frame that says the number stands: behind the side information."""
+        """Where the name of an Xing or Info frame stands: behind the side information."""
         is_mono = self.header[3] >> 6 == 3
         if self.samples == 1152:
             return 4 + (17 if is_mono else 32)
@@ -49,31 +57,47 @@ class _Frame:
 
 @dataclass(slots=True)
 class _Stream:
-    """Frames that belong together. start, end: bytes; told: how many frames there are by the first one."""
+    """Frames that belong together.
+
+    Attributes:
+        first: one of its frames.
+        start: where it begins in the file.
+        end: where it ends.
+        stated: how many frames its first frame says there are; None if it says nothing.
+        frames: how many there are.
+        bit_rates: the codes of the bit rates in it; with more than one, no decoder can guess the length.
+        is_broken: whether something else lies between its frames.
+    """
 
     first: _Frame
     start: int
     end: int
-    told: int | None
+    stated: int | None
     frames: int = 0
-    sizes: frozenset[int] = frozenset()  # of bit rate: more than one, and no decoder can guess the length
+    bit_rates: frozenset[int] = frozenset()  # of bit rate: more than one, and no decoder can guess the length
     is_broken: bool = False  # something else lies between its frames
 
     @property
     def is_true(self) -> bool:
         """Whether a decoder finds the right length by itself."""
-        if self.told is not None:
-            return abs(self.told - self.frames) <= 1
-        return len(self.sizes) < 2 and not self.is_broken
+        if self.stated is not None:
+            return abs(self.stated - self.frames) <= 1
+        return len(self.bit_rates) < 2 and not self.is_broken
 
 
-def mp3_links(source: Source, most: int) -> list[Link]:
-    """The recordings of an MP3 file, at most `most` + 1: the file itself if a decoder reads it to its end.
+def mp3_links(source: SeekableFile, most: int) -> list[Link]:
+    """The recordings of an MP3 file, by the header of each frame.
 
-    Looks at the header of each frame. Of what is no layer III, or of a free bit rate, nothing is known.
+    Args:
+        source: the file.
+        most: how many recordings are looked for at most.
+
+    Returns:
+        At most `most` + 1 links; the file itself if a decoder reads it to its end, or if it has no frames of
+        layer III, or only some of a free bit rate.
     """
     size = size_of(source)
-    streams = _streams(View(source), size, most)
+    streams = _streams(FileView(source), size, most)
     source.seek(0)
     if not streams:
         return [Link(source)]
@@ -83,20 +107,20 @@ def mp3_links(source: Source, most: int) -> list[Link]:
     return links
 
 
-def _link(source: Source, stream: _Stream) -> Link:
+def _link(source: SeekableFile, stream: _Stream) -> Link:
     promised_s = None
-    if stream.told is not None and stream.told > stream.frames + 1:
-        promised_s = stream.told * stream.first.samples / stream.first.sampling_rate
+    if stream.stated is not None and stream.stated > stream.frames + 1:
+        promised_s = stream.stated * stream.first.samples / stream.first.sampling_rate
     span = range(stream.start, stream.end)
     if stream.is_true and promised_s is None:
-        return Link(Spliced(source, [span]))
-    if stream.told is not None:  # its own first frame is wrong
+        return Link(SplicedFile(source, [span]))
+    if stream.stated is not None:  # its own first frame is wrong
         span = range(stream.start + stream.first.size, stream.end)
-    return Link(Spliced(source, [_numbered(stream.first, stream.frames), span]), promised_s)
+    return Link(SplicedFile(source, [_numbered(stream.first, stream.frames), span]), promised_s)
 
 
 def _numbered(like: _Frame, frames: int) -> bytes:
-    """A frame without sound that says how many follow; `like`: one of them."""
+    """A frame without sound that says how many frames follow; `like` is one of them."""
     first, second, third, fourth = like.header  # without a checksum and padding, at any bit rate
     tried = (_frame(bytes([first, second | 1, third & 0x0D | index << 4, fourth])) for index in range(1, 15))
     frame = next(one for one in tried if one is not None and one.size >= _SMALLEST_FRAME)
@@ -106,9 +130,9 @@ def _numbered(like: _Frame, frames: int) -> bytes:
     return bytes(body)
 
 
-def _streams(view: View, size: int, most: int) -> list[_Stream]:
+def _streams(view: FileView, size: int, most: int) -> list[_Stream]:
     streams: list[_Stream] = []
-    sizes: set[int] = set()
+    bit_rates: set[int] = set()
     place = _behind_tags(view, 0)
     ends_stream = True
     while place + 4 <= size and len(streams) <= most:
@@ -124,24 +148,24 @@ def _streams(view: View, size: int, most: int) -> list[_Stream]:
                 streams[-1].is_broken = True
             place = found
             continue
-        told, is_number = _told(view.at(place, 192), frame)
+        stated, is_number = _stated(view.at(place, 192), frame)
         if ends_stream or is_number or frame.kind != streams[-1].first.kind:
             if streams:
-                streams[-1].sizes = frozenset(sizes)
-            streams.append(_Stream(frame, place, place, told))
-            sizes, ends_stream = set(), False
+                streams[-1].bit_rates = frozenset(bit_rates)
+            streams.append(_Stream(frame, place, place, stated))
+            bit_rates, ends_stream = set(), False
         if not is_number:
             streams[-1].frames += 1
-            sizes.add(frame.header[2] >> 4)
+            bit_rates.add(frame.header[2] >> 4)
         place += frame.size
         streams[-1].end = min(place, size)
     if streams:
-        streams[-1].sizes = frozenset(sizes)
+        streams[-1].bit_rates = frozenset(bit_rates)
     return [stream for stream in streams if stream.frames]
 
 
 def _frame(header: bytes) -> _Frame | None:
-    """A frame of layer III by its header; None if it is none, or of a free bit rate."""
+    """A frame of layer III by its header; None if it is none, or has a free bit rate."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
         return None
     version, bits, rate = header[1] >> 3 & 3, header[2] >> 4, header[2] >> 2 & 3
@@ -155,8 +179,8 @@ def _frame(header: bytes) -> _Frame | None:
     return _Frame(header, size, samples, sampling_rate)
 
 
-def _told(head: bytes, frame: _Frame) -> tuple[int | None, bool]:
-    """How many frames follow by this one (None: it does not say), and whether it is one that says."""
+def _stated(head: bytes, frame: _Frame) -> tuple[int | None, bool]:
+    """How many frames follow according to this one, and whether it is an Xing, Info or VBRI frame at all."""
     if head[frame.name_at : frame.name_at + 4] in (b"Xing", b"Info"):
         numbers = head[frame.name_at + 4 : frame.name_at + 12]
         if len(numbers) < 8:  # the file is cut off in it
@@ -168,8 +192,8 @@ def _told(head: bytes, frame: _Frame) -> tuple[int | None, bool]:
     return None, False
 
 
-def _behind_tags(view: View, place: int) -> int:
-    """Where what lies here goes on behind ID3 (version 2 and 1) and APE tags, and the zeros after them."""
+def _behind_tags(view: FileView, place: int) -> int:
+    """Where the data goes on behind ID3 (versions 2 and 1) and APE tags."""
     while True:
         head = view.at(place, 32)
         if head.startswith(b"ID3") and len(head) >= 10 and max(head[6:10]) < 0x80:
@@ -183,8 +207,8 @@ def _behind_tags(view: View, place: int) -> int:
             return place
 
 
-def _next_frame(view: View, place: int, size: int) -> int | None:
-    """Where the next frame begins: two headers one behind the other, of one kind; None if there is none."""
+def _next_frame(view: FileView, place: int, size: int) -> int | None:
+    """Where the next frame begins, recognised by two headers of one kind in a row; None if there is none."""
     until = min(size, place + MOST_JUNK_BYTES)
     while place < until:
         some = view.at(place, 2**14)
@@ -198,7 +222,7 @@ def _next_frame(view: View, place: int, size: int) -> int | None:
     return None
 
 
-def _begins_two(view: View, place: int, size: int) -> bool:
+def _begins_two(view: FileView, place: int, size: int) -> bool:
     first = _frame(view.at(place, 4))
     if first is None:
         return False

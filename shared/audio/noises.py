@@ -1,6 +1,6 @@
-"""How loud a voice is, and noise so many decibels below it.
+"""The level of a voice, and noise a given number of decibels below it.
 
-SciPy, soxr and librosa have no noise of a colour, and no level of the voiced part alone.
+SciPy, soxr and librosa have neither coloured noise nor the level of the voiced part alone.
 """
 
 from __future__ import annotations
@@ -17,16 +17,25 @@ Floats = NDArray[np.float32]
 
 # Exponents of the frequency by which the power falls.
 WHITE, PINK, BROWN = 0.0, 1.0, 2.0
-FLAT_BELOW_HZ = 20.0  # else brown noise would be a drift that nobody hears
-VOICES = 6  # talking at once: their words can no longer be told apart
+FLAT_BELOW_HZ = 20.0  # else brown noise would be an inaudible drift
+VOICES = 6  # talking at once: their words can no longer be understood
 QUIETEST = 1e-9  # full scale = 1: of nothing, no ratio can be taken
 
 
 def voice_level(samples: Floats, sampling_rate: int) -> float:
-    """The root mean square of the voiced part, full scale = 1; samples: (n,); sampling_rate in Hz.
+    """The root mean square of the voiced part.
 
-    Of all frames of 20 ms, those within 30 dB of the level that the loudest twentieth reaches: pauses and
-    silence around do not count, in the manner of ITU-T P.56's active level. A constant offset is no sound.
+    It takes all frames of 20 ms that are within 30 dB of the level which the loudest twentieth of them
+    reaches, so pauses and silence do not count. A constant offset is removed first.
+
+    Args:
+        samples: shape (n,).
+        sampling_rate: in Hz.
+
+    Returns:
+        The level; full scale is 1.
+
+    Source: in the manner of the active speech level of ITU-T P.56.
     """
     if not len(samples):
         return 0.0
@@ -40,9 +49,17 @@ def voice_level(samples: Floats, sampling_rate: int) -> float:
 
 
 def coloured(n: int, sampling_rate: int, exponent: float, rng: np.random.Generator) -> Floats:
-    """Gaussian noise (n,) of root mean square 1, its power falling by frequency ** -exponent from 20 Hz on.
+    """Gaussian noise with a falling spectrum and a root mean square of 1.
 
-    exponent: WHITE, PINK, BROWN, or anything between; sampling_rate in Hz.
+    Args:
+        n: the number of samples.
+        sampling_rate: in Hz.
+        exponent: the power falls by frequency ** -exponent above 20 Hz: WHITE, PINK, BROWN or anything
+            between.
+        rng: gives the random numbers.
+
+    Returns:
+        Shape (n,).
     """
     if n == 0:
         return np.empty(0, np.float32)
@@ -55,10 +72,20 @@ def coloured(n: int, sampling_rate: int, exponent: float, rng: np.random.Generat
 def babble(
     n: int, sampling_rate: int, pool: Sequence[Floats], rng: np.random.Generator, voices: int = VOICES
 ) -> Floats:
-    """Several recordings at once (n,), of root mean square 1, each as loud as the others.
+    """Several recordings at once, each as loud as the others, with a root mean square of 1.
 
-    pool: recordings (m,) of sampling_rate Hz, m > 0. Who is among them is the caller's to see to: of those
-    who judge nobody may be heard in training, not even so. Each begins somewhere and goes round.
+    Each begins at a random place and is repeated. Whose voices are in the pool is the caller's concern: no
+    test speaker may be heard in training, not even like this.
+
+    Args:
+        n: the number of samples.
+        sampling_rate: in Hz.
+        pool: recordings of that rate, shape (m,) each, m > 0.
+        rng: gives the random numbers.
+        voices: how many recordings are mixed.
+
+    Returns:
+        Shape (n,).
     """
     together = np.zeros(n)
     for place in rng.choice(len(pool), voices, replace=len(pool) < voices):
@@ -69,10 +96,17 @@ def babble(
 
 
 def with_noise(samples: Floats, sampling_rate: int, noise: Floats, snr_db: float) -> Floats:
-    """Samples (n,) and beneath them a noise (n,) of root mean square 1.
+    """Add noise to samples at a given signal-to-noise ratio.
 
-    snr_db: how far it is below the level of the voiced part (`voice_level`), not below the recording's mean,
-    which long pauses would lower.
+    Args:
+        samples: shape (n,).
+        sampling_rate: in Hz.
+        noise: with a root mean square of 1, shape (n,).
+        snr_db: how far the noise is below the level of the voiced part (`voice_level`). The mean level of the
+            recording would not do: long pauses lower it.
+
+    Returns:
+        Shape (n,).
     """
     return np.asarray(
         samples + noise * voice_level(samples, sampling_rate) * 10 ** (-snr_db / 20), np.float32

@@ -1,7 +1,8 @@
-"""The course of the fundamental frequency: candidates of each frame, and the smoothest way through them.
+"""The fundamental frequency over time: candidates for each frame, and the smoothest path through them.
 
-After Boersma 1993 ("Accurate short-term analysis of the fundamental frequency and the harmonics-to-noise
-ratio of a sampled sound"): peaks of the autocorrelation, divided by the window's own; the way by Viterbi.
+Source: Boersma 1993, "Accurate short-term analysis of the fundamental frequency and the harmonics-to-noise
+ratio of a sampled sound": peaks of the autocorrelation, divided by that of the window; the path is found by
+Viterbi's algorithm.
 """
 
 from __future__ import annotations
@@ -24,10 +25,15 @@ SEMITONE_COST, MOST_SEMITONES = 0.03, 24.0  # of a step between frames; beyond t
 
 
 def candidates(power: Floats, spec: VoiceSpec) -> tuple[Floats, Floats, Floats]:
-    """Pitches of frames by their power spectra (frames, 1 + n), of windows padded to 2 n samples.
+    """Candidates for the pitch of each frame.
 
-    Gives, each (frames, CANDIDATES): semitones above 1 Hz, strength less the cost of the octave, and
-    correlation in [0, 1] or what rounding makes of it. What is no peak has strength -1.
+    Args:
+        power: the power spectra of windows that are padded to 2 n samples, shape (frames, 1 + n).
+        spec: of the features; gives the sampling rate and the range of the pitch.
+
+    Returns:
+        Three arrays of shape (frames, CANDIDATES): semitones above 1 Hz; strength less the cost of the
+        octave, -1 for what is no peak; and correlation, in [0, 1].
     """
     lags, penalty = _lags(spec)
     shortest, longest = lags
@@ -51,7 +57,7 @@ def candidates(power: Floats, spec: VoiceSpec) -> tuple[Floats, Floats, Floats]:
 
 @lru_cache
 def _lags(spec: VoiceSpec) -> tuple[tuple[int, int], Floats]:
-    """The shortest and the longest lag, in samples, and what each lag from 1 to the longest costs."""
+    """The shortest and the longest lag in samples, and the cost of each lag from 1 to the longest."""
     shortest, longest = (int(spec.sampling_rate / hz) for hz in (spec.f0_max, spec.f0_min))
     octaves = np.log2(np.arange(1, longest + 1) / shortest)
     return (shortest, longest), np.asarray(OCTAVE_COST * octaves, np.float32)
@@ -65,10 +71,16 @@ def _window_correlation(spec: VoiceSpec) -> Floats:
 
 
 def smoothest(semitones: Floats, strengths: Floats, lengths: Integers) -> Integers:
-    """Which candidate to take in each frame, (n, frames), by Viterbi: strong ones, with small steps.
+    """The best candidate of each frame by Viterbi's algorithm: strong ones with small steps between them.
 
-    semitones, strengths: (n, frames, CANDIDATES) of n recordings side by side, each with `lengths` (n,)
-    frames of its own before padding; none has a say in another's way.
+    Args:
+        semitones: of the candidates, shape (n, frames, CANDIDATES), n recordings side by side.
+        strengths: of the candidates, same shape.
+        lengths: how many frames each recording has before padding, shape (n,).
+
+    Returns:
+        The index of the candidate of each frame, shape (n, frames). No recording has an influence on
+        another's.
     """
     n, frames, _ = semitones.shape
     every = np.arange(n)

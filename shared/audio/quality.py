@@ -1,7 +1,7 @@
-"""What a recording is like, apart from what is said in it: its bandwidth, its noise, how much voice there is.
+"""The technical quality of a recording: its bandwidth, its noise, and how much voice it has.
 
-Measured window by window, since recordings are heard so, and joined behind the last one. A network answers
-worse where these are low, so they say how far its confidence may be trusted.
+It is measured window by window, as recordings are classified, and put together after the last one. A network
+is right less often where these are low, so they say how far its confidence can be trusted.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 
 from shared.audio.filters import hann
 from shared.audio.levels import FRAME_S, LEVELS, LOUD_SHARE, VOICE_DB, Counts, levels
-from shared.audio.quality_words import Word
+from shared.audio.quality_flags import QualityFlag
 
 Floats = NDArray[np.float32]
 
 BAND_HZ = 250.0
 N_FFT = 512  # at 16 kHz: bins of 31 Hz, 8 a band
 FRAMES_AT_ONCE = 512
-# A band counts as heard where its loudest twentieth is within this of the loudest band's. Of 41 recordings of
-# RAVDESS the bandwidth is then 7,750 to 8,000 Hz, through a telephone 4,000, at 11 kHz 5,500.
-HEARD_DB = 70.0
+# A band counts as audible where its loudest twentieth is within this of the loudest band's. The bandwidth of
+# 41 recordings of RAVDESS is then 7,750 to 8,000 Hz, through a telephone 4,000, at 11 kHz 5,500.
+AUDIBLE_DB = 70.0
 FAINTEST_DB = -100.0  # below full scale: less is rounding
 LOUDEST_SHARE = 0.05
-# The floor between words: so many frames are quieter. Frames below the faintest are digital silence, which
-# somebody put there, and say nothing of the recording's noise.
+# The noise floor between words: so many frames are quieter. Frames below the faintest level are digital
+# silence, which was added later, and say nothing of the recording's noise.
 FLOOR_SHARE = 0.03
 
 
@@ -39,8 +39,12 @@ NARROW_HZ, NOISY_DB, LITTLE_S = 6000.0, 28.0, 0.5
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """bandwidth_hz: up to where there is sound, in steps of 250 Hz; snr_db: of the voice, above the floor
-    between words; voiced_s: seconds of voice, over all that was heard.
+    """The technical quality of a recording.
+
+    Attributes:
+        bandwidth_hz: up to where there is sound, in steps of 250 Hz.
+        snr_db: how far the voice is above the noise floor between words.
+        voiced_s: seconds of voice in all that was classified.
     """
 
     bandwidth_hz: float
@@ -48,34 +52,42 @@ class Quality:
     voiced_s: float
 
     @property
-    def words(self) -> tuple[Word, ...]:
-        """What it lacks; `good` where nothing.
+    def flags(self) -> tuple[QualityFlag, ...]:
+        """What it lacks; `good` where it lacks nothing.
 
-        >>> Quality(bandwidth_hz=4000.0, snr_db=12.0, voiced_s=3.0).words
-        (<Word.narrow_band: 'narrow_band'>, <Word.noisy: 'noisy'>)
+        >>> Quality(bandwidth_hz=4000.0, snr_db=12.0, voiced_s=3.0).flags
+        (<QualityFlag.narrow_band: 'narrow_band'>, <QualityFlag.noisy: 'noisy'>)
         """
         lacks = (
-            (Word.narrow_band, self.bandwidth_hz < NARROW_HZ),
-            (Word.noisy, self.snr_db < NOISY_DB),
-            (Word.little_voice, self.voiced_s < LITTLE_S),
+            (QualityFlag.narrow_band, self.bandwidth_hz < NARROW_HZ),
+            (QualityFlag.noisy, self.snr_db < NOISY_DB),
+            (QualityFlag.little_voice, self.voiced_s < LITTLE_S),
         )
-        return tuple(word for word, is_so in lacks if is_so) or (Word.good,)
+        return tuple(flag for flag, is_so in lacks if is_so) or (QualityFlag.good,)
 
 
 @dataclass(slots=True)
-class Listener:
-    """Gathers a recording's quality from its windows.
+class QualityMeter:
+    """Collects the quality of a recording from its windows.
 
-    counts: frames of 20 ms by level, (101,); bands: the loudest that each band of 250 Hz was, in dB below or
-    above full scale, (bands,); None before the first window.
+    Attributes:
+        sampling_rate: of the windows, in Hz.
+        counts: frames of 20 ms by level, shape (LEVELS,).
+        bands: the loudest level of each band of 250 Hz in dB of full scale, shape (bands,); None before the
+            first window.
     """
 
     sampling_rate: int
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(LEVELS, np.int64))
     bands: NDArray[np.float64] | None = None
 
-    def hear(self, samples: Floats, new_from: int = 0) -> Self:
-        """Add a window (n,); new_from: its first sample that no earlier window had."""
+    def add(self, samples: Floats, new_from: int = 0) -> Self:
+        """Add a window, and return the meter.
+
+        Args:
+            samples: shape (n,).
+            new_from: the first sample that no earlier window had.
+        """
         counts: Counts = levels(samples[new_from:], self.sampling_rate)
         self.counts += counts
         heard = loudest_bands(samples[new_from:], self.sampling_rate)
@@ -83,7 +95,7 @@ class Listener:
         return self
 
     def quality(self) -> Quality:
-        """Of all windows so far; of none, or of digital silence, all three are 0."""
+        """The quality of all windows so far; all three values are 0 for none, and for digital silence."""
         audible = self.counts[: LEVELS - 1]  # by dB below full scale, the loudest first
         frames = int(audible.sum())
         if not frames or self.bands is None:
@@ -100,7 +112,15 @@ class Listener:
 
 
 def loudest_bands(samples: Floats, sampling_rate: int) -> NDArray[np.float64]:
-    """How loud each band of 250 Hz is in its loudest twentieth of frames, dB of full scale: (bands,)."""
+    """How loud each band of 250 Hz is in its loudest twentieth of frames.
+
+    Args:
+        samples: shape (n,).
+        sampling_rate: in Hz.
+
+    Returns:
+        In dB of full scale, shape (bands,).
+    """
     bins = round(BAND_HZ * N_FFT / sampling_rate)
     starts = np.arange(0, N_FFT // 2 + 1 - bins, bins)
     if len(samples) < N_FFT:
@@ -121,6 +141,10 @@ def loudest_bands(samples: Floats, sampling_rate: int) -> NDArray[np.float64]:
 
 
 def bandwidth(bands: NDArray[np.floating]) -> float:
-    """Hz up to where there is sound; bands: `loudest_bands`."""
-    heard = bands > max(float(bands.max()) - HEARD_DB, FAINTEST_DB)
+    """The frequency up to which there is sound, in Hz.
+
+    Args:
+        bands: from `loudest_bands`.
+    """
+    heard = bands > max(float(bands.max()) - AUDIBLE_DB, FAINTEST_DB)
     return float((np.flatnonzero(heard).max(initial=-1) + 1) * BAND_HZ)

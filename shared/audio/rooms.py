@@ -1,7 +1,9 @@
 """A voice in a room: convolved with an impulse response that decays exponentially.
 
-Polack's model (1988; see Jot, Cerveau & Warusfel 1997, AES preprint 4629): Gaussian noise under a falling
-exponential, behind the direct sound. SciPy convolves; it has no rooms, and neither have soxr and librosa.
+SciPy convolves; neither it nor soxr and librosa have rooms.
+
+Source: the model of Polack 1988 (see Jot, Cerveau & Warusfel 1997, AES preprint 4629): Gaussian noise with an
+exponential decay behind the direct sound.
 """
 
 from __future__ import annotations
@@ -20,10 +22,16 @@ DIRECT_DB = 0.0  # direct sound against the room's: about the distance of a tabl
 def impulse_response(
     sampling_rate: int, rt60_s: float, rng: np.random.Generator, direct_db: float = DIRECT_DB
 ) -> Floats:
-    """What a room makes of one click: (rt60_s * sampling_rate,), the direct sound first, of amplitude 1.
+    """The impulse response of a room.
 
-    sampling_rate in Hz; rt60_s: seconds until the room's sound has fallen by 60 dB; direct_db: energy of the
-    direct sound against that of all the rest.
+    Args:
+        sampling_rate: in Hz.
+        rt60_s: seconds until the reverberation has fallen by 60 dB.
+        rng: gives the random numbers.
+        direct_db: energy of the direct sound relative to that of the rest.
+
+    Returns:
+        Shape (rt60_s * sampling_rate,); the direct sound comes first and has amplitude 1.
     """
     n = max(2, round(rt60_s * sampling_rate))
     tail = rng.normal(0, 1, n) * 10 ** (-3 * np.arange(n) / n)
@@ -36,10 +44,19 @@ def impulse_response(
 def in_a_room(
     samples: Floats, sampling_rate: int, rt60_s: float, rng: np.random.Generator, direct_db: float = DIRECT_DB
 ) -> Floats:
-    """Samples (n,) as a microphone in a room hears them, as loud as before: (n,), its tail behind the end cut
-    off as a recorder does it. Arguments: as `impulse_response`.
+    """Samples as a microphone in a room records them, as loud as before; the tail behind the end is cut off.
+
+    Args:
+        samples: shape (n,).
+        sampling_rate: in Hz.
+        rt60_s: as for `impulse_response`.
+        rng: gives the random numbers.
+        direct_db: as for `impulse_response`.
+
+    Returns:
+        Shape (n,).
     """
-    heard = fftconvolve(samples, impulse_response(sampling_rate, rt60_s, rng, direct_db))[: len(samples)]
-    heard = np.asarray(heard, np.float32)
-    gain = voice_level(samples, sampling_rate) / max(voice_level(heard, sampling_rate), QUIETEST)
-    return np.asarray(heard * gain, np.float32)
+    wet = fftconvolve(samples, impulse_response(sampling_rate, rt60_s, rng, direct_db))[: len(samples)]
+    wet = np.asarray(wet, np.float32)
+    gain = voice_level(samples, sampling_rate) / max(voice_level(wet, sampling_rate), QUIETEST)
+    return np.asarray(wet * gain, np.float32)

@@ -1,8 +1,8 @@
-"""Sounds without a voice that no network learns from: what a detector of voices is judged by.
+"""Sounds without a voice that no network is trained on: test data for voice detectors.
 
-Each kind is a function of the sampling rate in Hz, a number of samples and a generator of random numbers, and
-gives samples (n,); levels do not matter, `sound` sets them. What networks learn is in
-`shared.audio.synthesis.non_speech`.
+Each kind is a function of the sampling rate in Hz, a number of samples and a random generator, and returns
+samples of shape (n,). Their levels do not matter: `sound` sets them. The sounds that networks are trained on
+are in `shared.audio.synthesis.non_speech`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,16 @@ ROOM_DB = -70.0, -40.0  # of the noise beneath it, below its peak
 
 
 def sound(kind: str, sampling_rate: int = 16_000, duration_s: float = 3.0, seed: int = 0) -> Floats:
-    """A sound of one of `SOUNDS`, float32 in [-1, 1], (round(duration_s * sampling_rate),); the same for a
-    seed. A room's noise is beneath it, as there is wherever something is recorded.
+    """One of `SOUNDS`, with the noise of a room beneath it, as there is wherever something is recorded.
+
+    Args:
+        kind: a key of `SOUNDS`.
+        sampling_rate: in Hz.
+        duration_s: in seconds.
+        seed: of the random numbers; the same seed gives the same sound.
+
+    Returns:
+        Float32 in [-1, 1], shape (round(duration_s * sampling_rate),).
     """
     rng = np.random.default_rng(seed)
     n = round(duration_s * sampling_rate)
@@ -48,13 +56,13 @@ def _brown(rate: int, n: int, rng: np.random.Generator) -> Sound:
 
 
 def _wind(rate: int, n: int, rng: np.random.Generator) -> Sound:
-    """Noise that rises and falls within a second or so."""
+    """Noise whose level rises and falls within about a second."""
     noise = coloured(n, rate, rng.uniform(PINK, BROWN), rng)
     return np.asarray(noise * np.exp(_wander(n, rate, 1.0, rng)))
 
 
 def _clicks(rate: int, n: int, rng: np.random.Generator) -> Sound:
-    """Keys, knocks: each a short ring."""
+    """Keys and knocks, each with a short decay."""
     struck = np.zeros(n)
     places = rng.integers(0, n, int(rng.uniform(2, 12) * n / rate) + 1)
     struck[places] = rng.uniform(0.2, 1, len(places)) * rng.choice([-1, 1], len(places))
@@ -64,19 +72,19 @@ def _clicks(rate: int, n: int, rng: np.random.Generator) -> Sound:
 
 
 def _hum(rate: int, n: int, rng: np.random.Generator) -> Sound:
-    """The mains, with its overtones."""
+    """The hum of the mains, with overtones."""
     return _harmonics(np.full(n, rng.choice([50.0, 60.0])), rate, int(rng.integers(2, 20)), rng)
 
 
 def _beeps(rate: int, n: int, rng: np.random.Generator) -> Sound:
-    """Beeps: one tone, on and off."""
+    """A tone that goes on and off."""
     time = np.arange(n) / rate
     is_on = (time * rng.uniform(0.5, 5) % 1) < rng.uniform(0.2, 0.9)
     return _harmonics(np.full(n, rng.uniform(200, 3000)), rate, int(rng.integers(1, 4)), rng) * is_on
 
 
 def _chords(rate: int, n: int, rng: np.random.Generator) -> Sound:
-    """Two to four plucked strings at once, others every 0.2 to 1 s."""
+    """Two to four plucked strings at once, with new ones every 0.2 to 1 s."""
     made, begun = np.zeros(n), 0
     while begun < n:
         length = min(n - begun, int(rng.uniform(0.2, 1.0) * rate))
@@ -98,7 +106,7 @@ def _sirens(rate: int, n: int, rng: np.random.Generator) -> Sound:
 
 
 def _engines(rate: int, n: int, rng: np.random.Generator) -> Sound:
-    """Strokes 20 to 120 times a second, faster and slower, and noise, through a body."""
+    """20 to 120 strokes a second at a changing rate, and noise, through resonances."""
     hz = rng.uniform(20, 120) * np.exp(0.3 * _wander(n, rate, 1.0, rng))
     strokes = np.diff(np.floor(np.cumsum(hz / rate)), prepend=0.0) * np.sqrt(rate / hz)
     source = strokes + rng.uniform(0.1, 1) * rng.normal(0, 1, n)
@@ -110,7 +118,7 @@ def _engines(rate: int, n: int, rng: np.random.Generator) -> Sound:
 
 
 def _harmonics(hz: Sound, rate: int, count: int, rng: np.random.Generator) -> Sound:
-    """A tone of the frequencies (n,), and overtones that become weaker."""
+    """A tone of the frequencies `hz`, shape (n,), with overtones that become weaker."""
     phase = 2 * np.pi * np.cumsum(hz) / rate
     fall = rng.uniform(0.5, 2)
     made = np.zeros(len(hz))
@@ -121,7 +129,7 @@ def _harmonics(hz: Sound, rate: int, count: int, rng: np.random.Generator) -> So
 
 
 def _wander(n: int, rate: int, seconds: float, rng: np.random.Generator) -> Sound:
-    """Random numbers of variance 1 by the way, another every so many seconds: (n,)."""
+    """Random numbers of variance 1, interpolated between one every so many seconds: (n,)."""
     knots = int(n / rate / seconds) + 2
     return np.interp(np.arange(n) / rate / seconds, np.arange(knots), rng.normal(0, 1, knots))
 

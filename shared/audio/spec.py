@@ -1,4 +1,4 @@
-"""What a network is fed, as a value; apart from the code that computes it, which the API need not load."""
+"""The input of a network as a value, apart from the code that computes it, which the API need not load."""
 
 from __future__ import annotations
 
@@ -7,11 +7,23 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class SeedSpec:
-    """The seed's features; part of every model version that is fed them.
+class BaselineSpec:
+    """The baseline's features; part of every model version whose input they are.
 
-    sampling_rate in Hz; seconds: of a window; n_fft (mel, MFCC), chroma_n_fft and hop_length in samples;
-    rows: how many of each channel's rows are kept; covers: which windows of a recording make its outcome.
+    Attributes:
+        kind: tells the specs apart in manifests.
+        name: of these features.
+        sampling_rate: in Hz.
+        seconds: the length of a window.
+        n_fft: of mel spectrogram and MFCC, in samples.
+        chroma_n_fft: of the chroma, in samples.
+        hop_length: between frames, in samples.
+        n_mels: bands of the mel spectrogram.
+        n_mfcc: coefficients that are kept.
+        n_chroma: pitch classes.
+        delta_width: frames of a delta.
+        rows: of each channel that are kept.
+        covers: which windows of a recording decide its outcome: the first, or all of it.
     """
 
     kind: Literal["seed"] = "seed"
@@ -30,24 +42,40 @@ class SeedSpec:
 
     @property
     def n_samples(self) -> int:
+        """Samples of a window."""
         return int(self.seconds * self.sampling_rate)
 
     @property
     def frames(self) -> int:
+        """Frames of a window."""
         return 1 + self.n_samples // self.hop_length
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The shape of the features of one window."""
         return self.rows, self.frames, 2
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceSpec:
-    """How a window sounds, in one row: statistics of it as a whole, then its descriptors frame by frame.
+    """How a window sounds, in one row: statistics of the whole window, then its descriptors frame by frame.
 
-    sampling_rate, fmin, fmax, f0_min and f0_max in Hz; seconds: of a window, at most; n_fft and hop_length in
-    samples; statistics: how many; frames: of the sounding part, at most, those in its middle; descriptors: of
-    a frame, the last of them 1 where there is a frame; covers: which windows of a recording make its outcome.
+    Attributes:
+        kind: tells the specs apart in manifests.
+        name: of these features.
+        sampling_rate: in Hz.
+        seconds: the greatest length of a window.
+        n_fft: in samples.
+        hop_length: between frames, in samples.
+        n_mels: number of mel bands.
+        fmin: the lowest frequency of the mel bands, in Hz.
+        fmax: the highest frequency of the mel bands, in Hz.
+        f0_min: the lowest pitch, in Hz.
+        f0_max: the highest pitch, in Hz.
+        statistics: how many statistics there are.
+        frames: of the sounding part at most; those in its middle are taken.
+        descriptors: of a frame; the last of them is 1 where there is a frame.
+        covers: which windows of a recording decide its outcome: the first, or all of it.
     """
 
     kind: Literal["voice", "encoded"] = "voice"
@@ -68,15 +96,17 @@ class VoiceSpec:
 
     @property
     def n_samples(self) -> int:
+        """Samples of a window."""
         return int(self.seconds * self.sampling_rate)
 
     @property
     def n_voice(self) -> int:
-        """How many numbers statistics and frames are together."""
+        """How many numbers statistics and descriptors are together."""
         return self.statistics + self.frames * self.descriptors
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The shape of the features of one window."""
         return (self.n_voice,)
 
     @property
@@ -87,10 +117,13 @@ class VoiceSpec:
 
 @dataclass(frozen=True, slots=True)
 class EncodedSpec(VoiceSpec):
-    """Behind what a VoiceSpec has: what an encoder that was trained on other recordings makes of the window.
+    """A VoiceSpec's features, followed by the embeddings of an encoder that was trained on other recordings.
 
-    encoder: its name; encoder_sha256: of its ONNX form, which is what computes them, in training and serving;
-    layers: those that are kept, from 1; pooled: numbers of each, means and then standard deviations.
+    Attributes:
+        encoder: its name.
+        encoder_sha256: of its ONNX form, which computes the embeddings in training and serving.
+        layers: those that are kept, counted from 1.
+        pooled: numbers of each layer: means, then standard deviations.
     """
 
     kind: Literal["encoded"] = "encoded"
@@ -102,16 +135,17 @@ class EncodedSpec(VoiceSpec):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The shape of the features of one window."""
         return (self.n_voice + len(self.layers) * self.pooled,)
 
     @property
     def embeddings(self) -> slice:
-        """Where they are in a row: layer by layer."""
+        """Where the embeddings are in a row, layer by layer."""
         return slice(self.n_voice, None)
 
 
-FeatureSpec = SeedSpec | VoiceSpec | EncodedSpec
+FeatureSpec = BaselineSpec | VoiceSpec | EncodedSpec
 
-SEED_V6 = SeedSpec()
+BASELINE_V6 = BaselineSpec()
 VOICE_V7 = VoiceSpec()
 ENCODED_V8 = EncodedSpec()

@@ -1,4 +1,4 @@
-"""Statistics of a recording's descriptors over time: as many numbers, whatever its length."""
+"""Statistics of a recording's descriptors over time: the same number of them whatever its length."""
 
 from __future__ import annotations
 
@@ -29,7 +29,16 @@ RIDGE = 1e-2  # on the diagonal of a covariance, so that its logarithm exists
 
 
 def statistics(one: Descriptors, melody: Melody, spec: VoiceSpec) -> Floats:
-    """(spec.statistics,) of a window's descriptors and of its pitch."""
+    """The statistics of a window.
+
+    Args:
+        one: its descriptors.
+        melody: its pitch.
+        spec: of the features.
+
+    Returns:
+        Shape (spec.statistics,).
+    """
     semitones, correlation = melody.semitones, melody.correlation
     active = one.energy > -ACTIVE_DB
     if active.sum() < FEWEST_FRAMES:
@@ -61,7 +70,7 @@ def statistics(one: Descriptors, melody: Melody, spec: VoiceSpec) -> Floats:
 
 
 def _statistics(values: Floats, quantiles: Sequence[float] = QUANTILES) -> Floats:
-    """Mean, standard deviation and quantiles of each column of (frames, columns), one after the other."""
+    """Mean, standard deviation and quantiles of each column of (frames, columns), one after another."""
     ordered = np.sort(values, axis=0)
     places = np.array(quantiles) * (len(ordered) - 1)
     below = places.astype(np.int64)
@@ -83,7 +92,7 @@ def _steps(semitones: Floats, voiced: Booleans) -> Floats:
 
 
 def _contour(semitones: Floats, voiced: Booleans, energy: Floats) -> Floats:
-    """The course of pitch and energy: parabolas over the whole, and what each fifth of it is like."""
+    """The course of pitch and energy: parabolas over the whole, and the values of each fifth of it."""
     time = np.linspace(-1, 1, len(energy))
     found = [np.polyfit(time[voiced], semitones[voiced], 2), np.polyfit(time, energy, 2)]
     middle = semitones[voiced].mean()
@@ -108,7 +117,7 @@ def _rhythm(energy: Floats, active: Booleans, voiced: Booleans) -> Floats:
 
 
 def _bands(mel: Floats) -> Floats:
-    """Neighbouring mel bands together: (frames, n_mels / BAND_MELS)."""
+    """Means of neighbouring mel bands: (frames, n_mels / BAND_MELS)."""
     together = mel.reshape(len(mel), -1, BAND_MELS).mean(axis=2)
     return np.asarray(np.maximum(together, -60))
 
@@ -124,8 +133,9 @@ def _modulation(curves: Floats, spec: VoiceSpec) -> Floats:
 
 
 def _log_covariance(one: Descriptors, cepstra: Floats, course: Floats, active: Booleans) -> Floats:
-    """How twelve of the descriptors move together: the logarithm of their covariance matrix, its upper half
-    (Arsigny et al. 2006, doi 10.1002/mrm.20965).
+    """How twelve of the descriptors move together: the logarithm of their covariance matrix, its upper half.
+
+    Source: Arsigny et al. 2006, doi 10.1002/mrm.20965.
     """
     values = np.column_stack(
         [cepstra[:, :8] / 5, 5 * one.shape[:, 0], one.energy / 5, one.shape[:, 8] / 5, course]
@@ -138,6 +148,6 @@ def _log_covariance(one: Descriptors, cepstra: Floats, course: Floats, active: B
 
 @lru_cache
 def _dct(spec: VoiceSpec) -> Floats:
-    """(n_mels, CEPSTRA): the orthonormal DCT-II from the second row on, from the right."""
+    """The orthonormal DCT-II from the second row on, to be multiplied from the right: (n_mels, CEPSTRA)."""
     matrix = scipy.fft.dct(np.eye(spec.n_mels), axis=0, norm="ortho")
     return np.asarray(matrix[1 : CEPSTRA + 1].T, np.float32)

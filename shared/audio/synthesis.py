@@ -1,19 +1,18 @@
-"""Speech-like clips made in code: for the demonstration archive, the tests and the bench.
+"""Speech-like clips made in code, for the demonstration archive, the tests and the benchmarks.
 
-A source-filter voice (Fant 1960; Klatt 1980, doi 10.1121/1.383940): a train of glottal pulses with
-jitter and some breath noise, syllable by syllable through the formants of a vowel. An emotion colours
-pitch, range, rate, loudness and brightness in the directions of Banse & Scherer (1996). Nobody would
-take it for a person, but loudness, pitch and spectrum move as they do in speech. All of it follows
-from the seed, bit by bit.
+A source-filter voice: a train of glottal pulses with jitter and some breath noise goes syllable by syllable
+through the formants of a vowel. An emotion changes pitch, range, rate, loudness and brightness in the
+directions of Banse & Scherer (1996). Nobody would take it for a person, but loudness, pitch and spectrum move
+as they do in speech. Everything follows from the seed, bit by bit.
+
+Source: Fant 1960; Klatt 1980, doi 10.1121/1.383940.
 """
 
 from __future__ import annotations
 
 import itertools
-import zipfile
 from dataclasses import dataclass
 from io import BytesIO
-from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import soundfile
@@ -21,7 +20,6 @@ from numpy.typing import NDArray
 from scipy import signal
 from scipy.io import wavfile
 
-from shared.audio.people import recordings_of_people
 from shared.core.errors.models import UnknownEmotion
 
 Samples = NDArray[np.float32]
@@ -31,9 +29,13 @@ Samples = NDArray[np.float32]
 class Colour:
     """How an emotion sounds.
 
-    pitch: factor on the speaker's own pitch; range_st: semitones between low and high; rate: syllables
-    a second; peak: of full scale; brightness_hz: where the glottal spectrum starts to fall; breath:
-    noise in the source, relative to the pulses.
+    Attributes:
+        pitch: a factor on the speaker's own pitch.
+        range_st: semitones between low and high.
+        rate: syllables a second.
+        peak: relative to full scale.
+        brightness_hz: where the glottal spectrum begins to fall.
+        breath: noise in the source, relative to the pulses.
     """
 
     pitch: float
@@ -81,7 +83,7 @@ def _resonators(vowel: tuple[int, ...], scale: float, sampling_rate: int) -> NDA
 def _source(
     colour: Colour, base_hz: float, sampling_rate: int, n: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Glottal pulses along a wandering pitch, with 1 % jitter and breath noise, shape (n,)."""
+    """Glottal pulses along a wandering pitch with 1 % jitter and breath noise, shape (n,)."""
     knots = max(4, round(n / sampling_rate * 2 * colour.rate))
     contour = np.interp(np.linspace(0, knots - 1, n), np.arange(knots), rng.uniform(-0.5, 0.5, knots))
     declination = np.linspace(1.0, -1.0, n)  # statements end lower than they begin
@@ -100,9 +102,19 @@ def _source(
 def speech_like(
     emotion: str = "neutral", sampling_rate: int = 16000, duration_s: float = 3.0, seed: int = 0
 ) -> Samples:
-    """A speech-like clip, float32 in [-1, 1], shape (round(duration_s * sampling_rate),).
+    """A speech-like clip.
 
-    The seed chooses speaker, vowels and melody. Raises UnknownEmotion for a word not in `COLOURS`.
+    Args:
+        emotion: a key of `COLOURS`.
+        sampling_rate: in Hz.
+        duration_s: in seconds.
+        seed: decides speaker, vowels and melody.
+
+    Returns:
+        Float32 in [-1, 1], shape (round(duration_s * sampling_rate),).
+
+    Raises:
+        UnknownEmotion: the emotion is none of `COLOURS`.
     """
     if emotion not in COLOURS:
         raise UnknownEmotion(emotion=emotion, known=", ".join(COLOURS))
@@ -133,10 +145,18 @@ NON_SPEECH = "silence", "noise", "tones"
 
 
 def non_speech(kind: str, sampling_rate: int = 16000, duration_s: float = 3.0, seed: int = 0) -> Samples:
-    """What nobody says: float32 in [-1, 1], shape (round(duration_s * sampling_rate),); the same for a seed.
+    """A sound without a voice, for training.
 
-    kind: `silence`, a room at -60 to -50 dB of full scale, just above what counts as silent; `noise`, steady,
-    its spectrum falling as 1/f^0 to 1/f^2; `tones`, one to four held ones of 80 to 2000 Hz with overtones.
+    Args:
+        kind: `silence`, a room at -60 to -50 dB of full scale, just above what counts as silent; `noise`,
+            steady, with a spectrum falling as 1/f^0 to 1/f^2; or `tones`, one to four held tones of 80 to
+            2000 Hz with overtones.
+        sampling_rate: in Hz.
+        duration_s: in seconds.
+        seed: of the random numbers; the same seed gives the same sound.
+
+    Returns:
+        Float32 in [-1, 1], shape (round(duration_s * sampling_rate),).
     """
     rng = np.random.default_rng(seed)
     n = round(duration_s * sampling_rate)
@@ -156,7 +176,13 @@ def non_speech(kind: str, sampling_rate: int = 16000, duration_s: float = 3.0, s
 
 
 def wav_bytes(samples: NDArray[np.floating], sampling_rate: int, subtype: str = "PCM_16") -> bytes:
-    """A WAV file of samples shaped (n,) or (n, channels); subtype as soundfile names it."""
+    """A WAV file.
+
+    Args:
+        samples: shape (n,) or (n, channels).
+        sampling_rate: in Hz.
+        subtype: of the samples, as soundfile names it.
+    """
     if subtype == "FLOAT":  # libsndfile would write the time of day into a PEAK chunk
         file = BytesIO()
         wavfile.write(file, sampling_rate, samples.astype(np.float32))
@@ -165,7 +191,13 @@ def wav_bytes(samples: NDArray[np.floating], sampling_rate: int, subtype: str = 
 
 
 def flac_bytes(samples: NDArray[np.floating], sampling_rate: int, subtype: str = "PCM_16") -> bytes:
-    """A FLAC file of samples shaped (n,) or (n, channels); subtype PCM_16 or PCM_24."""
+    """A FLAC file.
+
+    Args:
+        samples: shape (n,) or (n, channels).
+        sampling_rate: in Hz.
+        subtype: PCM_16 or PCM_24.
+    """
     return _file_bytes(samples, sampling_rate, "FLAC", subtype)
 
 
@@ -176,78 +208,6 @@ def _file_bytes(samples: NDArray[np.floating], sampling_rate: int, kind: str, su
 
 
 def unique_clip(seed: int, duration_s: float = 1.0, sampling_rate: int = 16000) -> bytes:
-    """A small mono WAV file; another seed gives another file, the emotions take turns."""
+    """A small mono WAV file; each seed gives another file, and the emotions take turns."""
     emotion = tuple(COLOURS)[seed % len(COLOURS)]
     return wav_bytes(speech_like(emotion, sampling_rate, duration_s, seed), sampling_rate)
-
-
-# --- the demonstration archive -------------------------------------------------------------------
-class Take(NamedTuple):
-    """A way to record: folder in the archive, Hz, channels, file type, soundfile's subtype."""
-
-    folder: str
-    sampling_rate: int
-    channels: int
-    suffix: str
-    subtype: str
-
-
-TAKES = (
-    Take("phone", 8000, 1, "wav", "PCM_16"),
-    Take("meeting", 16000, 1, "flac", "PCM_16"),
-    Take("radio/1998", 22050, 1, "wav", "PCM_16"),
-    Take("studio/süd", 44100, 2, "flac", "PCM_24"),
-    Take("studio/nord", 48000, 2, "wav", "PCM_24"),
-    Take("meeting", 16000, 4, "wav", "FLOAT"),
-)
-
-
-def _oddities(rng: np.random.Generator) -> dict[str, bytes]:
-    """Recordings that go wrong, each in its own way, by path."""
-    n = 16000
-    speech = speech_like("neutral", n, 1.0, seed=1)
-    not_finite = speech.copy()
-    not_finite[n // 2] = np.nan
-    return {
-        "odd/silent.wav": wav_bytes(np.zeros(n, np.float32), n),
-        "odd/broken.wav": wav_bytes(speech, n)[:16] + rng.bytes(4000),
-        "odd/empty.wav": wav_bytes(speech[:0], n),
-        "odd/too short.wav": wav_bytes(speech[:800], n),
-        "odd/not a number.wav": wav_bytes(not_finite, n, "FLOAT"),
-        "odd/text.wav": b"These are the minutes of the meeting, and no recording of it.\n",
-        "odd/cut off.flac": flac_bytes(speech, n)[:30],
-    }
-
-
-LITTER = {
-    "__MACOSX/phone/._take 01.wav": b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ",
-    "phone/.DS_Store": b"\x00\x00\x00\x01Bud1",
-    "Thumbs.db": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-}
-
-
-def demonstration_archive(file: BinaryIO, clips: int = 24, seed: int = 0) -> int:
-    """Write a zip of people's recordings, speech-like clips, seven odd ones and system litter to file.
-
-    The same for a seed. Returns the number of recordings in it, `clips`: these become rows, the litter does
-    not. People's three give `classified`, the odd ones each kind of `failed` and one `no_voice`; there are
-    never fewer than these.
-    """
-    rng = np.random.default_rng(seed)
-    odd = _oddities(rng)
-    members = recordings_of_people()
-    for i in range(max(0, clips - len(odd) - len(members))):
-        take = TAKES[i % len(TAKES)]
-        emotion = tuple(COLOURS)[i % len(COLOURS)]
-        duration_s = float(rng.uniform(2.5, 4.5))
-        mono = speech_like(emotion, take.sampling_rate, duration_s, seed=int(rng.integers(2**32)))
-        gains = np.linspace(1.0, 0.8, take.channels, dtype=np.float32)
-        encode = flac_bytes if take.suffix == "flac" else wav_bytes
-        members[f"{take.folder}/take {i + 1:02}.{take.suffix}"] = encode(
-            mono[:, None] * gains, take.sampling_rate, take.subtype
-        )
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, content in {**members, **odd, **LITTER}.items():
-            # A fixed date, so that the same seed gives the same bytes.
-            archive.writestr(zipfile.ZipInfo(path, (2026, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
-    return len(members) + len(odd)

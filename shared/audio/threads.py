@@ -1,4 +1,4 @@
-"""How many threads the algebra beneath the features may take."""
+"""How many threads the linear algebra beneath the features may take."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from threadpoolctl import ThreadpoolController
 
 
 def one_blas_thread() -> AbstractContextManager[Any]:
-    """Within it the BLAS libraries have one thread each."""
+    """A context within which each BLAS library has one thread."""
     limited: AbstractContextManager[Any] = _blas().limit(limits=1)
     return limited
 
 
 @cache
 def _blas() -> ThreadpoolController:
-    """The BLAS libraries that are loaded; finding them takes 15 ms, limiting them 0.07."""
+    """The BLAS libraries that are loaded. Finding them takes 15 ms, limiting them 0.07."""
     return ThreadpoolController().select(user_api="blas")

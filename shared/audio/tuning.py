@@ -1,8 +1,9 @@
-"""How far the notes of a recording are from A440's semitones: librosa.estimate_tuning, without numba.
+"""How far the notes of a recording are from the semitones of A440: librosa.estimate_tuning without numba.
 
 The estimate is the mode of a histogram whose bins often tie, so that one peak more or less moves it: spectra
-in float32 alone gave 2 clips of 100 another tuning. Hence `estimate_tuning` can be given spectra in float32
-with the means to have single frames anew in float64, and asks for those whose peaks float32 leaves in doubt.
+in float32 alone gave 2 clips of 100 another tuning. So `estimate_tuning` takes spectra in float32 together
+with a function that computes single frames again in float64, and asks for the frames whose peaks are in
+doubt.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.audio.spec import SEED_V6, SeedSpec
+from shared.audio.spec import BASELINE_V6, BaselineSpec
 
 Floats = NDArray[np.float32]
 Wide = NDArray[np.floating[Any]]  # float64: an integer and a float32 make one
@@ -30,10 +31,14 @@ ROUNDING = 1.2e-5  # of a deviation, by its logarithm in float32: 12 · log2 is 
 
 
 class _Peaks(NamedTuple):
-    """Peaks of a spectrogram and the parabolas through each and its neighbours.
+    """Peaks of a spectrogram, each with a parabola through it and its neighbours.
 
-    candidate: which one it was; shift: of the parabola's top from the bin, within ±0.5; magnitude: the
-    power there; bend: minus the parabola's curvature, power a bin².
+    Attributes:
+        candidate: which of the candidates it was.
+        bin_: its frequency bin.
+        shift: of the parabola's top from the bin, within ±0.5.
+        magnitude: the power there.
+        bend: minus the parabola's curvature, power a bin².
     """
 
     candidate: Indices
@@ -44,16 +49,23 @@ class _Peaks(NamedTuple):
 
 
 def estimate_tuning(
-    power: Floats, spec: SeedSpec = SEED_V6, make_exact: Callable[[Indices], None] | None = None
+    power: Floats, spec: BaselineSpec = BASELINE_V6, make_exact: Callable[[Indices], None] | None = None
 ) -> float:
-    """The tuning of a power spectrogram (frames, bins), in fractions of a semitone.
+    """The tuning of a power spectrogram.
 
-    The mode of the deviations of the spectral peaks from A440's semitones: peaks between 150 and
-    4000 Hz within a tenth of their frame's maximum, refined by a parabola (Smith, "Spectral Audio Signal
-    Processing", 2011), of these the upper half by magnitude. Precisions follow librosa's, since the
-    histogram's ties are decided by the last bit.
+    It is the mode of the deviations of spectral peaks from the semitones of A440. The peaks are those between
+    150 and 4000 Hz that reach a tenth of their frame's maximum, refined by a parabola; the upper half of them
+    by magnitude counts. Precisions follow librosa's, because the last bit decides the ties of the histogram.
 
-    make_exact: for a spectrogram computed in float32, writes the rows of these frames anew, from float64.
+    Args:
+        power: shape (frames, bins).
+        spec: of the features.
+        make_exact: for a spectrogram in float32: writes the rows of these frames again, computed in float64.
+
+    Returns:
+        In fractions of a semitone.
+
+    Source: librosa.estimate_tuning; Smith, "Spectral Audio Signal Processing", 2011.
     """
     top = power.max(axis=1)
     frame, bin_ = _candidates(power, top, spec)
@@ -71,8 +83,8 @@ def estimate_tuning(
     return float(EDGES[np.argmax(counts)])
 
 
-def _candidates(power: Floats, top: Floats, spec: SeedSpec) -> tuple[Indices, Indices]:
-    """(frame, bin) of whatever is a peak, or could be one but for the error."""
+def _candidates(power: Floats, top: Floats, spec: BaselineSpec) -> tuple[Indices, Indices]:
+    """The (frame, bin) of everything that is a peak, or could be one within the error."""
     hz_per_bin = spec.sampling_rate / spec.chroma_n_fft
     low, high = int(np.ceil(150 / hz_per_bin)), int(np.ceil(4000 / hz_per_bin))
     is_loud = power[:, low:high] > ((LOUD - 2 * ERROR) * top)[:, np.newaxis]
@@ -94,7 +106,7 @@ def _neighbourhood(power: Floats, frame: Indices, bin_: Indices) -> tuple[Floats
 def _peaks(
     power: Floats, top: Floats, frame: Indices, bin_: Indices, error: float | np.float32 = 0.0
 ) -> _Peaks:
-    """Those of the candidates that are peaks, even if each power is off by `error` of its frame's maximum."""
+    """Those candidates that are peaks even if each power is wrong by `error` of its frame's maximum."""
     left, here, right = _neighbourhood(power, frame, bin_)
     top = top[frame]
     lowered = here - 2 * error * top
@@ -108,18 +120,18 @@ def _peaks(
     return _Peaks(index, bin_[index], shift, magnitude, bend)
 
 
-def _deviation(place: Wide, spec: SeedSpec) -> Floats:
-    """From the nearest of A440's semitones, -0.5 to 0.5; place: in bins."""
+def _deviation(place: Wide, spec: BaselineSpec) -> Floats:
+    """The deviation from the nearest semitone of A440, -0.5 to 0.5; `place` is in bins."""
     pitch = (place * float(spec.sampling_rate) / spec.chroma_n_fft).astype(np.float32)
     semitones = 12 * np.log2(pitch / np.float32(440 / 16))
     deviation = semitones - np.floor(semitones)  # np.mod(semitones, 1), 20 times as fast
     return np.asarray(deviation - (deviation >= 0.5))
 
 
-def _doubtful(power: Floats, top: Floats, frame: Indices, bin_: Indices, spec: SeedSpec) -> Indices:
-    """Frames with candidates that an error of ERROR could make a peak or none, or move across a limit.
+def _doubtful(power: Floats, top: Floats, frame: Indices, bin_: Indices, spec: BaselineSpec) -> Indices:
+    """Frames in which an error of ERROR could make or unmake a peak, or move one across a limit.
 
-    The limits: the median of the magnitudes, and for those above it the edges of the histogram's bins.
+    The limits are the median of the magnitudes and, for peaks above it, the edges of the histogram's bins.
     """
     peaks = _peaks(power, top, frame, bin_, ERROR)
     is_doubtful = np.ones(len(frame), bool)
@@ -145,7 +157,7 @@ def _doubtful(power: Floats, top: Floats, frame: Indices, bin_: Indices, spec: S
 
 
 def _median(values: Floats) -> np.float32:
-    """np.median's, whose checks took three times as long."""
+    """The median as np.median computes it, without the checks that took three times as long."""
     middle = len(values) // 2
     if len(values) % 2:
         return np.float32(np.partition(values, middle)[middle])

@@ -1,8 +1,9 @@
-"""Whether there is a voice, every 32 ms: Silero's network, computed here.
+"""The probability of a voice every 32 ms: Silero's network, computed here.
 
-Its package computes chunk by chunk, 128 ms for 3 s of sound on one core; all chunks together, with only the
-recurrence step by step, take 3. Source: the network of Silero VAD 6.2 at 16 kHz, as
-silero-vad's package and whisper.cpp compute it.
+Its own package computes chunk by chunk, in 128 ms for 3 s of sound on one core; all chunks together, with
+only the recurrence step by step, take 3 ms.
+
+Source: the network of Silero VAD 6.2 at 16 kHz, as the packages silero-vad and whisper.cpp compute it.
 """
 
 from __future__ import annotations
@@ -22,20 +23,25 @@ Weights = Mapping[str, NDArray[np.floating]]
 SAMPLING_RATE: Final = 16_000
 CHUNK = 512  # samples that a probability is of
 CHUNK_S: Final = CHUNK / SAMPLING_RATE
-CONTEXT = 64  # samples before them that are looked at too
+CONTEXT = 64  # samples before a chunk that are part of its input
 N_FFT, HOP = 256, 128
 STRIDES = 1, 2, 2, 1  # of the four convolutions over time
-# The network was taught by recordings at usual levels; at -60 dB it hears nothing. Everything is brought to
-# the same peak.
+# The network was trained on recordings at usual levels; at -60 dB it finds no voice. So everything is scaled
+# to the same peak.
 PEAK = 0.5
 FAINTEST_PEAK = 1e-4  # below it is silence, which stays what it is
-CHUNKS_AT_ONCE = 4096  # two minutes; what is held of them takes 40 MB
+CHUNKS_AT_ONCE = 4096  # two minutes; they take 40 MB
 
 
 class VoiceActivity:
-    """The network; weights: by the names of `silero-vad-6.2/weights.npz`."""
+    """The network."""
 
     def __init__(self, weights: Weights) -> None:
+        """Prepare the weights.
+
+        Args:
+            weights: by their names in `silero-vad-6.2/weights.npz`.
+        """
         whole = {name: np.asarray(value, np.float32) for name, value in weights.items()}
         # Its transform, "stft", is that of a Hann window, rounded to 16 bits: a fast one takes half the time.
         self._window = np.asarray(hann(N_FFT), np.float32)
@@ -54,14 +60,28 @@ class VoiceActivity:
         self._bias = (whole["lstm/bias_ih"] + whole["lstm/bias_hh"]) * self._gain
 
     def __call__(self, samples: Floats) -> Floats:
-        """The probability of a voice in each whole chunk of 512 of the samples (n,), 16 kHz: (n // 512,).
+        """The probability of a voice in each whole chunk.
 
-        From the beginning to the end as one: what was heard before counts. The level does not.
+        The recording is one sequence: what came before a chunk counts. Its level does not.
+
+        Args:
+            samples: 16 kHz, shape (n,).
+
+        Returns:
+            Shape (n // CHUNK,).
         """
         return np.concatenate([np.empty(0, np.float32), *self.from_the_beginning(samples)])
 
     def from_the_beginning(self, samples: Floats, at_once: int = CHUNKS_AT_ONCE) -> Iterator[Floats]:
-        """The same of so many chunks at once, (at_once,) but for the last, each when it is asked for."""
+        """The same probabilities in blocks, each computed when it is asked for.
+
+        Args:
+            samples: 16 kHz, shape (n,).
+            at_once: chunks a block.
+
+        Yields:
+            Shape (at_once,); the last one may be shorter.
+        """
         chunks = len(samples) // CHUNK
         peak = float(np.abs(samples).max(initial=0.0))
         if not chunks or peak < FAINTEST_PEAK:
@@ -79,7 +99,7 @@ class VoiceActivity:
             yield _sigmoid(np.maximum(hidden, 0) @ self._out + self._out_bias)
 
     def _encoded(self, frames: Floats) -> Floats:
-        """Of chunks with their context (n, 576) what the recurrence is fed: (n, 128)."""
+        """The input of the recurrence, shape (n, 128), for chunks with their context, shape (n, 576)."""
         padded = np.concatenate([frames, frames[:, -2 : -2 - CONTEXT : -1]], axis=1)  # mirrored at its end
         steps = np.lib.stride_tricks.sliding_window_view(padded, N_FFT, axis=1)[:, ::HOP]
         values = np.abs(scipy.fft.rfft(steps * self._window, axis=2))

@@ -1,20 +1,20 @@
 """Compile librosa's numba kernels once, at set-up: `python -m shared.audio.warmup`.
 
-Numba keeps them beside librosa (or in NUMBA_CACHE_DIR); without that the first call takes up to 26 s.
+Numba stores them beside librosa (or in NUMBA_CACHE_DIR). Without that the first call takes up to 26 s.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from shared.audio.seed_features import get_audio_features, seed_features
-from shared.audio.spec import SEED_V6
+from shared.audio.baseline_features import baseline_features, get_audio_features
+from shared.audio.spec import BASELINE_V6
 
 
 def warm_up() -> None:
     """Run every kernel that serving, training and the tests use."""
-    noise = np.random.default_rng(0).normal(0, 0.1, SEED_V6.n_samples).astype(np.float32)
-    seed_features(noise[np.newaxis])
+    noise = np.random.default_rng(0).normal(0, 0.1, BASELINE_V6.n_samples).astype(np.float32)
+    baseline_features(noise[np.newaxis])
     get_audio_features(noise)
 
 

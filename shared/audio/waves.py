@@ -1,9 +1,9 @@
 """WAV files whose header does not say where their samples are, as files whose header does.
 
-Recorders that stream, and those that were switched off, leave a length of 0 or of another time; some write
+Recorders that stream, and those that were switched off, leave a length of 0 or of an earlier time; some write
 the samples before the format, leave out the byte after a chunk of odd length, or write several chunks of
-samples; and files are joined as they are. libsndfile itself bears lengths that are too large and chunks it
-does not know.
+samples; and some files were joined as they are. libsndfile itself copes with lengths that are too large and
+with chunks it does not know.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass, field
 
 from shared.audio.links import Link
-from shared.audio.sources import Source, Spliced, size_of
+from shared.audio.seekable_files import SeekableFile, SplicedFile, size_of
 
 MAGICS = (b"RIFF", b"RF64", b"BW64")
 MOST_CHUNKS = 1000  # of one recording
@@ -37,7 +37,19 @@ class _Chunk:
 
 @dataclass(slots=True)
 class _Wave:
-    """One WAV of a file. start: of its magic; samples: where its samples lie; next: where another begins."""
+    """One WAV of a file.
+
+    Attributes:
+        start: where it begins in the file.
+        magic: its first four bytes.
+        format: the chunk that describes the samples.
+        wide: the chunk with lengths of 64 bits (ds64).
+        first: the first chunk of samples.
+        is_padded: whether chunks of odd length are followed by a byte.
+        claimed: bytes of samples, as the headers state them.
+        samples: where the samples lie.
+        next: where another WAV begins; None if it is the last.
+    """
 
     start: int
     magic: bytes
@@ -51,14 +63,21 @@ class _Wave:
 
 
 def is_wave(head: bytes) -> bool:
-    """Whether a file is a WAV by its first 12 bytes."""
+    """Whether a file is a WAV, by its first 12 bytes."""
     return head[:4] in MAGICS and head[8:12] == b"WAVE"
 
 
-def wave_links(source: Source, most: int) -> list[Link]:
-    """The recordings of a file that is a WAV, at most `most` + 1: the file itself where its header will do.
+def wave_links(source: SeekableFile, most: int) -> list[Link]:
+    """The recordings of a file that is a WAV.
 
     Reads the headers of its chunks, and at most 1 KiB of each format.
+
+    Args:
+        source: the file.
+        most: how many recordings are looked for at most.
+
+    Returns:
+        At most `most` + 1 links; the file itself where its header is good enough.
     """
     size = size_of(source)
     found: list[Link] = []
@@ -75,7 +94,7 @@ def wave_links(source: Source, most: int) -> list[Link]:
     return found or [Link(source)]
 
 
-def _link(source: Source, wave: _Wave, format_: _Chunk, is_ordered: bool) -> Link:
+def _link(source: SeekableFile, wave: _Wave, format_: _Chunk, is_ordered: bool) -> Link:
     source.seek(format_.start)
     body = source.read(format_.size)
     source.seek(0)
@@ -89,16 +108,16 @@ def _link(source: Source, wave: _Wave, format_: _Chunk, is_ordered: bool) -> Lin
     return Link(file)
 
 
-def _with_header(source: Source, body: bytes, samples: list[range]) -> Spliced:
+def _with_header(source: SeekableFile, body: bytes, samples: list[range]) -> SplicedFile:
     size = sum(map(len, samples))
     header = (
         _HEADER.pack(b"RIFF", min(_LARGEST, 20 + len(body) + size)) + b"WAVE"
         + _HEADER.pack(b"fmt ", len(body)) + body + _HEADER.pack(b"data", min(_LARGEST, size))
     )  # fmt: skip
-    return Spliced(source, [header, *samples])
+    return SplicedFile(source, [header, *samples])
 
 
-def _wave(source: Source, start: int, size: int) -> _Wave:
+def _wave(source: SeekableFile, start: int, size: int) -> _Wave:
     """What the chunk headers say of the WAV that begins at `start`."""
     source.seek(start)
     wave = _Wave(start, source.read(4))
@@ -130,8 +149,8 @@ def _wave(source: Source, start: int, size: int) -> _Wave:
     return wave
 
 
-def _add_samples(source: Source, wave: _Wave, chunk: _Chunk, size: int) -> bool:
-    """Take a chunk of samples as far as it goes; false where nothing can come behind it."""
+def _add_samples(source: SeekableFile, wave: _Wave, chunk: _Chunk, size: int) -> bool:
+    """Take a chunk of samples as far as it goes; false where nothing can follow it."""
     claimed = chunk.size
     if claimed == _LARGEST and wave.wide is not None and wave.first is None:
         source.seek(wave.wide.start + 8)  # RF64 has the length of its first one there
@@ -152,8 +171,8 @@ def _is_name(name: bytes) -> bool:
     return all(0x20 <= byte < 0x7F for byte in name)
 
 
-def _is_chunk(source: Source, place: int, size: int) -> bool:
-    """Whether a chunk's header seems to lie there, or at the next even byte; or the end of the file."""
+def _is_chunk(source: SeekableFile, place: int, size: int) -> bool:
+    """Whether a chunk's header seems to lie there or at the next even byte, or the end of the file."""
     source.seek(place)
     header = source.read(_HEADER.size + 1)
     if len(header) <= _HEADER.size:

@@ -1,4 +1,4 @@
-"""Which windows of a recording a network hears, as a value and as bounds; the API need not decode to know."""
+"""Which windows of a recording are classified, as a value and as bounds; the API needs no decoder for it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from itertools import count
 from typing import Literal
 
 from shared.audio.spec import FeatureSpec
-from shared.core.errors.requests import HopTooLong, WindowTooLong, WindowUnasked
+from shared.core.errors.windows import HopTooLong, WindowTooLong, WindowUnasked
 
 MINIMUM_S = 0.1  # of sound: less is no recording, and of a recording's end no window of its own
 
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """What a job says of windows.
+    """Which windows of a recording a job asks for.
 
-    kind: `clip`, the windows that the version itself takes, or `sliding`, one every hop_s from the beginning;
-    win_s, hop_s: seconds, of sliding windows only; None: as many as the version hears at once, and half of
-    that; channels: `mix`, their mean, or `separate`, each by itself.
+    Attributes:
+        kind: `clip`, the windows that the version itself takes, or `sliding`, one every hop_s from the
+            beginning.
+        win_s: the length of sliding windows in seconds; None: that of the version's features.
+        hop_s: seconds between the beginnings of sliding windows; None: half of their length.
+        channels: `mix`, their mean, or `separate`, each by itself.
     """
 
     kind: Literal["clip", "sliding"] = "clip"
@@ -29,18 +32,25 @@ class Windows:
 
     @property
     def keep_segments(self) -> bool:
-        """Whether each window's outcome is a row, and not only their mean."""
+        """Whether the outcome of each window becomes a row, beside that of the whole recording."""
         return self.kind == "sliding" or self.channels == "separate"
 
     def lengths(self, spec: FeatureSpec) -> tuple[float, float]:
-        """win_s and hop_s, what is not said as the features have it."""
+        """The length and hop of windows in seconds, with the defaults of the features filled in."""
         win_s = spec.seconds if self.win_s is None else self.win_s
         return win_s, max(MINIMUM_S, win_s / 2) if self.hop_s is None else self.hop_s
 
     def check(self, spec: FeatureSpec, version: str) -> None:
-        """Whether a model version of these features can hear them.
+        """Check that a model version can classify these windows.
 
-        Raises WindowUnasked, WindowTooLong (a network's input is fixed) or HopTooLong (gaps go unheard).
+        Args:
+            spec: the version's features.
+            version: its name, for the errors.
+
+        Raises:
+            WindowUnasked: lengths are given without sliding windows.
+            WindowTooLong: a window is longer than the input of the network.
+            HopTooLong: there would be gaps between the windows.
         """
         if self.kind == "clip" and (self.win_s is not None or self.hop_s is not None):
             raise WindowUnasked
@@ -62,9 +72,14 @@ def sliding(hop: float) -> Iterator[int]:
 
 
 def spread(total: int, length: int, least: int) -> Iterator[int]:
-    """Where windows of `length` samples begin that cover `total` evenly; the last one ends at the end.
+    """Where windows begin that cover a recording evenly; the last one ends where the recording ends.
 
-    They are at most half a window apart. Fewer than `least` samples behind the first make no further one.
+    They are at most half a window apart.
+
+    Args:
+        total: length of the recording, in samples.
+        length: of a window, in samples.
+        least: with fewer samples than this behind the first window there is no further one.
 
     >>> list(spread(total=10, length=4, least=1)), list(spread(total=4, length=4, least=1))
     ([0, 2, 4, 6], [0])

@@ -20,7 +20,7 @@ from voxmood.cli.console import progress, say
 
 if TYPE_CHECKING:
     from shared.models.serving.classifier import Classifier
-    from shared.models.serving.verdicts import Verdict
+    from shared.models.serving.clip_results import ClipResult
 
 BAR_WIDTH = 30
 
@@ -81,24 +81,24 @@ def _files(path: Path) -> Iterator[Path]:
 
 def _classify(
     classifier: Classifier, files: Sequence[Path], threshold: float | None, batch_clips: int
-) -> list[Verdict]:
+) -> list[ClipResult]:
     from shared.archives import printable
-    from shared.models.serving.verdicts import Verdict
+    from shared.models.serving.clip_results import ClipResult
 
     clips: list[tuple[str, BinaryIO]] = []
-    closed: dict[int, Verdict] = {}
+    closed: dict[int, ClipResult] = {}
     with ExitStack() as stack:
         for place, file in enumerate(files):
             path = printable(os.fspath(file))
             try:
                 clips.append((path, stack.enter_context(file.open("rb"))))
             except OSError as error:
-                closed[place] = Verdict.failed(path, Unreadable(path=path, reason=error.strerror))
+                closed[place] = ClipResult.failed(path, Unreadable(path=path, reason=error.strerror))
         verdicts = iter(classifier.classify(clips, threshold, batch_clips))
         return [closed.get(place) or next(verdicts) for place in range(len(files))]
 
 
-def _line(verdict: Verdict, classifier: Classifier) -> str:
+def _line(verdict: ClipResult, classifier: Classifier) -> str:
     """One JSON line, in the order of the result columns."""
     probabilities = verdict.probabilities or {}
     row: dict[str, Any] = {
@@ -111,14 +111,14 @@ def _line(verdict: Verdict, classifier: Classifier) -> str:
         "duration_s": verdict.duration_s,
         "error_code": verdict.error_code,
         "error": verdict.error,
-        "quality": None if verdict.quality is None else " ".join(verdict.quality.words),
+        "quality": None if verdict.quality is None else " ".join(verdict.quality.flags),
         **{f"p_{label}": probabilities.get(label) for label in classifier.manifest.labels},
         "message": verdict.message,
     }
     return json_module.dumps(row, ensure_ascii=False) + "\n"
 
 
-def _block(verdict: Verdict) -> str:
+def _block(verdict: ClipResult) -> str:
     """What the seed's test_model.py printed: the answer, then all probabilities from the highest."""
     lines = [verdict.path, f"  {verdict.message}"]
     ranked = sorted((verdict.probabilities or {}).items(), key=lambda item: -item[1])

@@ -23,7 +23,7 @@ def demo(
     server: Server = None,
 ) -> None:
     """Submit an archive of people's recordings and of clips made in code, and show what became of each."""
-    from shared.audio.synthesis import demonstration_archive
+    from shared.audio.demonstration import demonstration_archive
 
     if output is not None:
         with written(output) as partial, partial.open("wb") as file:

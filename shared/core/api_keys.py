@@ -1,8 +1,8 @@
 """API keys: how one is made, and remembered without being stored; their form is `voxmood.api_keys`.
 
-A key is `vm_`, 43 letters and digits (256 random bits in base 62) and 6 more, the CRC-32 of all before
-them. The prefix lets secret scanners find it, the checksum refuses a mistyped one without a look-up.
-Stored are its SHA-256 and its first 11 characters: of 256 bits a slow hash would protect nothing more.
+A key is `vm_`, 43 letters and digits (256 random bits in base 62) and 6 more, the CRC-32 of all before them.
+The prefix lets secret scanners find keys; the checksum refuses a mistyped key without a look-up. Only the
+SHA-256 and the first 11 characters are stored: a slow hash would add no protection to 256 random bits.
 """
 
 from __future__ import annotations
@@ -33,23 +33,27 @@ _SECONDS = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 
 def new_key() -> str:
-    """A fresh key: show it once, store its `digest`."""
+    """A new key: show it once, store its `digest`."""
     body = PREFIX + base62(secrets.randbits(256), BODY_LENGTH)
     return body + checksum(body)
 
 
 def prefix(key: str) -> str:
-    """What lists show of a key, and what finds its row: 47 of its bits, so 209 stay secret."""
+    """The part of a key that lists show and that finds its row: 47 of its bits, so 209 stay secret."""
     return key[:_PREFIX_LENGTH]
 
 
 def digest(key: str) -> str:
-    """What is stored of a key: its SHA-256 in hexadecimal."""
+    """The SHA-256 of a key in hexadecimal, which is stored in its place."""
     return hashlib.sha256(key.encode("ascii")).hexdigest()
 
 
 def duration_s(text: str) -> int:
-    """Seconds of `12h`, `90d` or `4w`; WrongExpiry for anything else."""
+    """The seconds of a duration like `12h`, `90d` or `4w`.
+
+    Raises:
+        WrongExpiry: it is not of this form.
+    """
     match = _DURATION.fullmatch(text)
     if match is None:
         raise WrongExpiry(value=text)

@@ -1,8 +1,8 @@
 """Logs: one form for API, workers, beat and supervisor; each line names the job and the shard it is about.
 
 `set_up` is called once a process, `begin` and `note` by workers, `about` for a request. A record is a line
-that begins at the margin: what clients have named cannot forge one, nor steer a terminal. Passwords in
-addresses, signatures and API keys are masked wherever they turn up, also in the texts of other libraries.
+that begins at the margin: names that clients chose can neither forge one nor control a terminal. Passwords in
+addresses, signatures and API keys are masked wherever they appear, also in the texts of other libraries.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _subjects: ContextVar[dict[str, int | str]] = ContextVar("subjects", default={})
 
 @contextmanager
 def about(**subjects: int | str) -> Iterator[None]:
-    """What is logged inside is about these: `about(job=12, unit=40)`. Inner ones add to outer ones."""
+    """Name what the records inside are about: `about(job=12, unit=40)`. Inner names add to outer ones."""
     before = _subjects.set(_subjects.get() | subjects)
     try:
         yield
@@ -39,22 +39,27 @@ def about(**subjects: int | str) -> Iterator[None]:
 
 
 def begin(**subjects: int | str) -> None:
-    """What is logged from here on is about these alone: a process begins with something else."""
+    """Name what the records from here on are about, in place of all earlier names: a task begins."""
     _subjects.set(subjects)
 
 
 def note(**subjects: int | str) -> None:
-    """Add to what is named already, as it becomes known."""
+    """Add names to those of `begin`, as they become known."""
     _subjects.set(_subjects.get() | subjects)
 
 
 def known(subject: str) -> int | str | None:
-    """What is named of a kind here: the job's number, the request's."""
+    """What is named of a subject here: the number of the job, or of the request."""
     return _subjects.get().get(subject)
 
 
 def set_up(level: str, form: Format) -> None:
-    """All loggers of this process write to stderr, in this form."""
+    """Make all loggers of this process write to stderr.
+
+    Args:
+        level: below it nothing is written.
+        form: of the records.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(form))
     root = logging.getLogger()
@@ -66,12 +71,12 @@ def set_up(level: str, form: Format) -> None:
 
 
 def formatter(form: Format) -> logging.Formatter:
-    """How a record becomes text."""
+    """The formatter of a form."""
     return JsonFormatter() if form == "json" else TextFormatter()
 
 
 def masked(text: str) -> str:
-    """The text without secrets that can be told by their form.
+    """The text without secrets that can be recognised by their form.
 
     >>> masked("redis://:hunter2@127.0.0.1:6379/0 is gone")
     'redis://:***@127.0.0.1:6379/0 is gone'
@@ -82,9 +87,10 @@ def masked(text: str) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """An object a line: time, level, logger, message; job, upload, unit, shard and exception where known."""
+    """A line of JSON: time, level, logger and message; job, upload, unit, shard and exception where known."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """The record as a line of JSON."""
         fields: dict[str, object] = {
             "time": _time(record),
             "level": record.levelname,
@@ -102,6 +108,7 @@ class TextFormatter(logging.Formatter):
     """`2026-11-22T21:40:00.123Z INFO workers.classify [job 12 shard 17] message`, tracebacks indented."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """The record as a line of text, followed by its traceback."""
         known = " ".join(f"{name} {value}" for name, value in _known().items())
         place = f"{record.name} [{known}]" if known else record.name
         lines = [f"{_time(record)} {record.levelname} {place} {_printable(masked(record.getMessage()))}"]
@@ -120,14 +127,14 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _trouble(formatter: logging.Formatter, record: logging.LogRecord) -> str:
-    """The record's traceback and stack, if it has them."""
+    """The traceback and the stack of a record, if it has them."""
     parts = [formatter.formatException(record.exc_info)] if record.exc_info else []
     parts += [formatter.formatStack(record.stack_info)] if record.stack_info else []
     return "\n".join(parts)
 
 
 def _printable(text: str) -> str:
-    """Line ends, control characters and what turns the direction of writing, as escapes."""
+    """The text with line ends, control characters and marks of writing direction escaped."""
     if text.isprintable():
         return text
     return "".join(

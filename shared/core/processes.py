@@ -1,4 +1,4 @@
-"""What a process must know of other processes: its parent's death, and who bears a number now."""
+"""What a process must know of other processes, and of its own memory."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def die_with_parent(parent: int, signal_number: int = signal.SIGKILL) -> None:
-    """Have the kernel send `signal_number` to this process when the thread that started it ends.
+    """Have the kernel send a signal to this process when the thread that started it ends.
 
-    The wish does not pass on to children: each calls this again, right after its fork. A parent that
-    was gone before the call sends nothing any more; therefore `parent`, its process number, is compared
-    afterwards, and this process ends itself when it has been inherited by another. Called in `parent`
-    itself (a Celery pool without children does) it changes nothing.
+    Children do not inherit this: each calls this again, right after its fork. A parent that ended before the
+    call cannot cause a signal any more; so afterwards `parent` is compared with the number of the present
+    parent, and this process ends itself if they differ. Called in `parent` itself (a Celery pool without
+    children does) it changes nothing.
+
+    Args:
+        parent: the process number of the parent.
+        signal_number: the signal.
 
     Raises:
         OSError: the kernel refused (prctl(2)).
@@ -34,9 +38,11 @@ def die_with_parent(parent: int, signal_number: int = signal.SIGKILL) -> None:
 
 
 def start_time(pid: int) -> int | None:
-    """When process `pid` started, in clock ticks since boot (/proc/PID/stat, field 22); None if it has ended.
+    """When a process started, in clock ticks since boot; None if it has ended.
 
-    A process number is used again, a number together with its start time is not (until the next boot).
+    A process number is used again, but not together with its start time (until the next boot).
+
+    Source: /proc/PID/stat, field 22 (proc(5)).
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
@@ -48,9 +54,12 @@ def start_time(pid: int) -> int | None:
 
 
 def bound_memory(more_bytes: int) -> None:
-    """From now on this process gets at most `more_bytes` of memory on top of what it has: then MemoryError.
+    """Bound the memory that this process may take from now on; beyond it there is MemoryError.
 
-    RLIMIT_DATA, not RLIMIT_AS: TensorFlow reserves gigabytes of addresses that it never touches.
+    RLIMIT_DATA, not RLIMIT_AS: TensorFlow reserves gigabytes of addresses that it never uses.
+
+    Args:
+        more_bytes: on top of what it has.
     """
     status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     taken = int(status.split("VmData:")[1].split()[0]) * 1024
@@ -61,10 +70,13 @@ def bound_memory(more_bytes: int) -> None:
 
 
 def give_buffers_back(least_bytes: int) -> None:
-    """Have memory of buffers from `least_bytes` on given back to the system as soon as they are free.
+    """Have glibc give large buffers back to the system as soon as they are freed.
 
-    glibc raises the threshold to the largest buffer ever freed, and then keeps what is below it. Before the
-    first thread, which would get a heap of its own. Elsewhere than with glibc it changes nothing.
+    Otherwise glibc raises its threshold to the largest buffer ever freed, and keeps everything below it. To
+    be called before the first thread, which would get a heap of its own. Without glibc it changes nothing.
+
+    Args:
+        least_bytes: the size from which on buffers are given back.
     """
     if hasattr(_libc, "mallopt"):
         _libc.mallopt(M_MMAP_THRESHOLD, least_bytes)
@@ -72,6 +84,6 @@ def give_buffers_back(least_bytes: int) -> None:
 
 
 def trim_memory() -> None:
-    """Give what is free below that back as well, where it makes whole pages."""
+    """Give free memory below that size back as well, where it makes whole pages."""
     if hasattr(_libc, "malloc_trim"):
         _libc.malloc_trim(0)

@@ -1,9 +1,9 @@
-"""Trying again what failed outside: the one place, with exponential back-off and full jitter.
+"""Retries of what failed outside of this process: the one place, with exponential back-off and full jitter.
 
-For what heals within seconds, and only while a lease surely holds. What lasts longer is given back with
-a pause that grows (`shared.jobs.leases.give_back`), so that nobody waits with work in their hands. Requests
-to the store are tried again by botocore itself (its `standard` mode does the same); this is for what it
-does not cover: bodies that break off, and transactions.
+For failures that heal within seconds, and only while a lease surely holds. For longer ones the work is given
+back with a growing pause (`shared.jobs.leases.give_back`), so that no worker waits while it holds a lease.
+botocore itself retries requests to the store (its `standard` mode does the same); this is for what it does
+not cover: bodies that break off, and transactions.
 """
 
 from __future__ import annotations
@@ -22,15 +22,29 @@ T = TypeVar("T")
 
 
 def jittered(first_s: float, tries: int, most_s: float) -> float:
-    """Seconds to wait after `tries` failures: at random up to `first_s` doubled with each, or `most_s`.
+    """A random pause before the next try, in seconds.
 
-    Full jitter: those who failed together do not come back together.
+    Full jitter: clients that failed together do not return together.
+
+    Args:
+        first_s: the longest pause after no failure; it doubles with each.
+        tries: failures so far.
+        most_s: the longest pause at all.
     """
     return random.uniform(0, min(most_s, first_s * 2.0 ** min(tries, 32)))
 
 
 def again(work: Callable[[], T], errors: tuple[type[VoxmoodError], ...], limit_s: float) -> T:
-    """What `work` returns; called again after these errors until `limit_s` seconds have passed."""
+    """Call `work` until it succeeds.
+
+    Args:
+        work: is called.
+        errors: after which it is called again; others are raised.
+        limit_s: seconds after which the last of these errors is raised.
+
+    Returns:
+        What `work` returns.
+    """
     deadline = time.monotonic() + limit_s
     tries = 0
     while True:

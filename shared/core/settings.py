@@ -1,6 +1,7 @@
-"""Every knob of voxmood: environment variables named VOXMOOD_…, typed, with their unit and their reason.
+"""All settings of voxmood: environment variables named VOXMOOD_…, typed, with their unit and their reason.
 
-A process reads its settings once, where it is wired (`Settings()`), and hands them on as a value.
+A process reads its settings once, where it is wired (`Settings()`), and passes them on as a value. This
+module is a table: what is computed from settings belongs where it is used.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ Device = Literal["cpu", "gpu", "auto"]
 
 
 def default_feature_cache() -> Path:
-    """$XDG_CACHE_HOME/voxmood/features, else below ~/.cache."""
+    """The folder of cached features: $XDG_CACHE_HOME/voxmood/features, else below ~/.cache."""
     named = os.environ.get("XDG_CACHE_HOME")
     return (Path(named) if named else Path.home() / ".cache") / "voxmood" / "features"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether what listens on this address is reached from this machine alone."""
+    """Whether a server that listens on this address is reached from this machine alone."""
     if host == "localhost":
         return True
     try:
@@ -40,11 +41,11 @@ def is_loopback(host: str) -> bool:
 
 
 class Settings(BaseSettings):
-    """What a process of voxmood needs to know of its surroundings."""
+    """The settings of one process."""
 
     model_config = SettingsConfigDict(env_prefix="VOXMOOD_", extra="ignore", hide_input_in_errors=True)
 
-    # --- the parts -----------------------------------------------------------------------------
+    # --- servers -------------------------------------------------------------------------------
     database_url: str = Field(
         default_factory=lambda: f"sqlite:///{default_state_dir() / 'voxmood.db'}",
         description="SQLAlchemy address of the SQL database: sqlite:///… or postgresql+psycopg://…",
@@ -303,7 +304,7 @@ class Settings(BaseSettings):
 
     @property
     def asks_for_key(self) -> bool:
-        """Whether the API lets nobody in without a key. Off loopback no setting turns that off."""
+        """Whether the API demands a key from everybody. Off loopback no setting turns that off."""
         return self.require_key or not is_loopback(self.api_host)
 
     @property
@@ -324,7 +325,7 @@ class Settings(BaseSettings):
 
     @property
     def webhook_key(self) -> bytes | None:
-        """The bytes that sign; None: nothing is signed."""
+        """The bytes that sign webhooks; None: nothing is signed."""
         return None if self.webhook_secret is None else webhook_key(self.webhook_secret.get_secret_value())
 
     @property

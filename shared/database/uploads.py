@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from shared.core.states import UploadState
 from shared.database.sessions import Database
 from shared.database.tables import upload, upload_part
+from shared.store.names import StoredObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,11 @@ class UploadRow:
     crashes: int
     returns: int
     not_before: float | None
+
+    @property
+    def stored(self) -> StoredObject:
+        """Where its bytes lie."""
+        return StoredObject(self.object_key, self.bucket)
 
 
 def uploads_of(connection: Connection, job_ids: Sequence[int]) -> list[UploadRow]:
@@ -81,12 +87,13 @@ def insert_upload(
     return UploadRow(**connection.execute(made).mappings().one())
 
 
-def insert_sources(
-    connection: Connection, job_id: int, bucket: str, objects: Sequence[tuple[str, int]]
-) -> None:
-    """Objects (key, bytes) of a bucket that is not ours, as uploads that have arrived."""
-    common = {"job_id": job_id, "bucket": bucket, "state": UploadState.PENDING}
-    rows = [common | {"name": key, "object_key": key, "bytes": size} for key, size in objects]
+def insert_sources(connection: Connection, job_id: int, objects: Sequence[tuple[StoredObject, int]]) -> None:
+    """Objects of a bucket that is not ours, with their bytes, as uploads that have arrived."""
+    common = {"job_id": job_id, "state": UploadState.PENDING}
+    rows = [
+        common | {"name": one.key, "object_key": one.key, "bucket": one.bucket, "bytes": size}
+        for one, size in objects
+    ]
     connection.execute(insert(upload), rows)
 
 

@@ -1,1 +1,1 @@
-"""Model versions: served, measured, trained and evaluated. Each room may import those below it only."""
+"""Model versions: how they are served, trained and evaluated."""

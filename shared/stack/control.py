@@ -1,4 +1,4 @@
-"""From outside a running stack: put it into the background, see what it waits for, end it."""
+"""Control a stack from outside: move it to the background, see what it waits for, end it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,16 @@ from voxmood.documents import Readiness
 
 log = logging.getLogger("voxmood.stack")
 
-END_LIMIT_S = 60.0  # longer than the graces of all parts together
+END_LIMIT_S = 60.0  # longer than the graces of all programs together
 RECORD_LIMIT_S = 10.0
 
 
 def detach(supervisor: Supervisor) -> int:
-    """Run the supervisor in a process of its own, in a session without a terminal; its number."""
+    """Run the supervisor in a process of its own, in a session without a terminal.
+
+    Returns:
+        The process number.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
@@ -48,33 +52,42 @@ def detach(supervisor: Supervisor) -> int:
 
 
 def local_client() -> httpx.Client:
-    """For `waited_for`. A proxy named in the environment has no say on the loopback."""
+    """An HTTP client for `waited_for`, which ignores proxies of the environment.
+
+    A proxy cannot reach the loopback of this machine.
+    """
     return httpx.Client(trust_env=False, timeout=2.0)
 
 
 def waited_for(record: Record, client: httpx.Client) -> list[str]:
-    """The parts that are not ready, empty when all are: what GET /health/ready says, Flower, the page."""
+    """The programs that are not ready, by GET /health/ready, Flower and the page; empty when all are.
+
+    Args:
+        record: of the stack.
+        client: from `local_client`.
+    """
     try:
         health = Readiness.model_validate_json(client.get(f"{record.api_url}/health/ready").content)
     except (httpx.HTTPError, ValidationError):
         return ["api"]
-    parts = {"database": health.database, "queue": health.queue, "store": health.store, **health.consuming}
-    missing = [part for part, ready in parts.items() if ready is False]
+    answers = {"database": health.database, "queue": health.queue, "store": health.store, **health.consuming}
+    missing = [program for program, ready in answers.items() if ready is False]
     if not health.ready and not missing:
         return ["api"]
     beside = {"flower": f"{record.flower_url}/healthcheck", "page": f"{record.page_url}/_stcore/health"}
-    for part, url in beside.items():
+    for program, url in beside.items():
         try:
             client.get(url).raise_for_status()
         except httpx.HTTPError:
-            missing.append(part)
+            missing.append(program)
     return missing
 
 
 def end(folder: StateFolder) -> list[str]:
-    """End the stack on this folder: its supervisor ends the parts; what is left then is killed.
+    """End the stack on this folder: its supervisor ends the programs, and what is left then is killed.
 
-    Returns the parts of which something had to be killed.
+    Returns:
+        The programs of which something had to be killed.
 
     Raises:
         NotRunning: there is none.
@@ -99,7 +112,7 @@ def end(folder: StateFolder) -> list[str]:
 
 
 def _supervisor(folder: StateFolder) -> Identity | None:
-    """Who holds the folder's lock. A supervisor takes it a moment before it writes who it is."""
+    """The holder of the folder's lock, who takes it a moment before it writes its identity."""
     deadline = time.monotonic() + RECORD_LIMIT_S
     while folder.held() and time.monotonic() < deadline:
         record = folder.record()
@@ -114,5 +127,5 @@ def _end_process(supervisor: Identity) -> None:
     deadline = time.monotonic() + END_LIMIT_S
     while supervisor.alive():
         if time.monotonic() > deadline:
-            os.kill(supervisor.pid, signal.SIGKILL)  # the kernel then ends the parts
+            os.kill(supervisor.pid, signal.SIGKILL)  # the kernel then ends the programs
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Ports of the loopback that this stack has to itself."""
+"""Ports of the loopback that belong to one stack alone."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ TRIED = 500  # ports above the usual one
 class Ports:
     """Chooses free ports and keeps them for this stack until `release`, or until the process ends.
 
-    Between a choice and the moment when the chosen server listens, seconds may pass in which the port
-    still looks free to another stack that starts. A claim closes this gap: an abstract Unix socket
-    named after the port, which the kernel gives to one process and takes back when that has ended.
+    Between the choice of a port and the moment when a server listens on it, seconds may pass in which the
+    port looks free to another stack that starts. A claim closes this gap: an abstract Unix socket named after
+    the port, which the kernel gives to one process and takes back when that ends.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,15 @@ class Ports:
         self.release()
 
     def choose(self, wished: Iterable[int], *, offsets: tuple[int, ...] = (0,)) -> int | None:
-        """The first of `wished` that is free together with its `offsets`, claimed; None if none is."""
+        """Claim the first of several ports that is free.
+
+        Args:
+            wished: the ports, in order.
+            offsets: added to a port, these must be free as well.
+
+        Returns:
+            The port; None if none is free.
+        """
         return next((port for port in wished if self._claim(port, offsets)), None)
 
     def release(self) -> None:
@@ -64,7 +72,7 @@ def candidates(usual: int, last: int | None = None) -> list[int]:
 
 
 def remove_store_sockets(ports: Iterable[int]) -> None:
-    """Remove what SeaweedFS leaves in /tmp: one socket at a clean stop, all of them when it was killed."""
+    """Remove what SeaweedFS leaves in /tmp: one socket after a clean end, all of them after a kill."""
     for port in ports:
         for left in [*store_sockets(port), *store_sockets(port + GRPC_OFFSET)]:
             left.unlink(missing_ok=True)
@@ -86,5 +94,5 @@ def is_free(port: int) -> bool:
 
 
 def store_sockets(port: int) -> list[Path]:
-    """What SeaweedFS put for this port into /tmp; it cannot start where another user's are left."""
+    """The sockets of SeaweedFS in /tmp for this port; it cannot start where another user's are left."""
     return list(Path("/tmp").glob(f"seaweedfs-*-{port}.sock"))  # noqa: S108 - its fixed place

@@ -1,4 +1,4 @@
-"""A part as a process: started, watched, started again with growing pauses, ended."""
+"""A program as a process: started, watched, restarted after growing pauses, ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from shared.core.processes import die_with_parent, start_time
-from shared.stack.parts import Part
+from shared.stack.programs import Program
 from shared.stack.state import ChildRecord
 
 PAUSE_S = 1.0  # before the first new start; doubles with each
@@ -24,18 +24,31 @@ HEALTHY_S = 60.0  # a process that has lived this long starts the pauses anew
 
 
 class Child:
-    """One part, kept running until it is ended.
+    """One program, kept running until it is ended.
 
-    Each process leads a session of its own, so that Ctrl-C in the terminal reaches the supervisor alone,
-    and so that the part can be killed with all that it started. The kernel kills it when the supervisor
+    Each process leads a session of its own, so that Ctrl-C in the terminal reaches only the supervisor, and
+    so that the program can be killed with everything that it started. The kernel kills it when the supervisor
     dies: start children from the main thread, whose end is what the kernel watches.
+
+    Attributes:
+        program: what runs.
+        restarts: how often it was started again.
+        finished: whether a program that runs once has done its work.
     """
 
-    def __init__(self, part: Part, environment: Mapping[str, str], folder: Path, log: Path) -> None:
-        self.part = part
+    def __init__(self, program: Program, environment: Mapping[str, str], folder: Path, log: Path) -> None:
+        """Describe the process; `check` starts it.
+
+        Args:
+            program: what runs.
+            environment: the stack's own variables.
+            folder: its working directory.
+            log: the file for its output.
+        """
+        self.program = program
         self.restarts = 0
         self.finished = False  # a part that runs once has done its work
-        self._environment = {**environment, **part.environment}
+        self._environment = {**environment, **program.environment}
         self._folder = folder
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,13 +58,17 @@ class Child:
         self._pause_s = PAUSE_S
 
     def record(self) -> ChildRecord | None:
-        """Who the process is; None while there is none."""
+        """The identity of the process; None while there is none."""
         if self._process is None:
             return None
         return ChildRecord(pid=self._process.pid, start_time=self._start_time, restarts=self.restarts)
 
-    def tend(self) -> str | None:
-        """Start it when it is due, notice when it has ended; a sentence when it ended unexpectedly."""
+    def check(self) -> str | None:
+        """Start the process when it is due, and notice when it has ended.
+
+        Returns:
+            A sentence when it ended unexpectedly or could not be started.
+        """
         now = time.monotonic()
         if self._process is None:
             if self.finished or now < self._next_start:
@@ -64,7 +81,7 @@ class Child:
         status = self._collect()
         if status is None:
             return None
-        if self.part.once and status == 0:
+        if self.program.once and status == 0:
             self.finished = True
             return None
         if now - self._started_at >= HEALTHY_S:
@@ -72,16 +89,19 @@ class Child:
         return self._start_later(now, _ending(status))
 
     def terminate(self) -> None:
-        """Ask it to end. Only the process itself: a Celery worker ends its children when they are done."""
+        """Ask the process to end, but not what it started.
+
+        A Celery worker ends its children when they are done.
+        """
         if self._process:
             os.kill(self._process.pid, signal.SIGTERM)
 
     def ended(self) -> bool:
-        """Whether it has ended since `terminate`, with all that it started."""
+        """Whether it has ended since `terminate`, with everything that it started."""
         return self._process is None or self._collect() is not None
 
     def kill(self) -> None:
-        """End it and all that it started, now."""
+        """Kill the process and everything that it started."""
         if self._process:
             os.killpg(self._process.pid, signal.SIGKILL)
             os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
@@ -95,8 +115,8 @@ class Child:
             die_with_parent(supervisor)
 
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - commands of shared.stack.parts
-                self.part.argv,
+            self._process = subprocess.Popen(  # noqa: S603 - commands of shared.stack.programs
+                self.program.argv,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -112,10 +132,10 @@ class Child:
         pause, self._pause_s = self._pause_s, min(2 * self._pause_s, LONGEST_PAUSE_S)
         self._next_start = now + pause
         self.restarts += 1
-        return f"{self.part.name} {reason}; starts again in {pause:.0f} s. Its log: {self._log}"
+        return f"{self.program.name} {reason}; starts again in {pause:.0f} s. Its log: {self._log}"
 
     def _collect(self) -> int | None:
-        """The exit status once it has ended (negative: the signal's number); None while it runs."""
+        """The exit status once it has ended (negative: the number of the signal); None while it runs."""
         process = self._process
         if process is None:
             return None
@@ -128,17 +148,29 @@ class Child:
 
 
 def rotate(log: Path, over_bytes: int = 0) -> None:
-    """Move what a log longer than `over_bytes` holds to `<log>.1`; who writes to it goes on writing."""
+    """Move the content of a log to `<log>.1` if it is long; its writer goes on writing to the same file.
+
+    Args:
+        log: the file.
+        over_bytes: the length above which it is moved.
+    """
     if log.exists() and log.stat().st_size > over_bytes:
         shutil.copyfile(log, log.with_name(f"{log.name}.1"))
         os.truncate(log, 0)
 
 
 def end_leftovers(children: Mapping[str, ChildRecord], folder: Path) -> list[str]:
-    """Kill what an earlier supervisor's children have left; the names of the parts concerned.
+    """Kill what the children of an earlier supervisor have left.
 
-    A process is one of them if it is in the session of a recorded child. Where the child itself, which led
-    that session, has ended, the process's environment must name this state folder as well.
+    A process belongs to them if it is in the session of a recorded child. Where the child itself, which led
+    that session, has ended, the environment of the process must name this state folder as well.
+
+    Args:
+        children: as recorded, by the names of their programs.
+        folder: of the state.
+
+    Returns:
+        The names of the programs concerned.
     """
     found: dict[psutil.Process, str] = {}
     sessions = {child.pid: name for name, child in children.items()}
@@ -148,7 +180,7 @@ def end_leftovers(children: Mapping[str, ChildRecord], folder: Path) -> list[str
             if name is None:
                 continue
             process, began = psutil.Process(pid), start_time(leader)
-            # Not asked of a living child: Valkey overwrites its environment with its title.
+            # Not for a living child: Valkey overwrites its environment with its title.
             if began is None and process.environ().get("VOXMOOD_STATE") != str(folder):
                 continue
             if began in (None, children[name].start_time):

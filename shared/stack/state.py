@@ -1,10 +1,9 @@
-"""The state folder of one stack: who runs on it, where it answers, which keys it has.
+"""The state folder of one stack: who runs on it, where it answers, and its secrets.
 
-lock               held (flock) by the supervisor as long as it lives
-stack.json         addresses, ports and processes; no secrets
-credentials.json   the secrets, made at the first start and kept
-voxmood.db         the SQLite database, unless VOXMOOD_DATABASE_URL names another
-queue/ store/ beat/ logs/
+Its files are `lock`, held (flock) by the supervisor as long as it lives; `stack.json`, with addresses, ports
+and processes, but no secrets; `credentials.json`, the secrets, made at the first start and kept;
+`voxmood.db`, the SQLite database, unless VOXMOOD_DATABASE_URL names another; and the folders queue/, store/,
+beat/ and logs/.
 """
 
 from __future__ import annotations
@@ -30,23 +29,24 @@ LOCK_WAIT_S = 1.0  # `down` and `up` look at the lock by taking it for a moment
 
 
 class Identity(BaseModel):
-    """A process, told from all others: its number and its start time (ticks since boot)."""
+    """Identifies a process among all others: its number and its start time (ticks since boot)."""
 
     pid: int
     start_time: int
 
     def alive(self) -> bool:
+        """Whether the process still runs."""
         return start_time(self.pid) == self.start_time
 
 
 class ChildRecord(Identity):
-    """A part's process, the leader of a session of its own."""
+    """The process of a program, which leads a session of its own."""
 
     restarts: int = 0
 
 
 class Record(BaseModel):
-    """What stack.json says. It holds no secret: passwords in addresses are masked."""
+    """The content of stack.json. It holds no secret: passwords in addresses are masked."""
 
     state_dir: str
     api_url: str
@@ -64,7 +64,7 @@ class Record(BaseModel):
 
 
 class Credentials(BaseModel):
-    """The secrets between this stack's own parts."""
+    """The secrets between the stack's own programs."""
 
     s3_access_key: str
     s3_secret_key: str
@@ -73,7 +73,7 @@ class Credentials(BaseModel):
 
 
 class StateFolder:
-    """The folder, made when missing; only its owner may enter it."""
+    """The folder, created when missing; only its owner may enter it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -81,10 +81,10 @@ class StateFolder:
         self._lock: IO[str] | None = None
 
     def make(self) -> None:
-        """Make the folder.
+        """Create the folder.
 
         Raises:
-            StateUnusable: it cannot be made or written to.
+            StateUnusable: it cannot be created or written to.
             DiskFull: its disk has too little room.
         """
         try:
@@ -100,6 +100,7 @@ class StateFolder:
             raise DiskFull(path=self.path, free_mb=free // MEGABYTE, needed_mb=needed_mb)
 
     def log(self, part: str) -> Path:
+        """The log of a program."""
         return self.logs / f"{part}.log"
 
     # --- the lock ----------------------------------------------------------------------------------
@@ -119,7 +120,7 @@ class StateFolder:
             time.sleep(0.05)
 
     def unlock(self) -> None:
-        """Leave the lock to the processes forked from this one; the last one's end opens it."""
+        """Leave the lock to the processes that were forked from this one; the last one's end opens it."""
         if self._lock:
             self._lock.close()
             self._lock = None
@@ -144,13 +145,14 @@ class StateFolder:
 
     # --- the files -----------------------------------------------------------------------------------
     def record(self) -> Record | None:
-        """What the last supervisor wrote; None where none has, or where the file is unreadable."""
+        """The last record; None where there is none, or where the file is unreadable."""
         try:
             return Record.model_validate_json((self.path / "stack.json").read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
 
     def write(self, record: Record) -> None:
+        """Write the record."""
         self._replace("stack.json", record.model_dump_json(indent=2) + "\n")
 
     def credentials(self) -> Credentials:
@@ -172,7 +174,7 @@ class StateFolder:
         return made
 
     def _replace(self, name: str, text: str) -> None:
-        """Write a file that only the owner reads; at every moment it is whole, the old one or the new."""
+        """Write a file that only the owner can read; it is complete at every moment, the old or the new."""
         with written_whole(self.path / name) as partial:
             partial.unlink(missing_ok=True)
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,7 +1,7 @@
-"""The supervisor: starts the parts of a stack, keeps them running, ends them in order.
+"""The supervisor: starts the programs of a stack, keeps them running, and ends them in order.
 
-One process and one thread. Signals are blocked and waited for, so that nothing happens between two
-lines: SIGCHLD wakes the loop when a part has ended; SIGINT, SIGTERM, SIGHUP and SIGQUIT end the stack.
+It is one process with one thread. Signals are blocked and waited for, so that nothing happens between two
+lines: SIGCHLD wakes the loop when a program has ended; SIGINT, SIGTERM, SIGHUP and SIGQUIT end the stack.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from contextlib import suppress
 from itertools import groupby
 
 from shared.core.processes import start_time
-from shared.stack.parts import STORE_PORTS
 from shared.stack.ports import Ports, remove_store_sockets
 from shared.stack.processes import Child, end_leftovers, rotate
+from shared.stack.programs import STORE_PORTS
 from shared.stack.state import Identity, Record, StateFolder
 from shared.stack.wiring import Wiring
 
@@ -37,16 +37,21 @@ class Supervisor:
         self.record = wiring.record
         self._written: Record | None = None
         self._ports = ports
-        self._patient = True
+        self._is_patient = True
         self._children = [
-            Child(part, wiring.environment, folder.path, folder.log(part.name)) for part in wiring.parts
+            Child(program, wiring.environment, folder.path, folder.log(program.name))
+            for program in wiring.programs
         ]
 
     @classmethod
     def prepare(cls, folder: StateFolder, wire: Callable[[StateFolder, Ports], Wiring]) -> Supervisor:
-        """Take the state folder, end what an earlier stack has left in it, then `wire` the new one.
+        """Take the state folder, end what an earlier stack has left in it, then wire the new one.
 
         Nothing is started yet.
+
+        Args:
+            folder: of the state.
+            wire: decides on the programs.
 
         Raises:
             AlreadyRunning: a stack runs on this folder.
@@ -67,12 +72,16 @@ class Supervisor:
             raise
 
     def release(self) -> None:
-        """Let go of lock and ports; a fork of this process that holds them too keeps them."""
+        """Give up lock and ports; a fork of this process that holds them too keeps them."""
         self._ports.release()
         self.folder.unlock()
 
     def run(self, watch: Callable[[], None] = lambda: None) -> None:
-        """Keep the parts running until a signal ends the stack. `watch` is called twice a second."""
+        """Keep the programs running until a signal ends the stack.
+
+        Args:
+            watch: called twice a second.
+        """
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING | {signal.SIGCHLD})
         self.record.supervisor = Identity(pid=os.getpid(), start_time=start_time(os.getpid()) or 0)
         self._write()
@@ -87,7 +96,7 @@ class Supervisor:
     def _keep_running(self, watch: Callable[[], None]) -> None:
         bounded_at = time.monotonic()
         while True:
-            self._tend()
+            self._check_children()
             watch()
             if time.monotonic() - bounded_at > BOUND_LOGS_EVERY_S:
                 bounded_at = time.monotonic()
@@ -97,9 +106,9 @@ class Supervisor:
                 log.info("%s: ending all parts", signal.Signals(woken.si_signo).name)
                 return
 
-    def _tend(self) -> None:
+    def _check_children(self) -> None:
         for child in self._children:
-            sentence = child.tend()
+            sentence = child.check()
             if sentence:
                 log.warning(sentence)
         self._write()
@@ -110,17 +119,17 @@ class Supervisor:
                 rotate(path, over_bytes)
 
     def _end(self) -> None:
-        in_order = sorted(self._children, key=lambda child: child.part.ends)
-        for _, together in groupby(in_order, key=lambda child: child.part.ends):
+        in_order = sorted(self._children, key=lambda child: child.program.ends)
+        for _, together in groupby(in_order, key=lambda child: child.program.ends):
             self._end_together(list(together))
         remove_store_sockets(port for name, port in self.record.ports.items() if name in STORE_PORTS)
         self.record.supervisor = None
         self._write()
 
     def _end_together(self, children: list[Child]) -> None:
-        """Ask these parts to end; kill those that take longer than their grace.
+        """Ask these programs to end, and kill those that take longer than their grace.
 
-        A second Ctrl-C leaves no part any grace.
+        After a second Ctrl-C no program has any grace.
         """
         started = time.monotonic()
         for child in children:
@@ -128,17 +137,17 @@ class Supervisor:
         while waited_for := [child for child in children if not child.ended()]:
             passed = time.monotonic() - started
             for child in waited_for:
-                if not self._patient or passed > child.part.grace_s:
+                if not self._is_patient or passed > child.program.grace_s:
                     # For the log alone: leases and the store bear it.
-                    log.debug("%s did not end within %.0f s; killed", child.part.name, passed)
+                    log.debug("%s did not end within %.0f s; killed", child.program.name, passed)
                     child.kill()
             woken = signal.sigtimedwait({signal.SIGINT, signal.SIGCHLD}, 0.1)
             if woken is not None and woken.si_signo == signal.SIGINT:
-                self._patient = False
+                self._is_patient = False
 
     def _write(self) -> None:
-        """Write stack.json when it would say something new."""
-        records = {child.part.name: child.record() for child in self._children}
+        """Write stack.json when its content has changed."""
+        records = {child.program.name: child.record() for child in self._children}
         self.record.children = {name: record for name, record in records.items() if record}
         if self.record != self._written:
             with suppress(OSError):  # a full disk ends no stack; the next tick tries again

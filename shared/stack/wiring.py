@@ -1,4 +1,4 @@
-"""Which parts a stack has, where they listen, and what they are told: the one place that decides it."""
+"""The one place that decides which programs a stack has, where they listen, and their environment."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from shared.core.errors.stack import PortTaken
 from shared.core.settings import Settings
 from shared.database import upgrade
 from shared.database.sessions import Database, DatabaseError
-from shared.stack import parts
-from shared.stack.parts import Part
+from shared.stack import programs
 from shared.stack.ports import LOOPBACK, Ports, candidates
+from shared.stack.programs import Program
 from shared.stack.state import Record, StateFolder
 
 log = logging.getLogger("voxmood.stack")
 
 BUCKET = "voxmood"
-# Who listens on all addresses is asked on this one.
+# A server that listens on all addresses is reached on this one.
 EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - to tell it apart, not to listen there
 SQLITE = "sqlite:///"
 CHILD_ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -36,18 +36,30 @@ UNWANTED = {
 
 @dataclass(frozen=True)
 class Wiring:
-    """A stack before it runs."""
+    """A stack before it runs.
+
+    Attributes:
+        record: what stack.json will say.
+        programs: what will run.
+        environment: of all programs.
+    """
 
     record: Record
-    parts: list[Part]
+    programs: list[Program]
     environment: dict[str, str]
 
 
 def wire(folder: StateFolder, ports: Ports, *, workers: int, api_port: int | None) -> Wiring:
-    """Decide on ports, addresses, keys and parts.
+    """Decide on ports, addresses, secrets and programs.
 
-    The user's own VOXMOOD_DATABASE_URL, VOXMOOD_BROKER_URL and VOXMOOD_S3_ENDPOINT name servers that run
+    VOXMOOD_DATABASE_URL, VOXMOOD_BROKER_URL and VOXMOOD_S3_ENDPOINT of the user name servers that run
     elsewhere; the latter two are then not started here.
+
+    Args:
+        folder: of the state.
+        ports: claims ports.
+        workers: children of the worker that classifies.
+        api_port: of the API; None: the first that is free.
 
     Raises:
         PortTaken: another program listens on `api_port`.
@@ -72,33 +84,33 @@ def wire(folder: StateFolder, ports: Ports, *, workers: int, api_port: int | Non
             environment[folder_name] = str(Path(given[folder_name]).absolute())
     _check_database(environment["VOXMOOD_DATABASE_URL"])
     credentials = folder.credentials()
-    made = parts.application(folder.path, workers, chosen["flower"])
+    started = programs.application(folder.path, workers, chosen["flower"])
     if "VOXMOOD_S3_ENDPOINT" not in given:
         environment["VOXMOOD_S3_ENDPOINT"] = f"http://{LOOPBACK}:{chosen['s3']}"
         environment["VOXMOOD_S3_ACCESS_KEY"] = access_key = credentials.s3_access_key
         environment["VOXMOOD_S3_SECRET_KEY"] = secret_key = credentials.s3_secret_key
         environment["VOXMOOD_S3_BUCKET"] = bucket = given.get("VOXMOOD_S3_BUCKET", BUCKET)
         environment["VOXMOOD_STORE_DIR"] = str(folder.path / "store")
-        made.insert(0, parts.store(folder.path / "store", chosen, access_key, secret_key, bucket))
+        started.insert(0, programs.store(folder.path / "store", chosen, access_key, secret_key, bucket))
     if "VOXMOOD_BROKER_URL" not in given:
         password = credentials.queue_password
         environment["VOXMOOD_BROKER_URL"] = f"redis://:{password}@{LOOPBACK}:{chosen['queue']}/0"
-        made.insert(0, parts.queue(folder.path / "queue", chosen["queue"], password))
+        started.insert(0, programs.queue(folder.path / "queue", chosen["queue"], password))
     record = _record(folder, environment, chosen, workers)
     page_key = credentials.page_key if Settings().asks_for_key else None
     if page_key:
-        made.append(parts.page_key(page_key))
-    made.append(parts.page(chosen["page"], record.api_url, page_key))
-    return Wiring(record, made, environment)
+        started.append(programs.page_key(page_key))
+    started.append(programs.page(chosen["page"], record.api_url, page_key))
+    return Wiring(record, started, environment)
 
 
 def _ports(ports: Ports, last: Mapping[str, int], api_port: int | None) -> dict[str, int]:
     chosen: dict[str, int] = {}
-    for name, usual in parts.USUAL_PORTS.items():
+    for name, usual in programs.USUAL_PORTS.items():
         wished = candidates(usual, last.get(name))
         if name == "api" and api_port is not None:
             wished = [api_port]
-        port = ports.choose(wished, offsets=parts.offsets(name))
+        port = ports.choose(wished, offsets=programs.offsets(name))
         if port is None:
             raise PortTaken(port=wished[0])
         chosen[name] = port
@@ -106,14 +118,14 @@ def _ports(ports: Ports, last: Mapping[str, int], api_port: int | None) -> dict[
 
 
 def _without_proxy(given: Mapping[str, str]) -> dict[str, str]:
-    """boto3 would look for the store on the loopback behind a proxy that the environment names."""
+    """Exempt the loopback from the proxies of the environment: boto3 would look for the store behind one."""
     named = given.get("no_proxy") or given.get("NO_PROXY")
     exempt = ",".join(filter(None, (named, LOOPBACK, "localhost")))
     return {"no_proxy": exempt, "NO_PROXY": exempt}
 
 
 def _database(given: Mapping[str, str], folder: Path) -> str:
-    """The database's address. The parts run in the state folder: a relative path is made absolute."""
+    """The address of the database. Programs run in the state folder, so a relative path is made absolute."""
     named = given.get("VOXMOOD_DATABASE_URL", f"{SQLITE}{folder / 'voxmood.db'}")
     if named.startswith(SQLITE):
         return SQLITE + str(Path(named.removeprefix(SQLITE)).absolute())
@@ -121,7 +133,10 @@ def _database(given: Mapping[str, str], folder: Path) -> str:
 
 
 def _check_database(url: str) -> None:
-    """Refuse one of a newer voxmood. One that does not answer is the parts' affair: they wait for it."""
+    """Refuse a database of a newer voxmood.
+
+    A database that does not answer is not refused: the programs wait for it.
+    """
     if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
         return
     database = Database(url)
@@ -155,6 +170,6 @@ def _record(
 
 
 def _masked(address: str) -> str:
-    """The address without its password."""
+    """An address without its password."""
     password = urlsplit(address).password
     return address.replace(f":{password}@", ":***@") if password else address

@@ -1,8 +1,8 @@
-"""Shards: plain tar files of recordings in the object store, as WebDataset has them.
+"""Shards: plain tar files of recordings in the object store, in the manner of WebDataset.
 
-A shard is gathered in memory up to its limits and written with one PUT. A recording that is larger
-than a whole shard is streamed as a shard of its own. Members are named `<member number>.<ending>`;
-the path from the archive stays in the database.
+A shard is collected in memory up to its limits and written with one PUT. A recording that is larger than a
+whole shard is streamed into a shard of its own. Members are named `<member number>.<extension>`; the path
+from the archive is kept in the database.
 """
 
 from __future__ import annotations
@@ -17,8 +17,14 @@ from shared.store.objects import Storage
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """Where a recording lies: `size` bytes from `offset` in its shard."""
+class ClipLocation:
+    """Where a recording lies in its shard.
+
+    Attributes:
+        sha256: of its bytes, in hexadecimal.
+        offset: of its first byte in the shard.
+        size: in bytes.
+    """
 
     sha256: str
     offset: int
@@ -27,29 +33,50 @@ class Placed:
 
 @dataclass(slots=True)
 class Shard:
-    """A shard that is being gathered; `body` is a tar without its end."""
+    """A shard that is being collected.
+
+    Attributes:
+        body: the tar so far, without its end.
+        clips: how many recordings it has.
+    """
 
     body: bytearray = field(default_factory=bytearray)
     clips: int = 0
 
-    def add(self, name: str, recording: bytes, sha256: str) -> Placed:
-        """Append one recording."""
+    def add(self, name: str, recording: bytes, sha256: str) -> ClipLocation:
+        """Append one recording and return where it lies.
+
+        Args:
+            name: of the tar member.
+            recording: its bytes.
+            sha256: of these bytes.
+        """
         self.body += _header(name, len(recording))
         offset = len(self.body)
         self.body += recording
         self.body += _padding(len(recording))
         self.clips += 1
-        return Placed(sha256, offset, len(recording))
+        return ClipLocation(sha256, offset, len(recording))
 
     def finished(self) -> bytearray:
-        """The tar, with its end. Nothing can be added any more; a copy of 11 MB took 12 ms."""
+        """The complete tar; nothing can be added after it.
+
+        The end is appended in place: a copy of 11 MB took 12 ms.
+        """
         self.body += bytes(2 * tarfile.BLOCKSIZE)
         return self.body
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
-    """A recording read from an archive: whole in memory, or (None) streamed into a shard of its own."""
+class GatheredRecording:
+    """A recording that was read from an archive.
+
+    Attributes:
+        sha256: of its bytes, in hexadecimal.
+        size: in bytes.
+        recording: its bytes; None if they were streamed into a shard of its own.
+        own_shard_bytes: the size of that shard.
+    """
 
     sha256: str
     size: int
@@ -59,11 +86,23 @@ class Gathered:
 
 def gather(
     chunks: Iterator[bytes], path: str, name: str, storage: Storage, key: str, memory_bytes: int, limit: int
-) -> Gathered:
-    """Read one recording; once it passes `memory_bytes`, stream it to the store under `key`.
+) -> GatheredRecording:
+    """Read one recording; once it exceeds `memory_bytes`, stream it to the store as a shard of its own.
 
-    There it lies behind one header block, at offset `tarfile.BLOCKSIZE`. Raises TooLarge past `limit`
-    bytes, and whatever the chunks raise; nothing is left in the store then.
+    There it lies behind one header block, at offset `tarfile.BLOCKSIZE`.
+
+    Args:
+        chunks: its bytes. What they raise is raised as it is, and nothing is left in the store then.
+        path: of the recording, for the error.
+        name: of the tar member.
+        storage: where its own shard goes.
+        key: of its own shard.
+        memory_bytes: how much of it is held in memory; at least two parts of the store, as S3's minimum
+            demands.
+        limit: how many bytes a recording may have.
+
+    Raises:
+        TooLarge: it has more than `limit` bytes.
     """
     memory_bytes = max(memory_bytes, 2 * storage.part_bytes)  # or the parts are under S3's minimum
     digest = hashlib.sha256()
@@ -82,19 +121,19 @@ def gather(
             if stream is not None:
                 held = stream.take(held)
         if stream is None:
-            return Gathered(digest.hexdigest(), size, bytes(held))
+            return GatheredRecording(digest.hexdigest(), size, bytes(held))
         total = stream.finish(held, name, size)
     except BaseException:
         if stream is not None:
             stream.abort()
         raise
-    return Gathered(digest.hexdigest(), size, None, total)
+    return GatheredRecording(digest.hexdigest(), size, None, total)
 
 
 class _OwnShard:
-    """A tar of one recording of unknown length, in parts.
+    """A tar of one recording of unknown length, written in parts.
 
-    The header names the size, which is known last. So the first part is kept back and sent last.
+    The header holds the size, which is known last. So the first part is held back and sent last.
     """
 
     def __init__(self, storage: Storage, key: str) -> None:
@@ -105,7 +144,7 @@ class _OwnShard:
         self._tags: dict[int, str] = {}
 
     def take(self, held: bytearray) -> bytearray:
-        """Send what fills whole parts; return the rest."""
+        """Send as many whole parts as there are, and return the rest."""
         size = self._storage.part_bytes
         while len(held) >= size:
             part, held = bytes(held[:size]), held[size:]
@@ -116,7 +155,7 @@ class _OwnShard:
         return held
 
     def finish(self, rest: bytearray, name: str, size: int) -> int:
-        """Send the end and then the beginning; returns the bytes of the shard."""
+        """Send the end and then the beginning; returns the size of the shard in bytes."""
         header = _header(name, size)
         end = _padding(size) + bytes(2 * tarfile.BLOCKSIZE)
         total = len(header) + size + len(end)

@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 from rich.console import Console
 from rich.text import Text
 
-from shared.audio.synthesis import demonstration_archive
+from shared.audio.demonstration import demonstration_archive
 
 PICTURES = os.environ.get("VOXMOOD_PICTURES")
 

@@ -8,7 +8,7 @@ import pytest
 
 from shared.core.settings import REPOSITORY
 from shared.models.serving.classifier import Classifier
-from shared.models.serving.verdicts import Verdict
+from shared.models.serving.clip_results import ClipResult
 from tests.recordings import ORIGINAL, RAVDESS
 
 CLEAR = 0.05  # by which the two most likely emotions differ
@@ -22,11 +22,11 @@ def classifier(request: pytest.FixtureRequest) -> Classifier:
     return Classifier.load(REPOSITORY / "saved_models", request.param)
 
 
-def classified(classifier: Classifier, files: list[Path]) -> list[Verdict]:
+def classified(classifier: Classifier, files: list[Path]) -> list[ClipResult]:
     return classifier.classify([(file.name, file.read_bytes()) for file in files])
 
 
-def ranked(verdict: Verdict) -> list[tuple[float, str]]:
+def ranked(verdict: ClipResult) -> list[tuple[float, str]]:
     assert verdict.probabilities is not None, verdict.error
     return sorted(((share, label) for label, share in verdict.probabilities.items()), reverse=True)
 

@@ -15,7 +15,8 @@ import redis
 from shared.audio.synthesis import unique_clip
 from shared.core.settings import Settings
 from shared.stack.state import StateFolder
-from shared.store.objects import Storage, job_prefix
+from shared.store.names import job_prefix
+from shared.store.objects import Storage
 from tests.acceptance.jobs import Api
 from tests.archive_builders import tar_stream, zip_of
 from tests.receivers import running_receiver

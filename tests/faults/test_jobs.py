@@ -7,7 +7,8 @@ import time
 
 from shared.database.tables import metadata
 from shared.jobs.doorbell import WORK_QUEUES, Doorbell, celery_app
-from shared.store.objects import Storage, job_prefix
+from shared.store.names import job_prefix
+from shared.store.objects import Storage
 from tests.faults.work import SHARD_CLIPS, Work, clips, sent, settings_of
 from tests.servers import Stack
 from tests.waiting import wait_for

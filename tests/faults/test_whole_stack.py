@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from shared.stack.parts import STORE_PORTS
+from shared.stack.programs import STORE_PORTS
 from shared.stack.state import StateFolder
 from tests.faults.conftest import is_ready
 from tests.faults.work import SHARD_CLIPS, clips, sent

@@ -24,15 +24,16 @@ import numpy as np
 
 from shared import archives
 from shared.audio.cutting import windows_of
-from shared.audio.decode import DecodeLimits, Stream, decode
+from shared.audio.decode import Stream, decode
 from shared.audio.features import features, fixed_length
-from shared.audio.spec import SEED_V6
+from shared.audio.spec import BASELINE_V6
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.audio.windows import Windows
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.recordings import ClipError
 from shared.core.errors.uploads import UploadError
 from shared.core.settings import MEBIBYTE, Settings
+from shared.limits import archive_limits, decode_limits
 from shared.store import shards
 from shared.store.objects import Storage
 from shared.store.shards import Shard
@@ -56,8 +57,8 @@ class Reader:
     def __init__(self) -> None:
         settings = Settings(max_unpack_s=20)
         self._storage = Storage(settings)  # only its size of a part is asked for
-        self._limits = archives.Limits.of(settings)
-        self._decoding = DecodeLimits.of(settings)
+        self._limits = archive_limits(settings)
+        self._decoding = decode_limits(settings)
         self._shard_bytes = settings.shard_bytes
 
     def outcomes(self, body: bytes) -> Counter[str]:
@@ -100,10 +101,10 @@ class Reader:
         wanted = Windows("sliding", channels="separate")
         try:
             stream = Stream(
-                recording, path, sampling_rate=SEED_V6.sampling_rate, seconds=None, limits=self._decoding
+                recording, path, sampling_rate=BASELINE_V6.sampling_rate, seconds=None, limits=self._decoding
             )
-            for window in islice(windows_of(stream, SEED_V6, wanted), HEARD_WINDOWS):
-                if not 0 <= window.start_s < window.end_s <= window.start_s + SEED_V6.seconds:
+            for window in islice(windows_of(stream, BASELINE_V6, wanted), HEARD_WINDOWS):
+                if not 0 <= window.start_s < window.end_s <= window.start_s + BASELINE_V6.seconds:
                     raise Broken(f"a window from {window.start_s} to {window.end_s} s")
                 if not np.isfinite(window.samples).all():
                     raise Broken("a window that is no numbers")
@@ -111,7 +112,7 @@ class Reader:
             _check_foreseen(error)
 
     def _decoded(self, recording: bytes, path: str) -> str:
-        rate, seconds = SEED_V6.sampling_rate, SEED_V6.seconds
+        rate, seconds = BASELINE_V6.sampling_rate, BASELINE_V6.seconds
         try:
             found = decode(recording, path, sampling_rate=rate, seconds=seconds, limits=self._decoding)
         except ClipError as error:
@@ -122,7 +123,7 @@ class Reader:
             raise Broken(f"{len(found.samples)} samples, more than asked for")
         if not np.isfinite([found.duration_s, found.peak]).all() or found.duration_s <= 0:
             raise Broken(f"duration {found.duration_s}, peak {found.peak}")
-        if not np.isfinite(features(fixed_length(found.samples, SEED_V6)[None], SEED_V6)).all():
+        if not np.isfinite(features(fixed_length(found.samples, BASELINE_V6)[None], BASELINE_V6)).all():
             raise Broken("features that are no numbers")
         return "silent" if found.is_silent else "decoded"
 

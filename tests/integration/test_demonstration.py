@@ -8,8 +8,7 @@ from io import BytesIO
 import pytest
 import soundfile
 
-from shared.audio.people import RECORDINGS, recordings_of_people
-from shared.audio.synthesis import LITTER, demonstration_archive
+from shared.audio.demonstration import LITTER, RECORDINGS, demonstration_archive, recordings_of_people
 from shared.core.settings import REPOSITORY
 from shared.models.data.datasets import RAVDESS_CREDIT, RAVDESS_LICENCE
 from shared.models.serving.classifier import Classifier

@@ -15,7 +15,8 @@ from shared.core.settings import Settings
 from shared.database.sessions import Database
 from shared.database.tables import job as job_table
 from shared.database.tables import shard, upload
-from shared.store.objects import Storage, job_prefix
+from shared.store.names import job_prefix
+from shared.store.objects import Storage
 from tests.integration.asking import BODY, MEBIBYTE, bearer, made_key
 from tests.integration.builders import make_job, row_of, set_row
 

@@ -10,7 +10,7 @@ from shared.database import deletion
 from shared.database.leasing import LeaseLost
 from shared.database.tables import clip_try, job, metadata, prediction, tombstone, unit, upload
 from shared.jobs import leases, lifecycle
-from shared.store.objects import job_prefix
+from shared.store.names import StoredObject, job_prefix
 from tests.archive_builders import zip_of
 from tests.integration.builders import add_prediction, make_job, row_of, set_row
 from tests.integration.sending import clips_of, send
@@ -88,7 +88,7 @@ def test_retry_takes_failed_uploads_that_are_still_in_the_store(services: Servic
     unpack(services, upload_id)
     row = row_of(services.database, upload, upload_id)
     assert row.state == "failed"
-    assert services.storage.size(row.object_key) is not None
+    assert services.storage.size(StoredObject(row.object_key)) is not None
     assert lifecycle.retry(services.database, job_id, []) == []
     leases.close_job(services.database, job_id)
     assert [bell.id for bell in lifecycle.retry(services.database, job_id, [upload_id])] == [upload_id]
@@ -179,11 +179,11 @@ def test_objects_that_no_row_names_are_removed_once_they_are_old(
     stray = "jobs/0/shards/stray.tar"
     services.storage.put(stray, b"of an unpacker that lost its lease")
     purge.remove_unreferenced(services)
-    assert services.storage.size(stray) is not None
+    assert services.storage.size(StoredObject(stray)) is not None
     monkeypatch.setattr(purge, "UNREFERENCED_S", -60.0)
     purge.remove_unreferenced(services)
-    assert services.storage.size(stray) is None
+    assert services.storage.size(StoredObject(stray)) is None
     assert len({row.shard_id for row in clips_of(services, upload_id)}) == 3
     with services.database.read() as connection:
         keys = connection.execute(select(metadata.tables["shard"].c.object_key)).scalars().all()
-    assert all(services.storage.size(key) is not None for key in keys)
+    assert all(services.storage.size(StoredObject(key)) is not None for key in keys)

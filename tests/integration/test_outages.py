@@ -27,6 +27,7 @@ from shared.database.sessions import Database
 from shared.database.tables import clip_try, shard, tombstone, unit, upload
 from shared.jobs import leases
 from shared.models.serving.classifier import Classifier
+from shared.store.names import StoredObject
 from shared.store.objects import Storage
 from tests.archive_builders import zip_of
 from tests.integration.builders import make_job, row_of, set_row, wait_out_the_pause
@@ -119,14 +120,14 @@ def cutting_server(cuts: int) -> Iterator[str]:
 def test_a_body_that_breaks_off_is_noticed_and_read_again() -> None:
     with cutting_server(cuts=2) as address:
         storage = Storage(Settings(s3_endpoint=address, s3_secret_key="x"), read_timeout_s=20)
-        assert storage.get("key") == b"0123456789" * 100
+        assert storage.get(StoredObject("key")) == b"0123456789" * 100
 
 
 def test_a_store_that_breaks_off_each_time_is_said_so_in_bounded_time() -> None:
     with cutting_server(cuts=1000) as address:
         storage = Storage(Settings(s3_endpoint=address, s3_secret_key="x"), read_timeout_s=1)
         with pytest.raises(StoreBrokeOff):
-            storage.get_range("key", 0, 1000)
+            storage.get_range(StoredObject("key"), 0, 1000)
 
 
 def away(services: Services) -> Services:

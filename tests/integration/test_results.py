@@ -26,6 +26,7 @@ from shared.database.results import RESULT_COLUMNS, RESULTS
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, prediction, shard, unit, upload
 from shared.models.serving import registry
+from shared.models.serving.manifest import Manifest
 from tests.integration.builders import add_prediction, make_job, set_row
 from tests.integration.sending import as_dict
 
@@ -286,9 +287,7 @@ def test_an_export_has_every_row_as_the_pages_have_it(filled: Database, page: in
         ]
         manifest = known.model_copy(update={"version": version, "labels": of_version})
 
-        def content(
-            format: str, filters: Filters | None = None, manifest: registry.Manifest = manifest
-        ) -> bytes:
+        def content(format: str, filters: Filters | None = None, manifest: Manifest = manifest) -> bytes:
             every = RESULTS.pages(filled, 1, manifest.version, filters, page)
             blocks = FORMATS[format][0](every, manifest, RESULT_COLUMNS)
             return b"".join(block.encode() if isinstance(block, str) else block for block in blocks)

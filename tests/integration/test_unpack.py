@@ -12,6 +12,7 @@ from shared.core.errors.infrastructure import StoreUnavailable
 from shared.core.settings import Settings
 from shared.database.tables import job, shard, unit, upload
 from shared.jobs import leases
+from shared.store.names import StoredObject
 from shared.store.objects import Storage
 from tests.archive_builders import encrypted_zip, packed_tar, tar_of, zip_of
 from tests.integration.builders import row_of, set_row, wait_out_the_pause
@@ -23,7 +24,7 @@ from workers.unpack import Unpacking, unpack
 
 def bytes_of(services: Services, row: Any) -> bytes:
     key = row_of(services.database, shard, row.shard_id).object_key
-    return services.storage.get_range(key, row.offset, row.size)
+    return services.storage.get_range(StoredObject(key), row.offset, row.size)
 
 
 @pytest.mark.parametrize("pack", [zip_of, tar_of, lambda members: tar_of(members, "w:gz")])
@@ -39,14 +40,14 @@ def test_every_member_becomes_a_clip_whose_bytes_are_where_its_row_says(
     ended = row_of(services.database, upload, upload_id)
     assert (ended.state, ended.clips, ended.shards, ended.failed, ended.duplicates) == ("done", 8, 3, 0, 0)
     assert count(services, unit) == 3
-    assert services.storage.size(ended.object_key) is None  # what was sent is not kept twice
+    assert services.storage.size(StoredObject(ended.object_key)) is None  # what was sent is not kept twice
 
 
 def test_shards_are_plain_tars_of_the_recordings(services: Services) -> None:
     _, upload_id = send(services, zip_of({"x/one.WAV": b"1" * 1000, "two": b"2" * 5}))
     unpack(services, upload_id)
     key = row_of(services.database, shard, clips_of(services, upload_id)[0].shard_id).object_key
-    with tarfile.open(fileobj=io.BytesIO(services.storage.get(key))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(services.storage.get(StoredObject(key)))) as archive:
         assert [(info.name, info.size) for info in archive] == [("00000000.wav", 1000), ("00000001.bin", 5)]
 
 
@@ -65,7 +66,7 @@ def test_a_recording_larger_than_a_shard_is_a_shard_of_its_own(services: Service
     assert {row.path: bytes_of(services, row) for row in rows} == members
     assert len({row.shard_id for row in rows}) == 3
     key = row_of(services.database, shard, rows[1].shard_id).object_key
-    with tarfile.open(fileobj=io.BytesIO(services.storage.get(key))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(services.storage.get(StoredObject(key)))) as archive:
         assert [(info.name, info.size) for info in archive] == [("00000001.wav", len(large))]
 
 

@@ -18,6 +18,7 @@ from shared.core.errors.infrastructure import StoreUnavailable
 from shared.core.settings import MEBIBYTE, Settings
 from shared.database import tables
 from shared.database.sessions import Database
+from shared.store.names import StoredObject
 from shared.store.objects import Storage
 from tests.integration.asking import BODY
 from tests.servers import Store
@@ -59,7 +60,7 @@ def stored(settings: Settings, client: TestClient, job: str) -> bytes:
         key = connection.execute(
             select(upload.c.object_key).where(upload.c.job_id == int(job.split("/")[-1]))
         )
-        return Storage(settings).get(key.scalar_one())
+        return Storage(settings).get(StoredObject(key.scalar_one()))
 
 
 def test_an_upload_goes_on_at_its_last_acknowledged_part(

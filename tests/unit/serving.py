@@ -8,15 +8,17 @@ from typing import BinaryIO
 
 import numpy as np
 
-from shared.audio.decode import DecodeLimits, Recording, decode
+from shared.audio.decode import Recording, decode
 from shared.audio.synthesis import COLOURS, speech_like, wav_bytes
 from shared.core.settings import Settings
-from shared.models.serving.registry import MANIFEST, sha256
-from shared.models.serving.verdicts import Verdict
+from shared.limits import decode_limits
+from shared.models.serving.checksums import sha256
+from shared.models.serving.clip_results import ClipResult
+from shared.models.serving.manifest import MANIFEST
 
 EMOTIONS = tuple(COLOURS)
 VERSION = "seed-v6"
-LIMITS = DecodeLimits.of(Settings())
+LIMITS = decode_limits(Settings())
 
 
 def voices(count: int) -> list[tuple[str, bytes]]:
@@ -33,7 +35,7 @@ def voices(count: int) -> list[tuple[str, bytes]]:
     ]
 
 
-def table(verdicts: list[Verdict]) -> np.ndarray:
+def table(verdicts: list[ClipResult]) -> np.ndarray:
     assert all(verdict.probabilities for verdict in verdicts)
     return np.array([list(verdict.probabilities.values()) for verdict in verdicts if verdict.probabilities])
 

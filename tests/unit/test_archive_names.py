@@ -12,14 +12,20 @@ from contextlib import suppress
 
 import pytest
 
-from shared.archives import Kind, Limits, checked_encoding, kind_in, members
-from shared.archives import limits as archive_limits
+from shared.archives import Kind, checked_encoding, kind_in, members
+from shared.archives import limits as limits_module
 from shared.archives.deflate64 import Deflate64
 from shared.archives.directory import SPLIT_MARKER
 from shared.core.errors.recordings import ClipError, DamagedMember
-from shared.core.errors.requests import UnknownEncoding
-from shared.core.errors.uploads import DamagedArchive, NamesGuessed, SplitArchive, UnlikelyRatio
+from shared.core.errors.uploads import (
+    DamagedArchive,
+    NamesGuessed,
+    SplitArchive,
+    UnknownEncoding,
+    UnlikelyRatio,
+)
 from shared.core.settings import Settings
+from shared.limits import archive_limits
 from tests.archive_builders import (
     LINK,
     ZIP_PACKERS,
@@ -42,7 +48,7 @@ def read(archive: bytes, name: str = "in.zip", encoding: str | None = None) -> d
     found: dict[str, object] = {}
     source = io.BytesIO(archive)
     for member in members(
-        source, name, kind_in(source, name), Limits.of(Settings()), None, encoding
+        source, name, kind_in(source, name), archive_limits(Settings()), None, encoding
     ):  # fmt: skip
         try:
             found[member.path] = member.error or b"".join(member.chunks())
@@ -71,7 +77,7 @@ def test_names_without_a_flag_are_read(
     found: list[str] = []
     source = io.BytesIO(archive[: len(archive) - lost])
     with suppress(DamagedArchive, NamesGuessed):
-        for member in members(source, "in.zip", Kind.ZIP, Limits.of(Settings()), None, encoding):
+        for member in members(source, "in.zip", Kind.ZIP, archive_limits(Settings()), None, encoding):
             found.append(member.path)
             list(member.chunks())
     assert found == [name]
@@ -115,7 +121,7 @@ def test_other_methods_are_read(method: int, lost: int) -> None:
     found: dict[str, object] = {}
     with suppress(DamagedArchive):
         source = io.BytesIO(archive[: len(archive) - lost])
-        for member in members(source, "in.zip", Kind.ZIP, Limits.of(Settings())):
+        for member in members(source, "in.zip", Kind.ZIP, archive_limits(Settings())):
             found[member.path] = b"".join(member.chunks())
     assert found == {"a.wav": NOISE, "b.wav": b"2"}
 
@@ -145,11 +151,11 @@ BOMBS = {9: deflate64_bomb, 93: lambda n: ZIP_PACKERS[93](bytes(n * 2**20)),
 
 @pytest.mark.parametrize("method", BOMBS)
 def test_a_bomb_of_any_method_is_held_in_bounded_pieces(monkeypatch: pytest.MonkeyPatch, method: int) -> None:
-    monkeypatch.setattr(archive_limits, "RATIO_FREE_BYTES", 8 * 2**20)
+    monkeypatch.setattr(limits_module, "RATIO_FREE_BYTES", 8 * 2**20)
     archive = raw_zip([Raw(b"a.wav", b"", method, BOMBS[method](64), size=2**31)])
     pieces: list[int] = []
     with pytest.raises(UnlikelyRatio):
-        limits = Limits.of(Settings(max_unpack_ratio=20))
+        limits = archive_limits(Settings(max_unpack_ratio=20))
         for member in members(io.BytesIO(archive), "in.zip", Kind.ZIP, limits):
             pieces.extend(map(len, member.chunks()))
     assert max(pieces, default=0) <= 2**24
@@ -202,7 +208,8 @@ def test_offsets_that_began_anew_at_4_gib_are_read() -> None:
     struct.pack_into("<L", directory, record + 16, start - 10)
     pieces[start + gap] = bytes(directory)
     source = Sparse(start + gap + len(directory), pieces)
-    found = [(m.path, b"".join(m.chunks())) for m in members(source, "in", Kind.ZIP, Limits.of(Settings()))]  # type: ignore[arg-type]
+    limits = archive_limits(Settings())
+    found = [(m.path, b"".join(m.chunks())) for m in members(source, "in", Kind.ZIP, limits)]  # type: ignore[arg-type]
     assert found == [("a.wav", b"RIFF1"), ("b.wav", b"RIFF2")]
 
 

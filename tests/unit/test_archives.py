@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from shared.archives import Kind, Limits, is_litter, kind_in, kind_of, members, printable
+from shared.archives import Kind, is_litter, kind_in, kind_of, members, printable
 from shared.core.errors.infrastructure import StoreUnavailable
 from shared.core.errors.recordings import ClipError, DamagedMember, Encrypted
 from shared.core.errors.uploads import (
@@ -23,6 +23,7 @@ from shared.core.errors.uploads import (
     WindowTooLarge,
 )
 from shared.core.settings import Settings
+from shared.limits import archive_limits
 from tests.archive_builders import (
     PACKERS,
     encrypted_zip,
@@ -34,7 +35,7 @@ from tests.archive_builders import (
     zip_of,
 )
 
-LIMITS = Limits.of(Settings())
+LIMITS = archive_limits(Settings())
 SOUND = {"a/one.wav": b"RIFF" + bytes(5000), "a/two.flac": b"fLaC" + bytes(70_000), "notes.txt": b"words"}
 
 
@@ -42,7 +43,7 @@ def read(archive: bytes, name: str = "in.zip", **limits: int) -> list[tuple[int,
     """All members: number, path, and their bytes or their error."""
     found: list[tuple[int, str, object]] = []
     kind = kind_of(archive[:512], name)
-    for member in members(io.BytesIO(archive), name, kind, Limits.of(Settings(**limits))):
+    for member in members(io.BytesIO(archive), name, kind, archive_limits(Settings(**limits))):
         try:
             outcome: object = member.error or b"".join(member.chunks())
         except ClipError as error:
@@ -312,7 +313,7 @@ def test_each_limit_is_a_setting_and_says_so_when_it_strikes(name: str) -> None:
     setting, archive, sentence = LIMITED[name]
     with pytest.raises(UploadError) as raised:
         for member in members(
-            io.BytesIO(archive), "in.zip", kind_of(archive[:512], ""), Limits.of(Settings(**setting))
+            io.BytesIO(archive), "in.zip", kind_of(archive[:512], ""), archive_limits(Settings(**setting))
         ):
             b"".join(member.chunks())
     assert str(raised.value) == sentence

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.figures import FIGURES, FLOW, rows, short
 from benchmarks.report import JSON, MARKDOWN, PICTURE, STAGES, markdown, read, write
+from benchmarks.targets import FLOW, TARGETS, rows, short
 from shared.core.settings import REPOSITORY
 
 RATIO = next(figure for figure in FLOW if figure.key == "end_to_end_against_floor")
@@ -35,19 +35,19 @@ def test_ci_fails_by_ratios_alone_and_with_some_slack() -> None:
 
 
 def test_what_was_not_measured_is_in_no_table() -> None:
-    (row,) = rows({RATIO.key: 0.8}, FIGURES)
+    (row,) = rows({RATIO.key: 0.8}, TARGETS)
     assert row == [RATIO.name, "0.8", "0.75", "0.9", "misses goal"]
 
 
 def test_a_report_is_written_with_its_picture(tmp_path: Path) -> None:
-    found = {figure.key: figure.must for figure in FIGURES}
+    found = {figure.key: figure.must for figure in TARGETS}
     found |= {"ms_a_clip_seed": 70.0, "floor_1_clips_s": 99.0, "processor_ms_store": 1.25}
     report = {"date": "2000-01-01", "machine": "none", "cores": 2, "champion": "v8", "clips": 4, "rows": 9}
     report |= {"found": found, "stages": dict.fromkeys(STAGES, 0.5)}
     write(report, tmp_path)
     assert json.loads((tmp_path / JSON).read_text())["found"] == found
     text = (tmp_path / MARKDOWN).read_text()
-    assert all(f"| {figure.name} |" in text for figure in FIGURES)
+    assert all(f"| {figure.name} |" in text for figure in TARGETS)
     assert text.count("| store | 1.25 |") == text.count("1.25") == 1
     assert (tmp_path / PICTURE).read_bytes().startswith(b"\x89PNG")
 

@@ -9,7 +9,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from shared.models.metrics.calibration import SCORES, Logits, Reliability, fit_temperature
 from shared.models.metrics.scores import average_recall, detection
-from shared.models.training.networks import build_classifier
+from shared.models.training.baseline import build_classifier
 
 
 def test_the_softmax_of_the_logits_is_what_the_network_says() -> None:

@@ -19,7 +19,7 @@ from shared.core.errors.recordings import ClipError, NotAudio
 from shared.core.errors.requests import UnknownModel
 from shared.core.settings import REPOSITORY
 from shared.models.serving.classifier import Classifier
-from shared.models.serving.verdicts import Verdict
+from shared.models.serving.clip_results import ClipResult
 from tests.unit.serving import table, voices
 
 SHIPPED = REPOSITORY / "saved_models"
@@ -115,7 +115,7 @@ def test_a_failure_of_the_source_is_raised_not_recorded(classifier: Classifier) 
 
 def test_a_failed_verdict_carries_the_errors_code_and_sentence() -> None:
     error: ClipError = NotAudio(path="a.wav", reason="it is a poem")
-    verdict = Verdict.failed("a.wav", error)
+    verdict = ClipResult.failed("a.wav", error)
     assert (verdict.outcome, verdict.error_code, verdict.error) == ("failed", "not_audio", str(error))
 
 
@@ -132,7 +132,7 @@ def test_a_version_is_verified_before_it_is_loaded(tmp_path: Path) -> None:
 def test_a_network_with_code_inside_is_not_loaded(tmp_path: Path) -> None:
     """A Lambda layer would run what the file holds."""
     from shared.models.serving.backend import load_keras
-    from shared.models.serving.registry import sha256
+    from shared.models.serving.checksums import sha256
 
     keras = load_keras()
     folder = tmp_path / "seed-v6"

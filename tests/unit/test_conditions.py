@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from shared.audio.bands import fitted, mu_law, telephone_band, through_rate, through_telephone
 from shared.audio.codecs import AMR_NB, MP3, OPUS, Codec, encoded, is_there, through_codec
 from shared.audio.conditions import CLEAN, CONDITIONS, Condition, conditions
-from shared.audio.draws import KINDS, drawn, kinds_drawn
 from shared.audio.noises import BROWN, PINK, WHITE, babble, coloured, voice_level, with_noise
-from shared.audio.recorder import at_peak, in_16_bits, overdriven, surrounded
+from shared.audio.random_conditions import KINDS, random_copy, random_kinds
+from shared.audio.recorder import at_peak, in_16_bits, overdriven, with_silence
 from shared.audio.rooms import impulse_response, in_a_room
 from shared.audio.synthesis import speech_like
 from shared.core.errors.models import UnknownCondition
@@ -73,7 +73,7 @@ def test_the_fixed_set_holds_what_the_harsh_mean_is_of() -> None:
 
 def test_the_level_is_of_the_voice_and_not_of_pauses_or_offsets(voice: Floats) -> None:
     level = voice_level(voice, HZ)
-    assert voice_level(surrounded(voice, HZ, 3.0, 5.0), HZ) == pytest.approx(level, rel=0.05)
+    assert voice_level(with_silence(voice, HZ, 3.0, 5.0), HZ) == pytest.approx(level, rel=0.05)
     assert voice_level(voice + np.float32(0.1), HZ) == pytest.approx(level, rel=0.01)
     assert level > float(np.sqrt(np.square(voice).mean()))
     tone = np.sin(2 * np.pi * 100 * np.arange(HZ) / HZ).astype(np.float32)
@@ -93,7 +93,7 @@ def test_a_noise_falls_by_so_many_decibels_an_octave(exponent: float, fall: floa
 
 @pytest.mark.parametrize("snr_db", [0.0, 10.0, 20.0])
 def test_noise_lies_so_far_below_the_voiced_part(voice: Floats, snr_db: float) -> None:
-    long = surrounded(voice, HZ, 2.0, 2.0)
+    long = with_silence(voice, HZ, 2.0, 2.0)
     added = with_noise(long, HZ, coloured(len(long), HZ, WHITE, np.random.default_rng(0)), snr_db) - long
     assert decibels(voice_level(voice, HZ) ** 2 / np.square(added).mean()) == pytest.approx(snr_db, abs=0.5)
 
@@ -182,13 +182,13 @@ def test_draws_are_one_or_two_of_all_kinds_and_the_same_for_a_seed(
     voice: Floats, pool: Sequence[Floats]
 ) -> None:
     rng = np.random.default_rng(0)
-    many = [kinds_drawn(rng) for _ in range(200)]
+    many = [random_kinds(rng) for _ in range(200)]
     assert {kind for kinds in many for kind in kinds} == set(KINDS)
     assert {len(kinds) for kinds in many} == {1, 2}
     assert all(kinds == sorted(kinds, key=list(KINDS).index) for kinds in many)
-    assert not any("babble" in kinds_drawn(rng, with_babble=False) for _ in range(100))
-    copies = [drawn(voice, HZ, np.random.default_rng(seed), pool) for seed in range(40)]
-    again = [drawn(voice, HZ, np.random.default_rng(seed), pool) for seed in range(40)]
+    assert not any("babble" in random_kinds(rng, with_babble=False) for _ in range(100))
+    copies = [random_copy(voice, HZ, np.random.default_rng(seed), pool) for seed in range(40)]
+    again = [random_copy(voice, HZ, np.random.default_rng(seed), pool) for seed in range(40)]
     for copy, other in zip(copies, again, strict=True):
         assert np.array_equal(copy, other)
         assert copy.dtype == np.float32

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 from shared.core.settings import Settings
 from shared.jobs.doorbell import QUEUES, TRAIN
-from shared.stack import parts
+from shared.stack import programs
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCKERFILE = REPOSITORY / "infra" / "docker" / "Dockerfile"
@@ -70,7 +70,7 @@ def test_every_setting_in_the_compose_file_exists_in_the_code():
 
 
 def test_the_page_in_a_container_is_told_what_the_one_of_the_stack_is():
-    in_container, in_stack = SERVICES["page"]["command"], parts.page(8501, "http://127.0.0.1:8000").argv
+    in_container, in_stack = SERVICES["page"]["command"], programs.page(8501, "http://127.0.0.1:8000").argv
     of_place = "--server.address="
     assert {word for word in in_container if word.startswith("--") and of_place not in word} == {
         word for word in in_stack if word.startswith("--") and of_place not in word

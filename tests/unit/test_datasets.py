@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.audio.decode import DecodeLimits
 from shared.audio.features import features, fixed_length
-from shared.audio.spec import SEED_V6
+from shared.audio.spec import BASELINE_V6
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.core.errors.models import ForeignNames, NoRecordings, UnknownEmotion, UnknownSpeaker, WrongLabels
 from shared.core.settings import Settings
+from shared.limits import decode_limits
 from shared.models.data.audio_data import load_audio_data
 from shared.models.data.datasets import Dataset, Example, fingerprint, read_dataset
 
-LIMITS = DecodeLimits.of(Settings())
+LIMITS = decode_limits(Settings())
 
 
 def place(folder: Path, *paths: str) -> Path:
@@ -148,10 +148,12 @@ def test_recordings_that_cannot_be_read_are_left_out_with_their_sentence(tmp_pat
     course: list[tuple[str, int, int]] = []
     examples = [Example(name, "happy", "anna") for name in names]
     data = load_audio_data(
-        Dataset(tmp_path, ()), examples, SEED_V6, LIMITS, lambda *where: course.append(where)
+        Dataset(tmp_path, ()), examples, BASELINE_V6, LIMITS, lambda *where: course.append(where)
     )
     assert [example.path for example in data.examples] == list(voices)
-    expected = features(np.stack([fixed_length(samples, SEED_V6) for samples in voices.values()]), SEED_V6)
+    expected = features(
+        np.stack([fixed_length(samples, BASELINE_V6) for samples in voices.values()]), BASELINE_V6
+    )
     assert np.array_equal(data.features, expected)
     assert [sentence.split(" is ")[0] for sentence in data.left_out] == ["text.wav", "silent.wav"]
     assert "all but silent" in data.left_out[1]
@@ -166,10 +168,10 @@ def test_copies_are_as_life_makes_recordings_and_the_same_in_every_training(tmp_
         (tmp_path / name).write_bytes(wav_bytes(voice, 16000, "FLOAT"))
     examples = [Example(name, "happy", "anna") for name in names]
     once, alone = (
-        load_audio_data(Dataset(tmp_path, ()), some, SEED_V6, LIMITS, draws=3)
+        load_audio_data(Dataset(tmp_path, ()), some, BASELINE_V6, LIMITS, n_copies=3)
         for some in (examples, examples[1:])
     )
-    assert once.copies.shape == (3, 2, *SEED_V6.shape)
+    assert once.copies.shape == (3, 2, *BASELINE_V6.shape)
     assert np.array_equal(once.copies[:, 1], alone.copies[:, 0]), "whoever is beside it"
     different = [once.features[0].astype(np.float16), *once.copies[:, 0], *once.copies[:, 1]]
     assert len({copy.tobytes() for copy in different}) == 7

@@ -10,7 +10,7 @@ import librosa
 import numpy as np
 import pytest
 
-from shared.audio.decode import DecodeLimits, decode
+from shared.audio.decode import decode
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
 from shared.core.errors.recordings import (
     ClipError,
@@ -23,10 +23,11 @@ from shared.core.errors.recordings import (
     Unreadable,
 )
 from shared.core.settings import Settings
+from shared.limits import decode_limits
 from tests.audio_builders import chunk, encoded, format_chunk, pcm16, rf64, riff, written
 from tests.unit.serving import decode_start
 
-LIMITS = DecodeLimits.of(Settings())
+LIMITS = decode_limits(Settings())
 
 
 def stereo(sampling_rate: int, duration_s: float = 4.0) -> np.ndarray:

@@ -20,23 +20,25 @@ import soxr
 
 from infra import detector as building
 from shared.audio.conditions import CONDITIONS
-from shared.audio.decode import DecodeLimits, decode
+from shared.audio.decode import decode
+from shared.audio.demonstration import recordings_of_people
 from shared.audio.levels import levels
 from shared.audio.noises import WHITE, coloured, with_noise
-from shared.audio.people import recordings_of_people
-from shared.audio.presence import POWER, SLOWER, has_voice, presence, presence_weights
 from shared.audio.rumble import without_rumble
 from shared.audio.sounds import SOUNDS, sound
 from shared.audio.synthesis import non_speech, wav_bytes
 from shared.audio.voice_activity import CHUNK
+from shared.audio.voice_presence import POWER, SLOWER, has_voice, presence, presence_weights
 from shared.audio.windows import Windows
 from shared.core.errors.models import DamagedArtefact, DamagedModel
 from shared.core.settings import REPOSITORY, Settings
+from shared.limits import decode_limits
 from shared.models.data.corpora import read_corpora
 from shared.models.serving import registry
+from shared.models.serving.artefacts import DETECTOR_WEIGHTS, DETECTORS, SHIPPED
 from shared.models.serving.classifier import Classifier
 from shared.models.serving.detectors import SILERO, Detector, detector, verify_detector
-from shared.models.serving.registry import DETECTOR_WEIGHTS, DETECTORS, MANIFEST, SHIPPED
+from shared.models.serving.manifest import MANIFEST
 from tests.recordings import DATA
 
 FOLDER = SHIPPED / DETECTORS / SILERO.name
@@ -325,7 +327,7 @@ def test_a_network_with_an_output_for_no_voice_is_believed_unless_there_is_a_det
     not all((DATA / name).is_dir() for name in CORPORA), reason=f"no recordings of {', '.join(CORPORA)}"
 )
 def test_of_real_recordings_under_conditions_no_more_than_one_in_fifty_has_no_voice(detect: Detector) -> None:
-    limits, missed = DecodeLimits.of(Settings()), list[bool]()
+    limits, missed = decode_limits(Settings()), list[bool]()
     for name, dataset in read_corpora([f"{name}={DATA / name}" for name in CORPORA]).items():
         spoken = [example for example in dataset.examples if example.emotion not in NO_SPEECH]
         for example in spoken[:: len(spoken) // 20]:

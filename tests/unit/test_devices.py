@@ -24,7 +24,7 @@ from shared.models.serving import registry, runtimes
 from shared.models.serving.backend import load_keras
 from shared.models.serving.classifier import Classifier
 from shared.models.serving.devices import BATCH_CLIPS, CUDA
-from shared.models.serving.registry import MODEL, ONNX, PROBE
+from shared.models.serving.manifest import MODEL, ONNX, PROBE, Manifest
 from shared.models.serving.runtimes import Network, load_network
 from tests.unit.serving import accept, voices
 from voxmood.cli.main import main
@@ -40,7 +40,7 @@ started = onnxruntime.InferenceSession
 
 
 @pytest.fixture
-def manifest() -> registry.Manifest:
+def manifest() -> Manifest:
     return registry.read_manifest(SHIPPED, VERSION)
 
 
@@ -76,7 +76,7 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("device", ["cpu", "auto"])
 def test_without_a_gpu_the_cpu_runs_it_and_the_log_says_so(
-    manifest: registry.Manifest, runtime: Runtime, device: Device, caplog: pytest.LogCaptureFixture
+    manifest: Manifest, runtime: Runtime, device: Device, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
         network = load_network(FOLDER, manifest, runtime, 1, device)
@@ -92,7 +92,7 @@ def test_without_a_gpu_the_cpu_runs_it_and_the_log_says_so(
     ],
 )  # fmt: skip
 def test_a_gpu_that_is_demanded_and_not_there_is_an_error_that_says_what_to_do(
-    manifest: registry.Manifest, runtime: Runtime, sentence: str
+    manifest: Manifest, runtime: Runtime, sentence: str
 ) -> None:
     with pytest.raises(NoGpu, match=sentence) as caught:
         load_network(FOLDER, manifest, runtime, 1, "gpu")
@@ -117,7 +117,7 @@ def test_the_setting_reaches_the_runtime(
 
 @pytest.mark.parametrize("device", ["gpu", "auto"])
 def test_a_provider_that_is_there_is_asked_for_without_tf32(
-    manifest: registry.Manifest, provider: list[Any], device: Device, capfd: pytest.CaptureFixture[str]
+    manifest: Manifest, provider: list[Any], device: Device, capfd: pytest.CaptureFixture[str]
 ) -> None:
     network = load_network(FOLDER, manifest, "onnx", 1, device)
     assert network.processor == "gpu"
@@ -129,15 +129,13 @@ def test_a_provider_that_is_there_is_asked_for_without_tf32(
     assert _has_provider()
 
 
-def test_the_cpu_alone_is_asked_for_where_cpu_is_said(
-    manifest: registry.Manifest, provider: list[Any]
-) -> None:
+def test_the_cpu_alone_is_asked_for_where_cpu_is_said(manifest: Manifest, provider: list[Any]) -> None:
     assert load_network(FOLDER, manifest, "onnx", 1, "cpu").processor == "cpu"
     assert provider == [(["CPUExecutionProvider"], 1)]
 
 
 def test_a_provider_that_does_not_start_is_told_or_done_without(
-    manifest: registry.Manifest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    manifest: Manifest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As where driver or libraries are missing: ONNX Runtime itself then leaves the provider out."""
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, "CPUExecutionProvider"])
@@ -159,7 +157,7 @@ def straying(answer: Any, on_cpu: float) -> Any:
 
 
 def test_a_gpu_that_answers_the_probe_otherwise_is_not_used_and_the_model_not_blamed(
-    manifest: registry.Manifest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    manifest: Manifest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(runtimes, "onnx_network", straying(runtimes.onnx_network, on_cpu=0.0))
     with pytest.raises(GpuDiffers, match="model.onnx is sound, .* 3e-05 otherwise than the CPU"):
@@ -169,7 +167,7 @@ def test_a_gpu_that_answers_the_probe_otherwise_is_not_used_and_the_model_not_bl
 
 
 def test_a_model_that_the_cpu_answers_otherwise_too_is_damaged(
-    manifest: registry.Manifest, monkeypatch: pytest.MonkeyPatch
+    manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtimes, "onnx_network", straying(runtimes.onnx_network, on_cpu=4e-5))
     for device in ("gpu", "auto"):

@@ -22,12 +22,14 @@ from shared.audio.synthesis import COLOURS, speech_like
 from shared.core.errors.models import DamagedArtefact
 from shared.core.settings import REPOSITORY
 from shared.models.serving import registry
+from shared.models.serving.artefacts import ENCODER_ONNX, ENCODERS, SHIPPED
 from shared.models.serving.backend import load_keras
+from shared.models.serving.checksums import sha256
 from shared.models.serving.classifier import Classifier
 from shared.models.serving.encoder_graph import POOLED, encoder_graph, frames_of
 from shared.models.serving.encoders import Encoder, encoder_weights, feature_maker, verify_encoder
+from shared.models.serving.manifest import MANIFEST, MODEL, Manifest
 from shared.models.serving.provenance import read_graph
-from shared.models.serving.registry import ENCODER_ONNX, ENCODERS, MANIFEST, MODEL, SHIPPED, Manifest
 from shared.models.training.encoder_keras import encoder_network
 from shared.models.training.export import export
 from tests.unit.serving import table, voices
@@ -231,7 +233,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with registry.new_version(models, "toy") as folder:
         network.save(folder / MODEL)
         export(network, manifest, folder)
-        files = {file.name: registry.sha256(file) for file in folder.iterdir()}
+        files = {file.name: sha256(file) for file in folder.iterdir()}
         text = manifest.model_copy(update={"files": files}).model_dump_json()
         (folder / MANIFEST).write_text(text)
     return models

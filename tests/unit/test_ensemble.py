@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from shared.audio.spec import ENCODED_V8, VOICE_V7, VoiceSpec
-from shared.models.data.folds import Clips, learning_fold
+from shared.models.data.folds import Clips
+from shared.models.data.splits import training_fold
 from shared.models.serving.backend import load_keras
 from shared.models.training import distance, ensemble, mlps, tcn
 from shared.models.training.baseline import TrainingConfig
-from shared.models.training.distance import Directions, Trust
-from shared.models.training.fit_result import Fits, FoldData, Outputs, ValidationOutputs
+from shared.models.training.distance import DistanceShrinkage, PrincipalAxes
+from shared.models.training.fit_result import Fits, Outputs, ValidationOutputs
+from shared.models.training.fold_data import FoldData
 from shared.models.training.hints import HINTS, hints_of
 from shared.models.training.losses import WEIGHT_OF_HINTS, hinted_crossentropy, masked_crossentropy
 from shared.models.training.training_set import BatchOrder, TrainingSet
@@ -32,11 +34,11 @@ def lesson_of(clips: Clips, spec=SPEC, draws: int = 1) -> FoldData:
     number says."""
     features = np.stack([_row(number, spec) for number in range(len(clips.emotions))])
     copies = np.stack([features + 1000 * (1 + draw) for draw in range(draws)]).astype(np.float16)
-    asked = np.stack(
+    available = np.stack(
         [np.isin(["angry", "calm", "sad"], clips.emotions[clips.corpora == name]) for name in clips.corpora]
     )
     return FoldData(
-        spec, features, copies, clips, learning_fold(clips, [], 42), ["angry", "calm", "sad"], asked
+        spec, features, copies, clips, training_fold(clips, [], 42), ["angry", "calm", "sad"], available
     )
 
 
@@ -140,7 +142,7 @@ def test_a_network_trusts_itself_less_the_farther_a_recording_lies(fold_data: Fo
     classes = np.where(is_foreign, before.argmin(axis=1), before.argmax(axis=1))
     told = Outputs(before, np.zeros(40, bool), np.where(is_foreign, "other", ""), far)
     nobody = Outputs.together([], 3)
-    chosen = ensemble.trusting(network, ValidationOutputs(told, classes, nobody, np.empty(0, np.str_)))
+    chosen = ensemble.with_shrinkage(network, ValidationOutputs(told, classes, nobody, np.empty(0, np.str_)))
     after = ensemble._answers(network)[0](rows)
     assert after == pytest.approx(chosen.known.logits, rel=1e-3, abs=1e-3)
     shares = np.abs(after).max(axis=1) / np.abs(before).max(axis=1)
@@ -156,7 +158,7 @@ def test_trust_falls_only_beyond_what_is_near_and_as_steeply_as_the_answers_are_
     chance = np.random.default_rng(0).random(clips)
     seldom, often = (chance < share * np.maximum(0, distances - 0.5) for share in (0.2, 0.9))
     one, other, none = (
-        Trust.fit(logits, are_wrong.astype(int), distances, near=0.5, temperature=1.0)
+        DistanceShrinkage.fit(logits, are_wrong.astype(int), distances, near=0.5, temperature=1.0)
         for are_wrong in (seldom, often, np.zeros(clips))
     )
     assert 0.5 < one.steepness < other.steepness / 2
@@ -168,7 +170,7 @@ def test_trust_falls_only_beyond_what_is_near_and_as_steeply_as_the_answers_are_
 def test_directions_are_those_in_which_rows_differ_most() -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(0, 1, (400, 2)) @ rng.normal(0, 1, (2, 30)) + rng.normal(0, 0.01, (400, 30)) + 3
-    found = Directions.of(rows.astype(np.float32), rng)
+    found = PrincipalAxes.of(rows.astype(np.float32), rng)
     assert found.axes.shape == (30, 2)
     assert found.axes.T @ found.axes == pytest.approx(np.eye(2), abs=1e-4)
     centred = rows - found.mean
@@ -203,9 +205,9 @@ def test_a_foreign_corpus_teaches_what_it_knows_a_share_of_it_each_time(of_two_c
         assert is_foreign.sum() == 3
         assert sorted(shown.places[~is_foreign]) == list(range(CLIPS))
         seen |= set(shown.places[is_foreign].tolist())
-        asked = of_both.targets(shown)[:, 3:]
-        assert np.all(asked[is_foreign] == [1, 1, 0])
-        assert np.all(asked[~is_foreign] == 1)
+        available = of_both.targets(shown)[:, 3:]
+        assert np.all(available[is_foreign] == [1, 1, 0])
+        assert np.all(available[~is_foreign] == 1)
         assert np.all(of_both.targets(shown)[is_foreign, 2] == 0)
     assert seen == set(range(CLIPS, CLIPS + FOREIGN))
 
@@ -268,7 +270,7 @@ def test_a_training_that_two_folds_have_in_common_is_done_once(
     monkeypatch.setattr(ensemble, "TrainingSet", training_set)
     monkeypatch.setattr(ensemble, "fit_ensemble", fit)
     monkeypatch.setattr(ensemble, "_answers", answers)
-    monkeypatch.setattr(ensemble, "trusting", lambda _, chosen: chosen)
+    monkeypatch.setattr(ensemble, "with_shrinkage", lambda _, chosen: chosen)
     monkeypatch.setattr(ensemble, "fit_result", lambda _, __, chosen, *___, **____: chosen)
     fits: Fits = {}
     steps: list[int] = []
@@ -278,7 +280,7 @@ def test_a_training_that_two_folds_have_in_common_is_done_once(
             fold_data.fold, cross_validation=tuple(fold_data.fold.cross_validation[part] for part in parts)
         )
         some, config = replace(fold_data, fold=fold), TrainingConfig("", epochs=1, seed=seed)
-        return ensemble.learn_ensemble(some, config, lambda *_: steps.append(1), fits, spec=SPEC)
+        return ensemble.train_ensemble(some, config, lambda *_: steps.append(1), fits, spec=SPEC)
 
     first, others = fold_data.fold.cross_validation[0], fold_data.fold.cross_validation[1]
     told = learn((0,)).known.logits

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from shared.audio.decode import DecodeLimits
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.core.errors.models import Leak, TooFewUnknowns, UnknownNetwork
 from shared.core.settings import Settings
+from shared.limits import decode_limits
 from shared.models.data.audio_data import AudioData, load_audio_data
 from shared.models.data.datasets import Dataset, read_dataset
 from shared.models.data.folds import Clips, Fold, check
@@ -23,13 +23,13 @@ from shared.models.evaluation.plan import EvaluationPlan, Protocol
 from shared.models.evaluation.protocols import evaluate, folds_of
 from shared.models.evaluation.reports import write_report
 from shared.models.training.baseline import TrainingConfig
-from shared.models.training.fit_result import FoldData
+from shared.models.training.fold_data import FoldData
 from shared.models.training.recipes import RECIPES
 from voxmood.cli.main import app
 
 pytestmark = pytest.mark.slow
 
-LIMITS = DecodeLimits.of(Settings())
+LIMITS = decode_limits(Settings())
 CODES = {"02": "calm", "04": "sad", "05": "angry", "08": "surprised"}
 DROP = ["sad", "surprised"]
 PICTURES = {"confusion_matrix.png", "reliability.png", "risk_coverage.png", "class_recall.png"}
@@ -65,14 +65,14 @@ def network(request: pytest.FixtureRequest) -> Iterator[str]:
     name = str(request.param)
     recipe = RECIPES[name]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(RECIPES, name, replace(recipe, draws=min(recipe.draws, 1)))
+        patch.setitem(RECIPES, name, replace(recipe, copies=min(recipe.copies, 1)))
         yield name
 
 
 @pytest.fixture(scope="module")
 def data(dataset: Dataset, network: str) -> AudioData:
     recipe = RECIPES[network]
-    return load_audio_data(dataset, dataset.examples, recipe.read, LIMITS, draws=recipe.draws)
+    return load_audio_data(dataset, dataset.examples, recipe.read_spec, LIMITS, n_copies=recipe.copies)
 
 
 @pytest.fixture(scope="module")
@@ -152,13 +152,13 @@ def test_finished_folds_are_taken_over_and_a_lost_one_comes_back_bit_by_bit(
     dataset: Dataset, open_set: EvaluationPlan, answered: tuple[list[FoldResult], Path]
 ) -> None:
     before, output = answered
-    (output / "folds" / f"{before[1].finding.identity[:16]}.json").unlink()
+    (output / "folds" / f"{before[1].facts.identity[:16]}.json").unlink()
     again, stages = run(dataset, open_set, output)
     assert stages.count("folds") == 3
     # Two epochs of one fold; the committee is of two kinds, each fitted once for all and twice crosswise.
     assert stages.count("training") == (2 if open_set.network == "seed" else 2 * 2 * (1 + 2))
     for one, two in zip(before, again, strict=True):
-        assert one.finding == two.finding
+        assert one.facts == two.facts
         for part, heard in one.parts.items():
             assert np.array_equal(heard.logits, two.parts[part].logits)
     _, stages = run(dataset, open_set, output)
@@ -237,11 +237,11 @@ def test_other_judging_clips_leave_weights_epoch_temperature_and_thresholds_bit_
 ) -> None:
     other = judged_by_others(data, fold)
     fold_data = FoldData.of(other, Clips.of(other), fold)
-    result = RECIPES[open_set.network].learn(fold_data, TrainingConfig("", epochs=2), lambda *_: None, None)
-    finding = answered[0][0].finding
-    assert (result.digest, result.temperature) == (finding.digest, finding.temperature)
-    assert result.thresholds == finding.thresholds
-    assert result.best_epoch == finding.best_epoch
+    result = RECIPES[open_set.network].train(fold_data, TrainingConfig("", epochs=2), lambda *_: None, None)
+    facts = answered[0][0].facts
+    assert (result.digest, result.temperature) == (facts.digest, facts.temperature)
+    assert result.thresholds == facts.thresholds
+    assert result.best_epoch == facts.best_epoch
 
 
 def test_a_statistic_over_all_clips_is_caught(data: AudioData, fold: Fold) -> None:

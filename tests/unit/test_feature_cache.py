@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.audio.decode import DecodeLimits
-from shared.audio.spec import ENCODED_V8, SEED_V6, VOICE_V7
+from shared.audio.spec import BASELINE_V6, ENCODED_V8, VOICE_V7
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.core.errors.models import DamagedArtefact
 from shared.core.settings import Settings
+from shared.limits import decode_limits
 from shared.models.data import feature_cache
 from shared.models.data.audio_data import AudioData
 from shared.models.data.corpora import JoinedCorpora
 from shared.models.data.datasets import Dataset, read_dataset
 
-LIMITS = DecodeLimits.of(Settings())
+LIMITS = decode_limits(Settings())
 DRAWS = 1
 
 
@@ -47,7 +47,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
-def load(dataset: Dataset, cache: Path | None, spec=SEED_V6) -> AudioData:
+def load(dataset: Dataset, cache: Path | None, spec=BASELINE_V6) -> AudioData:
     return feature_cache.load(dataset, dataset.examples, spec, LIMITS, lambda *_: None, DRAWS, cache)
 
 
@@ -60,7 +60,7 @@ def test_what_was_computed_once_is_taken_over_whole(
     for one in (kept, again):
         assert np.array_equal(one.features, fresh.features)
         assert np.array_equal(one.copies, fresh.copies)
-        assert (one.examples, one.left_out, one.spec) == (fresh.examples, fresh.left_out, SEED_V6)
+        assert (one.examples, one.left_out, one.spec) == (fresh.examples, fresh.left_out, BASELINE_V6)
     assert len(fresh.left_out) == 1
 
 
@@ -75,7 +75,7 @@ def test_corpora_side_by_side_take_over_what_each_has_alone(
         steps.append((done, total))
 
     joined = JoinedCorpora({"one": dataset, "two": dataset})
-    both = feature_cache.load_joined(joined, SEED_V6, LIMITS, report, DRAWS, cache)
+    both = feature_cache.load_joined(joined, BASELINE_V6, LIMITS, report, DRAWS, cache)
     assert computed == [3], "once for all of them"
     assert steps == [(3, 6), (6, 6)]
     assert np.array_equal(both.features, np.concatenate([alone.features] * 2))
@@ -90,7 +90,7 @@ def test_other_bytes_labels_or_features_are_computed_anew(
 ) -> None:
     cache = tmp_path / "cache"
     load(dataset, cache)
-    load(dataset, cache, replace(SEED_V6, seconds=2.0))
+    load(dataset, cache, replace(BASELINE_V6, seconds=2.0))
     renamed = tuple(replace(example, speaker="99") for example in dataset.examples)
     assert {one.speaker for one in load(replace(dataset, examples=renamed), cache).examples} == {"99"}
     file = dataset.folder / dataset.examples[0].path
@@ -117,8 +117,17 @@ def test_another_encoder_or_other_layers_are_another_entry(
 
 def test_an_entry_knows_the_code_that_computed_it_and_no_other() -> None:
     names = {file.name for file in feature_cache._code()}
-    assert {"audio_data.py", "encoders.py", "draws.py", "noises.py", "pitch.py", "mpeg.py"} <= names
-    assert not {"presence.py", "cutting.py", "quality.py"} & names, "a change there is no change of features"
+    assert {
+        "audio_data.py",
+        "encoders.py",
+        "random_conditions.py",
+        "noises.py",
+        "pitch.py",
+        "mpeg.py",
+    } <= names
+    assert not {"voice_presence.py", "cutting.py", "quality.py"} & names, (
+        "a change there is no change of features"
+    )
 
 
 def test_a_folder_that_cannot_be_written_costs_nothing_but_time(dataset: Dataset, tmp_path: Path) -> None:
@@ -137,8 +146,8 @@ def test_a_write_that_was_cut_off_is_no_entry_and_old_entries_go(
             load(dataset, cache)
     monkeypatch.setattr(feature_cache, "KEPT", 2)
     for seconds in (1.0, 1.5, 2.0):
-        load(dataset, cache, replace(SEED_V6, seconds=seconds))
+        load(dataset, cache, replace(BASELINE_V6, seconds=seconds))
     assert len(list(cache.iterdir())) == 2
     before = len(computed)
-    load(dataset, cache, replace(SEED_V6, seconds=2.0))
+    load(dataset, cache, replace(BASELINE_V6, seconds=2.0))
     assert len(computed) == before

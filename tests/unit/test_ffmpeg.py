@@ -66,14 +66,15 @@ def test_an_m4a_with_names_that_are_no_utf_8_is_read_and_one_without_channels_or
 
 OPENS = """
 import resource, sys
-from shared.audio.decode import DecodeLimits, decode
+from shared.audio.decode import decode
+from shared.limits import decode_limits
 from shared.core.errors.recordings import ClipError
 from shared.core.settings import Settings
 
 limits = resource.getrlimit(resource.RLIMIT_AS)
 def tried(content):
     try:
-        decode(content, "a.m4a", sampling_rate=16000, seconds=3.0, limits=DecodeLimits.of(Settings()))
+        decode(content, "a.m4a", sampling_rate=16000, seconds=3.0, limits=decode_limits(Settings()))
     except ClipError as error:
         print(error.code)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

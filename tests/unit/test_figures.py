@@ -9,7 +9,7 @@ import pytest
 
 from shared.models.evaluation.fold_results import FoldFacts, FoldOutputs, FoldResult
 from shared.models.evaluation.summary import closed_set, open_set, spread
-from shared.models.metrics.thresholds import Threshold
+from shared.models.metrics.calibration import Threshold
 
 
 def heard(emotions: str, confidences: list[float], answers: str, channels: str = "") -> FoldOutputs:
@@ -29,11 +29,11 @@ def heard(emotions: str, confidences: list[float], answers: str, channels: str =
 
 def outcome(name: str, value: float, **parts: FoldOutputs) -> FoldResult:
     thresholds = [Threshold(set_on="u", rule="risk", score="top probability", value=value, is_reached=True)]
-    finding = FoldFacts(
+    facts = FoldFacts(
         identity=name, name=name, seed=42, selects_on_test=False, labels=["a", "b"], train_clips=9,
         temperature=1, thresholds=thresholds, epochs=1, best_epoch=1, train_accuracy=1, digest="",
     )  # fmt: skip
-    return FoldResult(finding, parts)
+    return FoldResult(facts, parts)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_known_and_unknown_are_told_apart_over_all_folds(outcomes: list[FoldResu
 def test_a_fold_whose_choosers_never_acted_the_emotion_has_no_part_in_its_threshold(
     outcomes: list[FoldResult],
 ) -> None:
-    outcomes[0].finding.thresholds.clear()
+    outcomes[0].facts.thresholds.clear()
     (figures,) = open_set(outcomes)["thresholds"]
     assert (figures["folds"], figures["coverage"], figures["unknown_let_through"]) == (1, 1, 0.5)
 
@@ -117,7 +117,7 @@ def test_an_outcome_is_read_as_it_was_written(outcomes: list[FoldResult], tmp_pa
     outcomes[0].write(tmp_path)
     again = FoldResult.read(tmp_path, "one")
     assert again is not None
-    assert again.finding == outcomes[0].finding
+    assert again.facts == outcomes[0].facts
     assert again.parts.keys() == outcomes[0].parts.keys()
     assert np.array_equal(again.parts["test"].logits, outcomes[0].parts["test"].logits)
     assert again.parts["test"].channels.tolist() == ["speech", "song", "speech"]

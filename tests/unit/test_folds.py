@@ -11,7 +11,8 @@ import pytest
 from shared.core.errors.models import Leak, TooFewRecordings, TooFewSpeakers, WrongFolds
 from shared.models.data.classes import known_classes, stratified
 from shared.models.data.datasets import Example, channel
-from shared.models.data.folds import Choosers, Clips, Fold, check, read_folds, seed_fold, speaker_folds
+from shared.models.data.folds import Clips, Fold, Validation, check
+from shared.models.data.splits import baseline_fold, read_folds, speaker_folds
 
 EMOTIONS = ["angry", "calm", "happy", "sad", "surprised"]
 DROP = ["sad", "surprised"]
@@ -39,7 +40,7 @@ def sides(fold: Fold) -> dict[str, set[int]]:
 
 
 def test_the_seed_protocol_is_the_seeds_split_and_chooses_by_speakers_inside_training(clips: Clips) -> None:
-    fold = seed_fold(clips, DROP, 42)
+    fold = baseline_fold(clips, DROP, 42)
     check(clips, fold)
     known, _, classes = known_classes(clips.emotions, DROP)
     train, test = (set(np.flatnonzero(known)[side]) for side in stratified(classes, 42))
@@ -48,7 +49,7 @@ def test_the_seed_protocol_is_the_seeds_split_and_chooses_by_speakers_inside_tra
     assert sides(fold)["test"] == test - moved
     assert sides(fold)["train"] | sides(fold)["validation"] == train | moved
     assert not set(clips.speakers[fold.train]) & set(clips.speakers[fold.validation])
-    habit = seed_fold(clips, DROP, 42, select_on_test=True)
+    habit = baseline_fold(clips, DROP, 42, select_on_test=True)
     check(clips, habit)
     assert sides(habit)["validation"] == sides(habit)["test"] == sides(fold)["test"]
     assert sides(habit)["train"] == train | moved
@@ -56,15 +57,15 @@ def test_the_seed_protocol_is_the_seeds_split_and_chooses_by_speakers_inside_tra
 
 def test_two_of_five_folds_have_one_training_in_common() -> None:
     clips = clips_of(10)
-    folds = speaker_folds(clips, DROP, 42, choosers=Choosers.ALL)
+    folds = speaker_folds(clips, DROP, 42, validation=Validation.CROSS)
     trainings: dict[tuple[int, ...], list[set[str]]] = {}
     for fold in folds:
         check(clips, fold)
         judges = set(clips.speakers[fold.test])
         for part in fold.cross_validation:
-            choosers = set(clips.speakers[part.validation])
-            trainings.setdefault(tuple(part.train), []).append(judges | choosers)
-            assert not set(clips.speakers[part.train]) & (judges | choosers)
+            validation = set(clips.speakers[part.validation])
+            trainings.setdefault(tuple(part.train), []).append(judges | validation)
+            assert not set(clips.speakers[part.train]) & (judges | validation)
         everyone = np.concatenate([part.validation for part in fold.cross_validation])
         assert sorted(everyone) == sorted(fold.train)
     assert len(trainings) == 10
@@ -77,7 +78,7 @@ def test_twins_stay_on_one_side_whatever_the_seed(clips: Clips) -> None:
         _, _, classes = known_classes(clips.emotions, DROP)
         train, _ = stratified(classes, seed)
         parted += len({0, 1} & set(train)) == 1
-        fold = seed_fold(clips, DROP, seed)
+        fold = baseline_fold(clips, DROP, seed)
         check(clips, fold)
         assert sum(bool({0, 1} & sides(fold)[part]) for part in ("train", "validation", "test")) == 1
     assert parted > 5  # the seed's own split parts them
@@ -139,7 +140,7 @@ def test_too_little_to_divide_is_said() -> None:
     with pytest.raises(TooFewSpeakers, match="has 1 speaker"):
         speaker_folds(clips_of(2), [], 42, [["01"]])
     with pytest.raises(TooFewSpeakers, match="The training side has 1 speaker"):
-        seed_fold(clips_of(1, 10), [], 42)
+        baseline_fold(clips_of(1, 10), [], 42)
     clips = clips_of(3)
     is_angry_of_others = (clips.emotions == "angry") & (clips.speakers != "01")
     one_angry = replace(clips, emotions=np.where(is_angry_of_others, "calm", clips.emotions))
@@ -188,7 +189,7 @@ def test_a_planted_twin_is_caught(clips: Clips, fold: Fold, learns: str, judges:
 
 
 def test_choosing_on_the_test_part_is_caught_unless_it_is_said(clips: Clips) -> None:
-    habit = seed_fold(clips, DROP, 42, select_on_test=True)
+    habit = baseline_fold(clips, DROP, 42, select_on_test=True)
     with pytest.raises(Leak, match="in its part validation and in its part test"):
         check(clips, replace(habit, selects_on_test=False))
     in_training = replace(habit, train=np.append(habit.train, habit.test[0]))

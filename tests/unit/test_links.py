@@ -7,12 +7,13 @@ import io
 import numpy as np
 import pytest
 
-from shared.audio.decode import DecodeLimits, Recording, decode
+from shared.audio.decode import Recording, decode
 from shared.audio.links import MOST_LINKS
-from shared.audio.sources import Spliced
+from shared.audio.seekable_files import SplicedFile
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
 from shared.core.errors.recordings import Empty, NotAudio
 from shared.core.settings import Settings
+from shared.limits import decode_limits
 from tests.audio_builders import (
     chain_of_empty_links,
     chunk,
@@ -25,7 +26,7 @@ from tests.audio_builders import (
 )
 
 RATE = 16_000
-LIMITS = DecodeLimits.of(Settings())
+LIMITS = decode_limits(Settings())
 A, B = (speech_like(emotion, RATE, 2.0, seed=seed) for seed, emotion in enumerate(("happy", "angry")))
 
 
@@ -158,7 +159,7 @@ def test_a_chain_of_very_many_links_is_refused_soon() -> None:
 
 
 def test_ranges_and_bytes_are_read_as_one_file() -> None:
-    spliced = Spliced(io.BytesIO(bytes(range(100))), [b"ab", range(10, 13), b"", range(50, 52)])  # type: ignore[arg-type]
+    spliced = SplicedFile(io.BytesIO(bytes(range(100))), [b"ab", range(10, 13), b"", range(50, 52)])  # type: ignore[arg-type]
     assert spliced.read(100) == b"ab" + bytes([10, 11, 12, 50, 51])
     assert (spliced.seek(-3, io.SEEK_END), spliced.tell(), spliced.read(2)) == (4, 4, bytes([12, 50]))
     assert spliced.seek(-1) == -1

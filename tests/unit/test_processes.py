@@ -15,8 +15,8 @@ import pytest
 
 from shared.core.processes import start_time
 from shared.stack import processes
-from shared.stack.parts import Part
 from shared.stack.processes import Child, end_leftovers, rotate
+from shared.stack.programs import Program
 from shared.stack.state import ChildRecord
 from tests.waiting import wait_for
 
@@ -28,7 +28,7 @@ def make_child(tmp_path: Path) -> Iterator[MakeChild]:
     made = []
 
     def make(program: str, **options: object) -> Child:
-        part = Part("part", (sys.executable, "-c", program), **options)
+        part = Program("part", (sys.executable, "-c", program), **options)
         child = Child(part, {"VOXMOOD_STATE": str(tmp_path)}, tmp_path, tmp_path / "part.log")
         made.append(child)
         return child
@@ -44,7 +44,7 @@ def tend_until(child: Child, done: Callable[[], object], limit_s: float = 10.0) 
     deadline = time.monotonic() + limit_s
     while not done():
         assert time.monotonic() < deadline, said
-        if sentence := child.tend():
+        if sentence := child.check():
             said.append(sentence)
         time.sleep(0.01)
     return said
@@ -145,7 +145,7 @@ def test_a_part_that_is_killed_says_by_which_signal(make_child: MakeChild) -> No
 
 
 def test_a_program_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
-    child = Child(Part("part", ("/no/such/program",)), {}, tmp_path, tmp_path / "part.log")
+    child = Child(Program("part", ("/no/such/program",)), {}, tmp_path, tmp_path / "part.log")
     (sentence,) = tend_until(child, lambda: child.restarts == 1)
     assert "/no/such/program" in sentence
 
@@ -153,7 +153,7 @@ def test_a_program_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None
 def test_a_part_that_runs_once_is_not_started_again_when_it_has_succeeded(make_child: MakeChild) -> None:
     child = make_child("print('done')", once=True)
     assert tend_until(child, lambda: child.finished) == []
-    assert child.tend() is None
+    assert child.check() is None
     assert child.restarts == 0
 
 

@@ -22,7 +22,7 @@ from shared.database.sessions import Database
 from shared.models.serving import provenance, registry, version_pins
 from shared.models.serving.backend import load_keras
 from shared.models.serving.classifier import Classifier
-from shared.models.serving.registry import MODEL, ONNX, PROBE
+from shared.models.serving.manifest import MODEL, ONNX, PROBE
 from tests.unit.serving import accept
 
 SHIPPED = REPOSITORY / "saved_models"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soxr
 
-from shared.audio.quality import Listener, Quality, bandwidth, loudest_bands
+from shared.audio.quality import Quality, QualityMeter, bandwidth, loudest_bands
 from shared.audio.synthesis import speech_like
 
 RATE = 16_000
@@ -14,7 +14,7 @@ VOICE = speech_like("angry", RATE, 4.0, seed=1).astype(np.float32)
 
 
 def quality_of(samples: np.ndarray) -> Quality:
-    return Listener(RATE).hear(np.asarray(samples, np.float32)).quality()
+    return QualityMeter(RATE).add(np.asarray(samples, np.float32)).quality()
 
 
 def noise(length: int, level: float) -> np.ndarray:
@@ -58,10 +58,10 @@ def test_silence_around_changes_neither_noise_nor_voice() -> None:
 
 
 def test_windows_together_are_the_recording() -> None:
-    listener = Listener(RATE)
+    listener = QualityMeter(RATE)
     length = 2 * RATE
     for start in range(0, len(VOICE) - length + 1, RATE):
-        listener.hear(VOICE[start : start + length], new_from=0 if start == 0 else RATE)
+        listener.add(VOICE[start : start + length], new_from=0 if start == 0 else RATE)
     whole, found = quality_of(VOICE), listener.quality()
     assert (found.snr_db, found.voiced_s) == (whole.snr_db, whole.voiced_s)
     assert found.bandwidth_hz == pytest.approx(whole.bandwidth_hz, abs=500)
@@ -70,7 +70,7 @@ def test_windows_together_are_the_recording() -> None:
 @pytest.mark.parametrize("samples", [np.zeros(RATE), np.zeros(100), np.zeros(0)])
 def test_of_silence_there_is_nothing_to_say(samples: np.ndarray) -> None:
     assert quality_of(samples) == Quality(0.0, 0.0, 0.0)
-    assert Listener(RATE).quality() == Quality(0.0, 0.0, 0.0)
+    assert QualityMeter(RATE).quality() == Quality(0.0, 0.0, 0.0)
 
 
 def test_what_is_shorter_than_a_frame_is_measured_too() -> None:

@@ -7,9 +7,9 @@ import pytest
 
 from shared.models.serving.rejection import (
     RiskCoverage,
+    baseline_threshold,
     message,
     risk_threshold,
-    seed_threshold,
 )
 from voxmood.words import below, digits_below
 
@@ -26,7 +26,7 @@ from voxmood.words import below, digits_below
 def test_the_threshold_follows_the_unknown_emotions(
     confidences: np.ndarray, threshold: float, unclipped: float | None
 ) -> None:
-    assert seed_threshold(confidences) == (
+    assert baseline_threshold(confidences) == (
         pytest.approx(threshold),
         None if unclipped is None else pytest.approx(unclipped),
     )

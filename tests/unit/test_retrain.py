@@ -8,7 +8,8 @@ import pytest
 
 from shared.core.errors.models import NotEnoughLabels
 from shared.core.settings import REPOSITORY
-from shared.models.serving.registry import Manifest, read_manifest
+from shared.models.serving.manifest import Manifest
+from shared.models.serving.registry import read_manifest
 from workers.retrain import Choice, choose
 
 CHAMPION: Manifest = read_manifest(REPOSITORY / "saved_models", "seed-v6")

@@ -14,14 +14,14 @@ import numpy as np
 import onnx
 import pytest
 
-from shared.audio.spec import SEED_V6
+from shared.audio.spec import BASELINE_V6
 from shared.core.errors.models import DamagedModel, NotExported, UnsafeModel
 from shared.core.settings import REPOSITORY, Runtime
 from shared.models.serving import registry
 from shared.models.serving.backend import load_keras
 from shared.models.serving.classifier import Classifier
+from shared.models.serving.manifest import MODEL, ONNX, PROBE, Manifest
 from shared.models.serving.provenance import read_graph
-from shared.models.serving.registry import MODEL, ONNX, PROBE
 from shared.models.serving.runtimes import TOLERANCE, distance, onnx_network
 from shared.models.training.export import complete, export, probe_inputs
 from tests.recordings import RAVDESS
@@ -217,7 +217,7 @@ def residual_network() -> Any:
     keras = load_keras()
     keras.utils.set_random_seed(1)
     layers, ops = keras.layers, keras.ops
-    inputs = keras.Input(SEED_V6.shape)
+    inputs = keras.Input(BASELINE_V6.shape)
     mean, variance = 0.1, 1.5
     x = layers.Normalization(axis=None, mean=mean, variance=variance)(inputs)
     x = layers.Reshape((32, 94 * 2))(x)
@@ -234,7 +234,7 @@ def residual_network() -> Any:
     return keras.Model(inputs, layers.Dense(8, activation="softmax")(layers.Dropout(0.3)(pooled)))
 
 
-def toy_manifest() -> registry.Manifest:
+def toy_manifest() -> Manifest:
     shipped = registry.read_manifest(SHIPPED, VERSION)
     return shipped.model_copy(update={"version": "toy"})
 
@@ -245,7 +245,7 @@ def test_a_network_of_modern_layers_is_exported(tmp_path: Path) -> None:
     on_onnx = onnx_network(tmp_path / ONNX, threads=1)
     assert distance(on_onnx, tmp_path / PROBE) <= TOLERANCE
     assert distance(network.predict_on_batch, tmp_path / PROBE) <= TOLERANCE
-    inputs = np.random.default_rng(0).normal(0, 1, (33, *SEED_V6.shape)).astype(np.float32)
+    inputs = np.random.default_rng(0).normal(0, 1, (33, *BASELINE_V6.shape)).astype(np.float32)
     expected = network.predict_on_batch(inputs)
     assert np.ptp(expected, axis=0).max() > 100 * TOLERANCE, "answers that are all alike would show little"
     for n in (1, 32, 33):
@@ -255,7 +255,7 @@ def test_a_network_of_modern_layers_is_exported(tmp_path: Path) -> None:
 def test_a_network_that_onnx_answers_otherwise_is_no_version(tmp_path: Path) -> None:
     """The last bit of a mean decides what this one answers."""
     keras = load_keras()
-    inputs = keras.Input(SEED_V6.shape)
+    inputs = keras.Input(BASELINE_V6.shape)
     mean = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(8, 5)(inputs))
     network = keras.Model(inputs, keras.ops.sin(1e6 * mean))
     with pytest.raises(NotExported, match=r"toy is not made, .* alike: it answers \de[-+]\d\d otherwise"):

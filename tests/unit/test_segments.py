@@ -10,15 +10,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from shared.audio.decode import DecodeLimits
 from shared.audio.levels import levels, voice_weights
 from shared.audio.rumble import without_rumble
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
 from shared.audio.windows import Windows
-from shared.core.errors.requests import WindowTooLong
+from shared.core.errors.windows import WindowTooLong
 from shared.core.settings import REPOSITORY, Settings
+from shared.limits import decode_limits
 from shared.models.serving.classifier import Classifier
-from shared.models.serving.verdicts import Segment, Verdict
+from shared.models.serving.clip_results import ClipResult, Segment
 
 SHIPPED = REPOSITORY / "saved_models"
 RATE = 16_000
@@ -50,15 +50,15 @@ def wav(*channels: np.ndarray) -> bytes:
 
 def one(
     classifier: Classifier, recording: bytes, windows: Windows, threshold: float | None = None
-) -> Verdict:
+) -> ClipResult:
     return classifier.classify([("a.wav", recording)], threshold, windows=windows)[0]
 
 
-def table(answers: Sequence[Segment | Verdict]) -> np.ndarray:
+def table(answers: Sequence[Segment | ClipResult]) -> np.ndarray:
     return np.array([list((one.probabilities or {}).values()) for one in answers])
 
 
-def mean(answers: Sequence[Segment | Verdict], windows: Sequence[np.ndarray]) -> np.ndarray:
+def mean(answers: Sequence[Segment | ClipResult], windows: Sequence[np.ndarray]) -> np.ndarray:
     """Of the answers to these windows, weighted by the voice in them."""
     counts = np.stack([levels(without_rumble(window, RATE), RATE) for window in windows])
     return np.average(table(answers), axis=0, weights=voice_weights(counts))
@@ -210,7 +210,7 @@ def test_between_two_batches_the_caller_is_asked_and_may_end_it(classifier: Clas
 
 
 def test_a_recording_with_too_many_windows_fails_in_a_sentence_and_the_others_do_not() -> None:
-    strict = Classifier.load(SHIPPED, "seed-v6", limits=replace(DecodeLimits.of(Settings()), max_windows=4))
+    strict = Classifier.load(SHIPPED, "seed-v6", limits=replace(decode_limits(Settings()), max_windows=4))
     clips = [(f"{seconds}.wav", wav(voice("happy", seconds))) for seconds in (7.5, 9.0)]
     fits, over = strict.classify(clips, windows=SLIDING)
     assert len(fits.segments) == 4

@@ -8,11 +8,10 @@ import pytest
 import soundfile
 
 from shared.audio.decode import SILENT_PEAK
+from shared.audio.demonstration import LITTER, demonstration_archive
 from shared.audio.synthesis import (
     COLOURS,
-    LITTER,
     NON_SPEECH,
-    demonstration_archive,
     flac_bytes,
     non_speech,
     speech_like,

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from shared.audio.augmentation import augment_dataset
-from shared.audio.decode import DecodeLimits
-from shared.audio.spec import SEED_V6
+from shared.audio.spec import BASELINE_V6
 from shared.audio.synthesis import non_speech, speech_like, wav_bytes
 from shared.core.errors.models import (
     ModelExists,
@@ -24,21 +23,22 @@ from shared.core.errors.models import (
     WrongVersionName,
 )
 from shared.core.settings import Settings
+from shared.limits import decode_limits
 from shared.models.data.audio_data import AudioData
 from shared.models.data.datasets import Example, read_dataset
 from shared.models.metrics.scores import summary
 from shared.models.serving.backend import load_keras
 from shared.models.serving.classifier import Classifier
 from shared.models.serving.detectors import SILERO
-from shared.models.serving.registry import Manifest, verify, versions
-from shared.models.training.baseline import TrainingConfig, compute_class_weights, split
-from shared.models.training.networks import build_classifier
+from shared.models.serving.manifest import Manifest
+from shared.models.serving.registry import verify, versions
+from shared.models.training.baseline import TrainingConfig, build_classifier, compute_class_weights, split
 from shared.models.training.publication import train_version
 from shared.models.training.recipes import RECIPES
 
 pytestmark = pytest.mark.slow
 
-LIMITS = DecodeLimits.of(Settings())
+LIMITS = decode_limits(Settings())
 CLIPS = {"angry": 12, "calm": 6, "happy": 10, "sad": 4}
 
 
@@ -103,7 +103,7 @@ def examples(counts: dict[str, int]) -> AudioData:
     labelled = [Example(f"{emotion}{number}", emotion, str(number % 3)) for emotion, number in named]
     numbers = np.arange(len(labelled), dtype=np.float32)
     features = np.tile(numbers[:, None, None, None], (1, 32, 94, 2))
-    return AudioData(SEED_V6, features, features[np.newaxis, :0], tuple(labelled), ())
+    return AudioData(BASELINE_V6, features, features[np.newaxis, :0], tuple(labelled), ())
 
 
 def test_the_split_is_a_stratified_fifth_without_the_dropped() -> None:
@@ -223,7 +223,7 @@ def test_a_crosswise_training_is_a_version_too_whose_detector_hears_whether_ther
     recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = tmp_path / "models"
-    monkeypatch.setitem(RECIPES, "v8-small", replace(RECIPES["v8-small"], draws=1))
+    monkeypatch.setitem(RECIPES, "v8-small", replace(RECIPES["v8-small"], copies=1))
     config = TrainingConfig("cross", "v8-small", drop=["sad"], reserve=["carl"], epochs=15)
     manifest, _ = train_version(read_dataset(recordings), config, models, LIMITS, ignore)
     assert verify(models, "cross") == manifest

@@ -15,7 +15,7 @@ from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner
 
-from shared.audio.people import RECORDINGS
+from shared.audio.demonstration import RECORDINGS
 from shared.audio.synthesis import speech_like, wav_bytes
 from shared.core.errors.models import (
     ForeignNames,
@@ -36,8 +36,9 @@ from shared.models.data.datasets import (
     read_dataset,
 )
 from shared.models.evaluation.predictions import Predictions
-from shared.models.evaluation.served_trials import is_foreign, judging_clips
-from shared.models.serving.registry import Speakers, read_manifest
+from shared.models.evaluation.served_trials import clips_to_test, is_foreign
+from shared.models.serving.manifest import Speakers
+from shared.models.serving.registry import read_manifest
 from shared.models.training.losses import masked_crossentropy, masked_targets
 from shared.models.training.masked import RIDGE, Linear, probabilities
 from voxmood.cli.main import app
@@ -107,7 +108,7 @@ def test_the_champion_in_short_under_conditions_and_without_a_voice(people: Path
     assert report["speakers"] == ["19", "20"]  # actor 01 taught it
     found = report["conditions"]
     assert list(found) == SHORT.split(",")
-    assert {figures["clips"] for figures in found.values()} == {3}
+    assert {metrics["clips"] for metrics in found.values()} == {3}
     for name in ("clean", "dc-0.1", "peak-40db", "silence-behind"):
         assert found[name]["accuracy"] == 1, name
         assert found[name]["right_of_accepted"] == 1, name
@@ -154,15 +155,15 @@ def test_a_speaker_has_been_heard_under_any_spelling_but_not_in_another_corpus(
     known = read_dataset(people)
     respelt = replace(known, examples=tuple(replace(one, speaker="1") for one in known.examples))
     with pytest.raises(NobodyJudges):
-        judging_clips(manifest, respelt)
+        clips_to_test(manifest, respelt)
     with pytest.raises(HeardSpeakers, match="learnt from 1,"):
-        judging_clips(manifest, respelt, speakers=["1"])
+        clips_to_test(manifest, respelt, speakers=["1"])
     joined = manifest.model_copy(
         update={"speakers": Speakers(training=["ravdess/01", "banglaser/19"], test=[], reserve=[])}
     )
     unnamed = replace(known, credit=NOT_STATED)
-    assert {one.speaker for one in judging_clips(joined, known).examples} == {"19", "20"}
-    assert {one.speaker for one in judging_clips(joined, unnamed).examples} == {
+    assert {one.speaker for one in clips_to_test(joined, known).examples} == {"19", "20"}
+    assert {one.speaker for one in clips_to_test(joined, unnamed).examples} == {
         "20"
     }  # nobody says which corpus
     assert not is_foreign(manifest, known)
@@ -211,11 +212,11 @@ def test_each_corpus_is_judged_by_what_the_others_teach(
     if network != "seed":  # some of whose speakers only choose
         assert one["train_clips"] == 24 + 24 - 1  # without the recording that is in both
         assert two["train_clips"] == 32 + 24 - 1
-    for figures in (one, two, three):
-        assert 0 <= figures["accuracy"] <= 1
-        assert figures["accuracy"] == figures["accuracy_among_shared"]
-        assert 0 < figures["threshold"] <= 1
-        assert 0 <= figures["accepted"] <= figures["clips"]
+    for metrics in (one, two, three):
+        assert 0 <= metrics["accuracy"] <= 1
+        assert metrics["accuracy"] == metrics["accuracy_among_shared"]
+        assert 0 < metrics["threshold"] <= 1
+        assert 0 <= metrics["accepted"] <= metrics["clips"]
     files = {file: file.stat().st_mtime_ns for file in (tmp_path / "out" / "replies").iterdir()}
     assert len(files) == 3
     assert answered(*words) == report
@@ -272,7 +273,7 @@ def test_one_corpus_is_too_few_to_hold_one_out(corpora: dict[str, Path]) -> None
 
 def test_replies_are_counted_by_hand() -> None:
     nothing = [np.nan] * 3
-    replies = Predictions(
+    predictions = Predictions(
         paths=np.array(list("abcdef")),
         emotions=np.array(["angry", "angry", "sad", "sad", "sad", "angry"]),
         outcomes=np.array(["classified", "rejected", "classified", "no_voice", "failed", "classified"]),
@@ -282,20 +283,20 @@ def test_replies_are_counted_by_hand() -> None:
         labels=np.array(["angry", "happy", "sad"]),
         threshold=np.array(0.7),
     )
-    figures = replies.figures(["angry", "sad"])
-    assert figures["clips"] == 6
-    assert figures["accuracy"] == pytest.approx(2 / 6)
-    assert figures["accuracy_among_shared"] == pytest.approx(
+    metrics = predictions.metrics(["angry", "sad"])
+    assert metrics["clips"] == 6
+    assert metrics["accuracy"] == pytest.approx(2 / 6)
+    assert metrics["accuracy_among_shared"] == pytest.approx(
         2 / 6
     )  # the last is sad where it may not be happy
-    assert replies.told(["angry", "sad"]).tolist() == [0, 0, 0, -1, -1, 2]
-    assert (figures["accepted"], figures["accepted_share"]) == (3, 0.5)
-    assert figures["right_of_accepted"] == pytest.approx(1 / 3)
-    assert figures["no_voice"] == pytest.approx(1 / 6)
-    assert figures["failed"] == 1
-    assert figures["recall"] == {"angry": pytest.approx(2 / 3), "sad": 0}
-    assert figures["uar"] == pytest.approx(1 / 3)
-    assert figures["ece"] == pytest.approx((0.1 + 0.4 + 0.8 + 0.7) / 4)
+    assert predictions.predicted_classes(["angry", "sad"]).tolist() == [0, 0, 0, -1, -1, 2]
+    assert (metrics["accepted"], metrics["accepted_share"]) == (3, 0.5)
+    assert metrics["right_of_accepted"] == pytest.approx(1 / 3)
+    assert metrics["no_voice"] == pytest.approx(1 / 6)
+    assert metrics["failed"] == 1
+    assert metrics["recall"] == {"angry": pytest.approx(2 / 3), "sad": 0}
+    assert metrics["uar"] == pytest.approx(1 / 3)
+    assert metrics["ece"] == pytest.approx((0.1 + 0.4 + 0.8 + 0.7) / 4)
 
 
 def test_the_linear_network_is_the_known_one_where_nothing_is_masked() -> None:
@@ -315,11 +316,11 @@ def test_a_masked_loss_asks_no_corpus_about_what_it_does_not_know() -> None:
     classes = np.repeat([0, 1, 0, 2], 50)
     places = np.array([[-1, 0], [1, 2], [-1, 0], [1, 2]])[np.repeat(range(4), 50)]
     values = (places + rng.normal(0, 0.3, (200, 2))).astype(np.float32)
-    asked = np.repeat([[True, True, False], [True, False, True]], 100, axis=0)
-    told = probabilities(Linear.fit(values, classes, asked)(values), asked)
-    assert np.all(told[~asked] == 0)
+    available = np.repeat([[True, True, False], [True, False, True]], 100, axis=0)
+    told = probabilities(Linear.fit(values, classes, available)(values), available)
+    assert np.all(told[~available] == 0)
     assert (told.argmax(axis=1) == classes).all()
-    everything = np.ones_like(asked)
+    everything = np.ones_like(available)
     mixed_up = probabilities(Linear.fit(values, classes, everything)(values), everything)
     own = np.arange(200), classes
     assert told[own].mean() > 0.8
@@ -329,10 +330,10 @@ def test_a_masked_loss_asks_no_corpus_about_what_it_does_not_know() -> None:
 def test_a_networks_loss_asks_no_corpus_about_what_it_does_not_know() -> None:
     import keras
 
-    asked = np.array([[True, True, False], [True, False, True]])
-    truth = masked_targets(np.eye(3, dtype=np.float32)[[1, 2]], asked, smoothing=0.1)
+    available = np.array([[True, True, False], [True, False, True]])
+    truth = masked_targets(np.eye(3, dtype=np.float32)[[1, 2]], available, smoothing=0.1)
     assert truth[:, :3].sum(axis=1) == pytest.approx([1, 1])
-    assert not truth[:, :3][~asked].any()
+    assert not truth[:, :3][~available].any()
     logits = np.array([[0.0, 1.0, 9.0], [0.0, 9.0, 1.0]], np.float32)
     loss = np.asarray(masked_crossentropy(keras.ops.convert_to_tensor(truth), logits))
     known = log_softmax([0.0, 1.0])

@@ -12,7 +12,7 @@ from shared.audio.features import fixed_length
 from shared.audio.spec import VOICE_V7
 from shared.audio.synthesis import COLOURS, speech_like
 from shared.audio.threads import one_blas_thread
-from shared.audio.voice import melodies, voice_features
+from shared.audio.voice_features import melodies, voice_features
 
 SPEC = VOICE_V7
 RATE = SPEC.sampling_rate

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from shared.audio import voice_activity
-from shared.audio.people import recordings_of_people
+from shared.audio.demonstration import recordings_of_people
 from shared.audio.voice_activity import CHUNK, CHUNK_S, VoiceActivity
 from shared.core.settings import REPOSITORY
 

@@ -16,19 +16,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.audio.cutting import Window, cut, windows_of
-from shared.audio.decode import DecodeLimits, Stream, decode
-from shared.audio.spec import SEED_V6, VOICE_V7, FeatureSpec
+from shared.audio.decode import Stream, decode
+from shared.audio.spec import BASELINE_V6, VOICE_V7, FeatureSpec
 from shared.audio.synthesis import flac_bytes, speech_like, wav_bytes
 from shared.audio.windows import Windows, sliding, spread
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.recordings import NotARecording, NotAudio, NotFinite, UnlikelyHeader
-from shared.core.errors.requests import HopTooLong, WindowTooLong, WindowUnasked
+from shared.core.errors.windows import HopTooLong, WindowTooLong, WindowUnasked
 from shared.core.settings import Settings
+from shared.limits import decode_limits
 from tests.audio_builders import chunk, encoded, format_chunk, riff, written
 
-LIMITS = DecodeLimits.of(Settings())
+LIMITS = decode_limits(Settings())
 RATE = 16_000
-ALL = replace(SEED_V6, covers="all")
+ALL = replace(BASELINE_V6, covers="all")
 MEBIBYTE = 2**20
 
 
@@ -36,7 +37,7 @@ def stream_of(source: bytes | BinaryIO, seconds: float | None = None, sampling_r
     return Stream(source, "a.wav", sampling_rate=sampling_rate, seconds=seconds, limits=LIMITS)
 
 
-def windows(source: bytes | BinaryIO, wanted: Windows, spec: FeatureSpec = SEED_V6) -> list[Window]:
+def windows(source: bytes | BinaryIO, wanted: Windows, spec: FeatureSpec = BASELINE_V6) -> list[Window]:
     wanted.check(spec, "v")
     return list(windows_of(stream_of(source), spec, wanted))
 
@@ -82,16 +83,16 @@ def test_windows_that_a_version_cannot_hear_are_refused_in_a_sentence(
     wanted: Windows, error: type[VoxmoodError], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        wanted.check(SEED_V6, "v")
+        wanted.check(BASELINE_V6, "v")
 
 
 def test_what_is_not_said_of_windows_is_the_version_s_length_and_half_of_it() -> None:
     for wanted, spec, lengths in (
-        (Windows("sliding"), SEED_V6, (3.0, 1.5)),
+        (Windows("sliding"), BASELINE_V6, (3.0, 1.5)),
         (Windows("sliding"), VOICE_V7, (6.4, 3.2)),
-        (Windows("sliding", 2.0), SEED_V6, (2.0, 1.0)),
-        (Windows("sliding", None, 0.5), SEED_V6, (3.0, 0.5)),
-        (Windows("sliding", 0.1), SEED_V6, (0.1, 0.1)),
+        (Windows("sliding", 2.0), BASELINE_V6, (2.0, 1.0)),
+        (Windows("sliding", None, 0.5), BASELINE_V6, (3.0, 0.5)),
+        (Windows("sliding", 0.1), BASELINE_V6, (0.1, 0.1)),
     ):
         wanted.check(spec, "v")
         assert wanted.lengths(spec) == lengths
@@ -141,7 +142,7 @@ def test_windows_of_a_clip_are_those_that_the_features_say() -> None:
     short = wav_bytes(speech_like("happy", RATE, 1.0, seed=1), RATE)
     assert bounds(windows(five_s, Windows(), ALL)) == [(0.0, 3.0), (1.0, 4.0), (2.0, 5.0)]
     assert bounds(windows(short, Windows(), ALL)) == [(0.0, 1.0)]
-    start = windows_of(stream_of(five_s, seconds=SEED_V6.seconds), SEED_V6, Windows())
+    start = windows_of(stream_of(five_s, seconds=BASELINE_V6.seconds), BASELINE_V6, Windows())
     assert bounds(list(start)) == [(0.0, 3.0)]
 
 
@@ -328,7 +329,7 @@ def test_three_hours_take_no_more_memory_than_a_minute(sampling_rate: int, hours
         with_peak_from_now()
         before, last_s, count = at_rest(), 0.0, 0
         source = Endless(sampling_rate, seconds)
-        for window in windows_of(stream_of(source), SEED_V6, Windows("sliding", 3.0, 3.0)):  # type: ignore[arg-type]
+        for window in windows_of(stream_of(source), BASELINE_V6, Windows("sliding", 3.0, 3.0)):  # type: ignore[arg-type]
             last_s, count = window.end_s, count + 1
         assert count == -(-seconds // 3)
         return peak_bytes() - before, last_s

@@ -13,8 +13,8 @@ import pytest
 from shared.core.api_keys import is_key
 from shared.core.errors.stack import PortTaken
 from shared.core.settings import Settings
-from shared.stack.parts import volume_megabytes
 from shared.stack.ports import LOOPBACK, Ports
+from shared.stack.programs import volume_megabytes
 from shared.stack.state import StateFolder
 from shared.stack.wiring import Wiring, wire
 
@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> StateFolder:
 
 
 def names(wiring: Wiring) -> list[str]:
-    return [part.name for part in wiring.parts]
+    return [part.name for part in wiring.programs]
 
 
 def test_the_parts_are_told_by_settings_that_voxmood_reads(
@@ -60,7 +60,7 @@ def test_the_parts_are_told_by_settings_that_voxmood_reads(
 
 def test_no_secret_stands_on_a_command_line_or_in_the_record(folder: StateFolder, ports: Ports) -> None:
     wiring = wire(folder, ports, workers=1, api_port=None)
-    public = wiring.record.model_dump_json() + repr([part.argv for part in wiring.parts])
+    public = wiring.record.model_dump_json() + repr([part.argv for part in wiring.programs])
     for secret in folder.credentials().model_dump().values():
         assert secret not in public
     assert oct((folder.path / "queue" / "valkey.conf").stat().st_mode)[-3:] == "600"
@@ -123,7 +123,7 @@ def test_where_keys_are_asked_for_the_page_has_its_own_and_nobody_else_has_it(
     folder: StateFolder, ports: Ports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def told(wiring: Wiring) -> dict[str, str]:
-        return {part.name: value for part in wiring.parts for value in part.environment.values()
+        return {part.name: value for part in wiring.programs for value in part.environment.values()
                 if value.startswith("vm_")}  # fmt: skip
 
     monkeypatch.setenv("VOXMOOD_API_KEY", "the user's own")
@@ -134,7 +134,7 @@ def test_where_keys_are_asked_for_the_page_has_its_own_and_nobody_else_has_it(
     assert is_key(key)
     assert told(wiring) == {"page": key, "page-key": key}
     assert not {key, "the user's own"} & set(wiring.environment.values())
-    assert key not in wiring.record.model_dump_json() + repr([part.argv for part in wiring.parts])
+    assert key not in wiring.record.model_dump_json() + repr([part.argv for part in wiring.programs])
 
 
 def test_a_state_folder_from_before_there_were_keys_gets_one(folder: StateFolder) -> None:
@@ -152,7 +152,7 @@ def test_the_page_is_a_client_of_this_stack_and_reports_to_nobody(
 ) -> None:
     monkeypatch.setenv("VOXMOOD_URL", "http://elsewhere.example")
     wiring = wire(folder, ports, workers=1, api_port=None)
-    page = next(part for part in wiring.parts if part.name == "page")
+    page = next(part for part in wiring.programs if part.name == "page")
     assert page.environment["VOXMOOD_URL"] == wiring.record.api_url
     assert {"--browser.gatherUsageStats=false", f"--server.address={LOOPBACK}"} < set(page.argv)
     assert f"--server.port={wiring.record.page_url.rpartition(':')[2]}" in page.argv
@@ -192,6 +192,8 @@ def test_the_files_of_the_store_grow_with_the_room_on_its_disk(free_gigabytes: i
 def test_the_store_is_told_the_size_of_its_files(
     folder: StateFolder, ports: Ports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.stack.parts.shutil.disk_usage", lambda _: SimpleNamespace(free=40 * 2**30))
-    store = next(part for part in wire(folder, ports, workers=1, api_port=None).parts if part.name == "store")
+    monkeypatch.setattr("shared.stack.programs.shutil.disk_usage", lambda _: SimpleNamespace(free=40 * 2**30))
+    store = next(
+        part for part in wire(folder, ports, workers=1, api_port=None).programs if part.name == "store"
+    )
     assert "-master.volumeSizeLimitMB=640" in store.argv

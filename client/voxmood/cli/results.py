@@ -20,7 +20,7 @@ from voxmood.cli.console import Server, out, say
 from voxmood.documents import ResultRow, SegmentRow
 from voxmood.errors import RequestRefused, TooManyRows
 from voxmood.files import check_folder, written
-from voxmood.states import Outcome, QualityWord
+from voxmood.states import Outcome, QualityFlag
 from voxmood.words import below, job_sentence
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def show_results(
         list[str] | None, typer.Option(help="Only rows of this emotion; may be given again.")
     ] = None,
     quality: Annotated[
-        list[QualityWord] | None,
+        list[QualityFlag] | None,
         typer.Option(help="Only rows of recordings that are like this; may be given again."),
     ] = None,
     confidence: Annotated[

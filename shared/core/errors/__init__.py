@@ -1,1 +1,1 @@
-"""Everything that can go wrong, one module for each subject. All errors derive from `base.VoxmoodError`."""
+"""The errors of voxmood: each is a class whose docstring is the sentence that the user reads."""

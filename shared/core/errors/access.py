@@ -1,4 +1,4 @@
-"""Why a request is not let in, or not this far."""
+"""Errors of authentication, authorisation and quotas."""
 
 from __future__ import annotations
 
@@ -11,15 +11,11 @@ class KeyNeeded(VoxmoodError):
     VOXMOOD_API_KEY. On the server `voxmood keys create` makes one.
     """
 
-    status = 401
-
 
 class KeyNeededBehindProxy(VoxmoodError):
     """This request came through a proxy ({header}), so it need not be of this machine: send an API key. On
     the server `voxmood keys create` makes one.
     """
-
-    status = 401
 
 
 class UnknownKey(VoxmoodError):
@@ -27,13 +23,9 @@ class UnknownKey(VoxmoodError):
     are.
     """
 
-    status = 401
-
 
 class KeyExpired(VoxmoodError):
     """The key {prefix}… has expired. On the server `voxmood keys create` makes a new one."""
-
-    status = 401
 
 
 class MissingScope(VoxmoodError):
@@ -41,15 +33,11 @@ class MissingScope(VoxmoodError):
     `voxmood keys create --scopes` makes one that has it.
     """
 
-    status = 403
-
 
 class ForeignHost(VoxmoodError):
     """This server is not {host}. Without an API key it answers on this machine alone, as localhost,
     127.0.0.1 or [::1].
     """
-
-    status = 403
 
 
 class HostNotAllowed(VoxmoodError):
@@ -57,13 +45,9 @@ class HostNotAllowed(VoxmoodError):
     (VOXMOOD_ALLOWED_HOSTS).
     """
 
-    status = 403
-
 
 class ForeignOrigin(VoxmoodError):
     """A web page of {origin} asks; without an API key only this server's own pages may."""
-
-    status = 403
 
 
 class TooManyJobs(VoxmoodError):
@@ -71,23 +55,17 @@ class TooManyJobs(VoxmoodError):
     until one ends, or cancel one.
     """
 
-    status = 429
-
 
 class TooManyBytes(VoxmoodError):
     """With this the key would have over {limit_bytes} bytes stored, the most that one may have
     (VOXMOOD_KEY_MAX_BYTES). Delete jobs that are no longer needed, then send again.
     """
 
-    status = 413
-
 
 class FormWithoutSize(VoxmoodError):
     """Say in `bytes` how large the file is: a key may store so many (VOXMOOD_KEY_MAX_BYTES), and what goes
     straight to the store is counted before it comes.
     """
-
-    status = 422
 
 
 class WrongExpiry(VoxmoodError):

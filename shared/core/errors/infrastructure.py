@@ -1,4 +1,4 @@
-"""Store, database, server and files that do not answer as they should."""
+"""Errors of store, database, server and files that do not work as they should."""
 
 from __future__ import annotations
 
@@ -7,25 +7,19 @@ from voxmood.errors import CannotWrite as CannotWrite
 from voxmood.errors import FileMissing as FileMissing
 
 
+# No evidence against any recording or archive: a worker gives its work back and tries later.
 class InfrastructureError(VoxmoodError):
     """Something that voxmood needs does not work at the moment. Try again later."""
-
-    # No evidence against any recording or archive: a worker gives its work back and tries later.
-    status = 503
 
 
 class StoreFull(InfrastructureError):
     """The object store has no room left. Free disk space or delete old jobs, then send again."""
-
-    status = 507
 
 
 class SpoolFull(InfrastructureError):
     """What comes of uploads waits in {folder}, which cannot be written: {reason}. Make room there, or name
     another folder (VOXMOOD_SPOOL_DIR).
     """
-
-    status = 507
 
 
 class StoreUnavailable(InfrastructureError):
@@ -48,8 +42,6 @@ class DatabaseUnavailable(InfrastructureError):
 
 class DatabaseFull(InfrastructureError):
     """The database's disk has no room left. Free disk space, then try again."""
-
-    status = 507
 
 
 class EmptyFolder(VoxmoodError):

@@ -1,4 +1,4 @@
-"""What can go wrong with models, their training and their data."""
+"""Errors of models, their training and their data."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from voxmood.errors import WrongLabels as WrongLabels
 
 class NoLabelStored(VoxmoodError):
     """None of the {count} labels could be stored. The first: {reason}."""
-
-    status = 422
 
 
 class NotEnoughLabels(VoxmoodError):
@@ -64,8 +62,6 @@ class ModelReplaced(VoxmoodError):
     """Model version {version} has other weights now than when this database met it; a version never changes.
     Restore its folder, or give the new weights a version name of their own.
     """
-
-    status = 409
 
 
 class UnknownNetwork(VoxmoodError):

@@ -1,4 +1,4 @@
-"""What can be wrong with one recording: these become `failed` rows."""
+"""Errors of one recording: they become `failed` rows."""
 
 from __future__ import annotations
 

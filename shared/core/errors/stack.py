@@ -1,4 +1,4 @@
-"""What keeps the stack on one machine from running."""
+"""Errors that keep the stack on one machine from running."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be wrong with an upload."""
+"""Errors of uploads."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from shared.core.errors.base import VoxmoodError
 
 class UploadError(VoxmoodError):
     """{name} could not be unpacked."""
-
-    status = 422
 
 
 class EmptyUpload(UploadError):
@@ -23,8 +21,6 @@ class UnknownArchive(UploadError):
     """{name} is {kind}, which is not accepted. Send a zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst
     archive, or a single recording.
     """
-
-    status = 415
 
 
 class SplitArchive(UploadError):
@@ -95,4 +91,8 @@ class UploadAbandoned(UploadError):
 class UploadTooLarge(UploadError):
     """{name} has over {limit_bytes} bytes, the most an upload may have (VOXMOOD_MAX_UPLOAD_BYTES)."""
 
-    status = 413
+
+class UnknownEncoding(VoxmoodError):
+    """{encoding} is no encoding of file names that is known. Give one such as cp932 (Japanese), gbk
+    (Chinese), cp866 or cp1251 (Russian), cp1252 (western Europe).
+    """

@@ -1,4 +1,4 @@
-"""Why a job's end cannot be told to the address that was given for it."""
+"""Errors of webhooks."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ from shared.core.errors.base import VoxmoodError
 class WrongWebhook(VoxmoodError):
     """The webhook address {url} cannot be used: {reason}. Give one like https://example.org/voxmood."""
 
-    status = 422
-
 
 class WebhookPrivate(VoxmoodError):
     """{host} is {addresses}, in a private network or on this machine, where this server calls nobody
     (VOXMOOD_WEBHOOK_PRIVATE).
     """
-
-    status = 422
 
 
 class WebhookUnreachable(VoxmoodError):

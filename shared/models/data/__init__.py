@@ -1,1 +1,1 @@
-"""Labelled recordings: corpora, folds, and the features that are kept of them."""
+"""Labelled recordings: corpora, their features, and their splits into folds."""

@@ -1,4 +1,4 @@
-"""What is learnt from and judged by: the features of labelled recordings, and of copies of them."""
+"""The data of training and evaluation: features of labelled recordings and of altered copies of them."""
 
 from __future__ import annotations
 
@@ -11,29 +11,41 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.audio.decode import DecodeLimits, decode
-from shared.audio.draws import drawn
+from shared.audio.decode import decode
 from shared.audio.features import Floats, fixed_length
+from shared.audio.limits import DecodeLimits
+from shared.audio.random_conditions import random_copy
 from shared.audio.spec import FeatureSpec
 from shared.audio.synthesis import COLOURS, speech_like
 from shared.core.errors.recordings import AllButSilent, ClipError
 from shared.models.data.datasets import Example, Recordings
 from shared.models.serving.encoders import feature_maker
 
+Progress = Callable[[str, int, int], None]  # stage, done, total
+
 BATCH_CLIPS = 32
 FIRST_DRAW = 20_000  # a training's own random numbers, which no evaluation uses
 BABBLE_VOICES, BABBLE_S = 3, 3.0  # synthesised ones of each colour
 
 
-def copies_of(clip: Floats, sampling_rate: int, path: str, draws: int) -> Iterator[Floats]:
-    """Copies of samples (n,) as life makes recordings, each under conditions drawn at random.
+def copies_of(clip: Floats, sampling_rate: int, path: str, n_copies: int) -> Iterator[Floats]:
+    """Copies of a recording, each under conditions drawn at random.
 
-    Each has random numbers of its own, by path and number, so it is the same in every training. Babble is of
-    synthesised voices: another recording may be of those who judge.
+    Each copy has random numbers of its own, by path and number, so it is the same in every training. Babble
+    is mixed of synthesised voices: another recording might be of a test speaker.
+
+    Args:
+        clip: samples, shape (n,).
+        sampling_rate: in Hz.
+        path: of the recording.
+        n_copies: how many copies are made.
+
+    Yields:
+        Samples, shape (n,), or more where silence was added.
     """
-    for number in range(draws):
+    for number in range(n_copies):
         rng = np.random.default_rng([FIRST_DRAW + number, zlib.crc32(path.encode())])
-        yield drawn(clip, sampling_rate, rng, _synthesised_voices(sampling_rate))
+        yield random_copy(clip, sampling_rate, rng, _synthesised_voices(sampling_rate))
 
 
 @lru_cache(maxsize=1)
@@ -47,12 +59,15 @@ def _synthesised_voices(sampling_rate: int) -> tuple[Floats, ...]:
 
 @dataclass(frozen=True, slots=True)
 class AudioData:
-    """What is learnt from and judged by.
+    """Features of labelled recordings.
 
-    features: (n, *spec.shape) of `examples`; copies: (draws, n, *spec.shape), of the same recordings as life
-    makes them (`copies_of`), in half precision (at most 0.02 of a standard deviation off, a few of an
-    encoder's numbers 0.06);
-    left_out: a sentence for each recording that is no example.
+    Attributes:
+        spec: which features.
+        features: of the recordings, shape (n, *spec.shape).
+        copies: of the copies of these recordings (`copies_of`), shape (n_copies, n, *spec.shape), in half
+            precision: at most 0.02 of a standard deviation off, and a few of an encoder's numbers 0.06.
+        examples: the recordings.
+        left_out: a sentence for each recording that could not be used.
     """
 
     spec: FeatureSpec
@@ -62,7 +77,7 @@ class AudioData:
     left_out: tuple[str, ...]
 
     def only(self, places: Sequence[int]) -> Self:
-        """These recordings, in this order; the same object where they are all, since a choice is a copy."""
+        """These recordings in this order; the same object if they are all, since a selection is a copy."""
         if list(places) == list(range(len(self.examples))):
             return self
         return replace(
@@ -74,7 +89,11 @@ class AudioData:
 
 
 def joined_data(parts: Sequence[AudioData]) -> AudioData:
-    """All recordings of one part after the other; the parts have the same features and as many copies."""
+    """The recordings of several parts, one part after another.
+
+    Args:
+        parts: with the same features and as many copies.
+    """
     if len(parts) == 1:
         return parts[0]
     return AudioData(
@@ -91,19 +110,25 @@ def load_audio_data(
     examples: Sequence[Example],
     spec: FeatureSpec,
     limits: DecodeLimits,
-    report: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
-    draws: int = 0,
+    report: Progress = lambda _stage, _done, _total: None,
+    n_copies: int = 0,
 ) -> AudioData:
-    """The features of examples and of their copies.
+    """Compute the features of recordings and of their copies, of the first window of each.
 
-    Recordings that cannot be read, or are all but silent, are left out.
+    Recordings that cannot be read, or are too quiet for a voice, are left out.
 
-    Of each, the first window. report("features", done, total) follows its course.
+    Args:
+        recordings: where they are read.
+        examples: which of them.
+        spec: which features.
+        limits: of decoding.
+        report: called as report("features", done, total).
+        n_copies: how many copies of each recording are made.
     """
     features = feature_maker(spec)
     # Allocated at once, since joining blocks would take twice the memory: 90 kB a recording and speed for v7.
     own = np.empty((len(examples), *spec.shape), np.float32)
-    copies = np.empty((draws, len(examples), *spec.shape), np.float16)
+    copies = np.empty((n_copies, len(examples), *spec.shape), np.float16)
     kept: list[Example] = []
     left_out: list[str] = []
     for start in range(0, len(examples), BATCH_CLIPS):
@@ -120,9 +145,9 @@ def load_audio_data(
         if clips:
             places = slice(first, len(kept))
             own[places] = features(np.stack([fixed_length(clip, spec) for _, clip in clips]))
-            of_each = (copies_of(clip, spec.sampling_rate, path, draws) for path, clip in clips)
-            for copy, heard in zip(copies, zip(*of_each, strict=True), strict=True):
-                copy[places] = features(np.stack([fixed_length(clip, spec) for clip in heard]))
+            of_each = (copies_of(clip, spec.sampling_rate, path, n_copies) for path, clip in clips)
+            for copy, copied in zip(copies, zip(*of_each, strict=True), strict=True):
+                copy[places] = features(np.stack([fixed_length(clip, spec) for clip in copied]))
         report("features", start + len(batch), len(examples))
     return AudioData(spec, own[: len(kept)], copies[:, : len(kept)], tuple(kept), tuple(left_out))
 

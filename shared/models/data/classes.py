@@ -1,4 +1,4 @@
-"""Which clips are of emotions to learn, and the baseline's split of them."""
+"""Which clips have known emotions, and the baseline's split of them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,18 @@ FEWEST_CLIPS = 5  # of an emotion: one of them is for the test part
 def known_classes(
     emotions: NDArray[np.str_], drop: Sequence[str]
 ) -> tuple[NDArray[np.bool_], list[str], Indices]:
-    """Which clips (n,) are of emotions to learn, the names of these, and the class of each such clip.
+    """Separate clips of known emotions from those of unknown ones.
 
-    Raises TooFewRecordings.
+    Args:
+        emotions: of each clip, shape (n,).
+        drop: the emotions that are left out, the unknown ones.
+
+    Returns:
+        Whether each clip is known, shape (n,); the names of the known emotions; and the class of each known
+        clip.
+
+    Raises:
+        TooFewRecordings: an emotion has too few clips, or there are less than two emotions.
     """
     is_known = ~np.isin(emotions, list(drop))
     labels, classes, counts = np.unique(emotions[is_known], return_inverse=True, return_counts=True)
@@ -36,7 +45,15 @@ def known_classes(
 
 
 def stratified(classes: Indices, seed: int) -> tuple[Indices, Indices]:
-    """The seed's split of clips 0 to n: four fifths to train and one to test, of each class alike."""
+    """The split of the baseline: four fifths of the clips to train and one to test, alike in each class.
+
+    Args:
+        classes: of clips 0 to n - 1, shape (n,).
+        seed: of the random split.
+
+    Returns:
+        The indices of the training clips and of the test clips.
+    """
     train, test = train_test_split(
         np.arange(len(classes)), test_size=TEST_SHARE, random_state=seed, stratify=classes
     )

@@ -1,4 +1,4 @@
-"""Labelled recordings: a folder of files named as RAVDESS names them, or with a labels.csv."""
+"""Labelled recordings: a folder of files that are named as RAVDESS names them, or that has a labels.csv."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
 from shared.core.errors.models import ForeignNames, NoRecordings, UnknownEmotion, UnknownSpeaker, WrongLabels
-from shared.models.serving.registry import sha256
+from shared.models.serving.checksums import sha256
 
 LABELS = "labels.csv"
 COLUMNS = "path", "emotion", "speaker"
@@ -40,8 +40,16 @@ NOT_STATED = "not stated: that of the recordings"
 
 
 @dataclass(frozen=True, slots=True)
-class Naming:
-    """What the files' names mean, fields as RAVDESS has them: which emotion each code is, and of whom."""
+class NamingScheme:
+    """What the names of files mean, whose fields are those of RAVDESS.
+
+    Attributes:
+        corpus: that uses it.
+        emotions: the emotion of each code.
+        actors: how many there are.
+        licence: of the recordings.
+        credit: whom to name.
+    """
 
     corpus: str
     emotions: Mapping[str, str]
@@ -50,9 +58,9 @@ class Naming:
     credit: str
 
 
-RAVDESS = Naming("RAVDESS", RAVDESS_EMOTIONS, RAVDESS_ACTORS, RAVDESS_LICENCE, RAVDESS_CREDIT)
+RAVDESS = NamingScheme("RAVDESS", RAVDESS_EMOTIONS, RAVDESS_ACTORS, RAVDESS_LICENCE, RAVDESS_CREDIT)
 # The names look like those of RAVDESS, but the codes are others.
-BANGLASER = Naming(
+BANGLASER = NamingScheme(
     "BanglaSER",
     {"01": "happy", "02": "sad", "03": "angry", "04": "surprised", "05": "neutral"},
     34,
@@ -64,8 +72,13 @@ BANGLASER = Naming(
 
 @dataclass(frozen=True, slots=True, order=True)
 class Example:
-    """One labelled recording; path: inside the dataset's folder, with forward slashes; corpus: which of
-    several it is of, whose emotions are all that it could have been labelled with.
+    """A labelled recording.
+
+    Attributes:
+        path: within the folder of its dataset, with forward slashes.
+        emotion: its label.
+        speaker: who speaks.
+        corpus: which of several corpora it belongs to; it can only be labelled with emotions of that corpus.
     """
 
     path: str
@@ -75,25 +88,38 @@ class Example:
 
 
 class Recordings(Protocol):
-    """Labelled recordings, wherever they lie: a folder's are a Dataset, workers.retrain has the store's."""
+    """Labelled recordings, wherever they lie: a Dataset is a folder, workers.retrain reads the store."""
 
     @property
-    def examples(self) -> tuple[Example, ...]: ...
+    def examples(self) -> tuple[Example, ...]:
+        """The recordings."""
+
     @property
-    def licence(self) -> str: ...
+    def licence(self) -> str:
+        """Their licence."""
+
     @property
-    def credit(self) -> str: ...
+    def credit(self) -> str:
+        """Whom to name for them."""
 
     def open(self, example: Example) -> BinaryIO:
-        """Its content, to be closed by the caller."""
+        """The content of a recording, to be closed by the caller."""
 
     def sha256(self, example: Example) -> str:
-        """The SHA-256 of its content, in hexadecimal."""
+        """The SHA-256 of a recording's content, in hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Labelled recordings below one folder, sorted by path."""
+    """Labelled recordings below one folder.
+
+    Attributes:
+        folder: where they lie.
+        examples: the recordings, sorted by path.
+        licence: of the recordings.
+        credit: whom to name.
+        name: of the dataset among other corpora.
+    """
 
     folder: Path
     examples: tuple[Example, ...]
@@ -102,32 +128,52 @@ class Dataset:
     name: str = "own"  # among other corpora
 
     def open(self, example: Example) -> BinaryIO:
+        """The content of a recording, to be closed by the caller."""
         return (self.folder / example.path).open("rb")
 
     def sha256(self, example: Example) -> str:
+        """The SHA-256 of a recording's content, in hexadecimal."""
         return sha256(self.folder / example.path)
 
     def emotions(self) -> list[str]:
+        """The emotions of the recordings, sorted."""
         return sorted({example.emotion for example in self.examples})
 
     def check_emotions(self, emotions: Sequence[str]) -> None:
-        """Raise UnknownEmotion for a word that no recording is labelled with."""
+        """Check emotions that a user names.
+
+        Raises:
+            UnknownEmotion: no recording is labelled with one of them.
+        """
         for emotion in emotions:
             if emotion not in self.emotions():
                 raise UnknownEmotion(emotion=emotion, known=", ".join(self.emotions()))
 
     def check_speakers(self, speakers: Sequence[str]) -> None:
-        """Raise UnknownSpeaker for one that no recording is of."""
+        """Check speakers that a user names.
+
+        Raises:
+            UnknownSpeaker: no recording is of one of them.
+        """
         known = sorted({example.speaker for example in self.examples})
         for speaker in speakers:
             if speaker not in known:
                 raise UnknownSpeaker(speaker=speaker, known=", ".join(known))
 
 
-def read_dataset(folder: Path, labels: Path | None = None, naming: Naming = RAVDESS) -> Dataset:
-    """The labelled recordings of a folder: by `labels`, else by its labels.csv, else by their names.
+def read_dataset(folder: Path, labels: Path | None = None, scheme: NamingScheme = RAVDESS) -> Dataset:
+    """Read the labels of a folder of recordings.
 
-    Raises NoRecordings, ForeignNames, or WrongLabels with the line.
+    Args:
+        folder: of the recordings.
+        labels: a CSV file with the columns path, emotion and speaker; None: the folder's labels.csv, else the
+            names of the files.
+        scheme: what these names mean.
+
+    Raises:
+        NoRecordings: the folder has no labelled recordings.
+        ForeignNames: a name has a code that the scheme does not know.
+        WrongLabels: a line of the labels is wrong.
     """
     if not folder.is_dir():
         raise NoRecordings(folder=folder)
@@ -135,14 +181,14 @@ def read_dataset(folder: Path, labels: Path | None = None, naming: Naming = RAVD
     if labels is not None or file.is_file():
         dataset = Dataset(folder, tuple(sorted(_labelled(folder, file))))
     else:
-        examples = tuple(sorted(_named(folder, naming)))
-        dataset = Dataset(folder, examples, naming.licence, naming.credit, naming.corpus.lower())
+        examples = tuple(sorted(_named(folder, scheme)))
+        dataset = Dataset(folder, examples, scheme.licence, scheme.credit, scheme.corpus.lower())
     if not dataset.examples:
         raise NoRecordings(folder=folder)
     return dataset
 
 
-def _named(folder: Path, naming: Naming) -> Iterator[Example]:
+def _named(folder: Path, scheme: NamingScheme) -> Iterator[Example]:
     seen: set[str] = set()
     for file in sorted(folder.rglob("*")):
         name = RAVDESS_NAME.fullmatch(file.stem)
@@ -151,11 +197,11 @@ def _named(folder: Path, naming: Naming) -> Iterator[Example]:
             continue
         seen.add(file.stem)
         emotion, actor = name["emotion"], name["actor"]
-        if emotion not in naming.emotions:
-            raise ForeignNames(file=file, corpus=naming.corpus, field="emotion", value=emotion)
-        if not 1 <= int(actor) <= naming.actors:
-            raise ForeignNames(file=file, corpus=naming.corpus, field="actor", value=actor)
-        yield Example(file.relative_to(folder).as_posix(), naming.emotions[emotion], actor)
+        if emotion not in scheme.emotions:
+            raise ForeignNames(file=file, corpus=scheme.corpus, field="emotion", value=emotion)
+        if not 1 <= int(actor) <= scheme.actors:
+            raise ForeignNames(file=file, corpus=scheme.corpus, field="actor", value=actor)
+        yield Example(file.relative_to(folder).as_posix(), scheme.emotions[emotion], actor)
 
 
 def _labelled(folder: Path, file: Path) -> Iterator[Example]:
@@ -176,7 +222,7 @@ def _labelled(folder: Path, file: Path) -> Iterator[Example]:
 
 
 def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and the three columns of each row; utf-8-sig, since Excel writes a mark first."""
+    """The line number and the three columns of each row; utf-8-sig, since Excel writes a mark first."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
             reader = csv.DictReader(text)
@@ -198,7 +244,12 @@ def channel(example: Example) -> str | None:
 
 
 def fingerprint(recordings: Recordings, examples: Sequence[Example]) -> str:
-    """SHA-256 over the examples, sorted by path: path, SHA-256 of the content, emotion and speaker."""
+    """SHA-256 over recordings, sorted by path: path, SHA-256 of the content, emotion and speaker.
+
+    Args:
+        recordings: where they are read.
+        examples: which of them.
+    """
     digest = hashlib.sha256()
     for example in sorted(examples):
         content = recordings.sha256(example)

@@ -1,4 +1,4 @@
-"""Features of a dataset, kept between commands: 2,036 recordings with four copies each take seven minutes."""
+"""Features of datasets, kept on disk: 2,036 recordings with four copies each take seven minutes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import lru_cache
@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 import shared.audio
-from shared.audio.decode import DecodeLimits
+from shared.audio.limits import DecodeLimits
 from shared.audio.spec import FeatureSpec
 from shared.models.data import audio_data
-from shared.models.data.audio_data import AudioData, joined_data, load_audio_data
+from shared.models.data.audio_data import AudioData, Progress, joined_data, load_audio_data
 from shared.models.data.corpora import JoinedCorpora, joined_example
 from shared.models.data.datasets import Example, Recordings, fingerprint
 from shared.models.serving import encoders
@@ -27,27 +27,37 @@ from shared.models.serving import encoders
 KEPT = 8  # entries, the latest used; v8's of 2,036 recordings has 650 MB
 ABOUT = "about.json"
 
-Report = Callable[[str, int, int], None]
-
 
 def load(
     recordings: Recordings,
     examples: Sequence[Example],
     spec: FeatureSpec,
     limits: DecodeLimits,
-    report: Report,
-    draws: int,
+    report: Progress,
+    n_copies: int,
     cache: Path | None,
 ) -> AudioData:
-    """What `load_audio_data` gives; from the folder `cache`, as memory maps, if it was computed before.
+    """Features as `load_audio_data` computes them, from the cache if it has them.
 
-    Other bytes, labels, features or code are another entry. Without a folder nothing is kept.
+    Other contents, labels, features or code are another entry.
+
+    Args:
+        recordings: where recordings are read.
+        examples: which of them.
+        spec: which features.
+        limits: of decoding.
+        report: called as report("features", done, total).
+        n_copies: how many copies of each recording are made.
+        cache: the folder; None: nothing is kept.
+
+    Returns:
+        The features, as memory maps where they come from the cache.
     """
     if cache is None:
-        return load_audio_data(recordings, examples, spec, limits, report, draws)
-    entry = cache / _identity(recordings, examples, spec, limits, draws)
+        return load_audio_data(recordings, examples, spec, limits, report, n_copies)
+    entry = cache / _identity(recordings, examples, spec, limits, n_copies)
     if not (entry / ABOUT).is_file():
-        computed = load_audio_data(recordings, examples, spec, limits, report, draws)
+        computed = load_audio_data(recordings, examples, spec, limits, report, n_copies)
         with suppress(OSError):  # a full disk, or a folder that is not ours: the next command computes them
             _write(entry, computed)
         if not (entry / ABOUT).is_file():
@@ -63,15 +73,24 @@ def load_joined(
     joined: JoinedCorpora,
     spec: FeatureSpec,
     limits: DecodeLimits,
-    report: Report,
-    draws: int,
+    report: Progress,
+    n_copies: int,
     cache: Path | None,
     width: int | None = None,
 ) -> AudioData:
-    """The same of several corpora, one after the other, each by itself: so another choice of corpora, and a
-    question about one of them, take it over, and a recording has the same copies in all of these.
+    """Features of several corpora, one after another.
 
-    width: how many numbers of each row are wanted, from the first on; all of them without it.
+    Each corpus is cached by itself, so that every selection of corpora uses the same entries, and a recording
+    has the same copies in all of them.
+
+    Args:
+        joined: the corpora.
+        spec: which features.
+        limits: of decoding.
+        report: called as report("features", done, total).
+        n_copies: how many copies of each recording are made.
+        cache: the folder; None: nothing is kept.
+        width: how many numbers of each row are kept, from the first on; None: all.
     """
     total, before, parts = len(joined.examples), 0, list[AudioData]()
     for name, corpus in joined.corpora.items():
@@ -79,7 +98,7 @@ def load_joined(
         def of_all(stage: str, done: int, _total: int, before: int = before) -> None:
             report(stage, before + done, total)
 
-        read = load(corpus, corpus.examples, spec, limits, of_all, draws, cache)
+        read = load(corpus, corpus.examples, spec, limits, of_all, n_copies, cache)
         parts.append(
             replace(
                 read,
@@ -98,13 +117,14 @@ def _identity(
     examples: Sequence[Example],
     spec: FeatureSpec,
     limits: DecodeLimits,
-    draws: int,
+    n_copies: int,
 ) -> str:
-    """SHA-256 of all that features follow from, the code that computes them included; an encoder's own
-    SHA-256 is part of the spec.
+    """SHA-256 of everything that features follow from, including the code that computes them.
+
+    The SHA-256 of an encoder is part of the spec.
     """
     digest = hashlib.sha256(fingerprint(recordings, examples).encode())
-    digest.update(json.dumps([asdict(spec), asdict(limits), draws]).encode())
+    digest.update(json.dumps([asdict(spec), asdict(limits), n_copies]).encode())
     for file in _code():
         digest.update(file.read_bytes())
     return digest.hexdigest()
@@ -112,7 +132,7 @@ def _identity(
 
 @lru_cache(maxsize=1)
 def _code() -> tuple[Path, ...]:
-    """Where features are computed: two modules, and what they import of shared.audio, and what that does."""
+    """The files that compute features: two modules, and what they import of shared.audio, directly or not."""
     audio = Path(shared.audio.__path__[0])
     found, left = set[Path](), [Path(audio_data.__file__), Path(encoders.__file__)]
     while left:
@@ -124,7 +144,7 @@ def _code() -> tuple[Path, ...]:
 
 
 def _imports(file: Path) -> Iterator[str]:
-    """The modules of shared.audio that a module names."""
+    """The modules of shared.audio that a module imports."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module == "shared.audio":
             yield from (alias.name for alias in node.names)
@@ -133,7 +153,7 @@ def _imports(file: Path) -> Iterator[str]:
 
 
 def _write(entry: Path, data: AudioData) -> None:
-    """A whole entry or none: it appears by a rename, unless somebody else was first."""
+    """Write a whole entry or none: it appears by a rename, unless another process was first."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=entry.parent, prefix=".") as hidden:
         folder = Path(hidden) / "entry"
@@ -155,7 +175,7 @@ def _read(entry: Path, spec: FeatureSpec) -> AudioData:
 
 
 def _tidy(cache: Path) -> None:
-    """Keep the entries that were used last. Maps of a removed one stay good until they are closed."""
+    """Keep the entries that were used last; maps of a removed entry stay valid until they are closed."""
     entries = sorted(cache.glob(f"*/{ABOUT}"), key=lambda about: about.stat().st_mtime, reverse=True)
     for about in entries[KEPT:]:
         shutil.rmtree(about.parent, ignore_errors=True)

@@ -1,1 +1,1 @@
-"""What networks and versions are worth: the five protocols and their reports."""
+"""The five protocols of `voxmood evaluate`, and their reports."""

@@ -1,4 +1,4 @@
-"""What one fold found, as values and as two files: logits of all its clips (npz), and the rest (JSON)."""
+"""The result of one fold as values and as two files: logits of its clips (npz), and the rest (JSON)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from shared.models.data.folds import Indices, Words
-from shared.models.metrics.calibration import SCORES, Values
-from shared.models.metrics.thresholds import Threshold
+from shared.models.metrics.calibration import SCORES, Threshold, Values
 from voxmood.files import written_whole
 
 
 class FoldFacts(BaseModel):
-    """What was learnt and chosen. identity: SHA-256 of all it follows from; digest: of what was learnt."""
+    """What the training of a fold resulted in.
+
+    Attributes:
+        identity: SHA-256 of everything that it follows from.
+        digest: SHA-256 of weights, epoch, temperature and thresholds.
+    """
 
     identity: str
     name: str
@@ -35,8 +39,13 @@ class FoldFacts(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class FoldOutputs:
-    """What the network said to some clips: logits (n, classes) before the temperature; paths, emotions and
-    channels (speech, song or nothing), each (n,).
+    """The outputs of the network for some clips.
+
+    Attributes:
+        logits: before the temperature, shape (n, classes).
+        paths: of the clips, shape (n,).
+        emotions: of the clips, shape (n,).
+        channels: speech, song or empty, shape (n,).
     """
 
     logits: Values
@@ -45,6 +54,7 @@ class FoldOutputs:
     channels: Words
 
     def only(self, chosen: NDArray[np.bool_]) -> FoldOutputs:
+        """Those clips for which `chosen`, shape (n,), is true."""
         return FoldOutputs(
             self.logits[chosen], self.paths[chosen], self.emotions[chosen], self.channels[chosen]
         )
@@ -52,51 +62,61 @@ class FoldOutputs:
 
 @dataclass(frozen=True, slots=True)
 class FoldResult:
-    """A fold's finding, and its parts: inner, tuning, test, unknown, and in open-set non_speech."""
+    """The result of a fold.
 
-    finding: FoldFacts
+    Attributes:
+        facts: of its training.
+        parts: outputs for test, unknown and, with the protocol open-set, non_speech.
+    """
+
+    facts: FoldFacts
     parts: dict[str, FoldOutputs]
 
     def scores(self, part: str, score: str) -> Values:
-        """One of `calibration.SCORES` of each clip of a part, (n,)."""
-        return SCORES[score](self.parts[part].logits, self.finding.temperature, len(self.finding.labels))
+        """A score of each clip of a part, shape (n,).
+
+        Args:
+            part: a key of `parts`.
+            score: a key of `calibration.SCORES`.
+        """
+        return SCORES[score](self.parts[part].logits, self.facts.temperature, len(self.facts.labels))
 
     def classes(self, part: str) -> Indices:
-        """The true classes of the clips of a known part, (n,), indices of the labels."""
-        return np.searchsorted(self.finding.labels, self.parts[part].emotions)
+        """The true classes of the clips of a part with known emotions: indices of the labels, shape (n,)."""
+        return np.searchsorted(self.facts.labels, self.parts[part].emotions)
 
     def only(self, channel: str) -> FoldResult:
-        """The same training, judged by the speech or the song of its test part alone."""
+        """The same training, tested only on the speech or the song of its test part."""
         test = self.parts["test"]
-        return FoldResult(self.finding, {**self.parts, "test": test.only(test.channels == channel)})
+        return FoldResult(self.facts, {**self.parts, "test": test.only(test.channels == channel)})
 
     @classmethod
     def read(cls, folder: Path, identity: str) -> Self | None:
-        """The outcome as it was written into a folder; None if it is not there."""
+        """Read a result from a folder; None if it is not there."""
         file = _file(folder, identity)
         if not file.is_file():
             return None
-        finding = FoldFacts.model_validate_json(file.read_bytes())
+        facts = FoldFacts.model_validate_json(file.read_bytes())
         with np.load(file.with_suffix(".npz"), allow_pickle=False) as arrays:
             names = sorted({name.split(".")[0] for name in arrays.files})
             parts = {
                 name: FoldOutputs(*(arrays[f"{name}.{field}"] for field in FoldOutputs.__dataclass_fields__))
                 for name in names
             }
-        return cls(finding, parts)
+        return cls(facts, parts)
 
     def write(self, folder: Path) -> None:
-        """Both files, the JSON last and at once: where it is, all is."""
-        file = _file(folder, self.finding.identity)
+        """Write both files, the JSON last and at once: where it is, the result is complete."""
+        file = _file(folder, self.facts.identity)
         file.parent.mkdir(parents=True, exist_ok=True)
         arrays = {
             f"{name}.{field}": values
-            for name, heard in self.parts.items()
-            for field, values in asdict(heard).items()
+            for name, outputs in self.parts.items()
+            for field, values in asdict(outputs).items()
         }
         np.savez_compressed(file.with_suffix(".npz"), allow_pickle=False, **arrays)
         with written_whole(file) as partial:
-            partial.write_text(self.finding.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            partial.write_text(self.facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def _file(folder: Path, identity: str) -> Path:

@@ -1,4 +1,4 @@
-"""What `voxmood evaluate` is asked, as a value; apart from the answer, which takes long to import."""
+"""What `voxmood evaluate` is asked for, as a value, apart from the code that does it (slow to import)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 
 class Protocol(StrEnum):
-    """The questions that `voxmood evaluate` can ask; docs/evaluation.md explains each."""
+    """The protocols of `voxmood evaluate`; docs/evaluation.md explains each."""
 
-    SEED = "seed"
+    BASELINE = "seed"
     SPEAKER = "speaker"
     OPEN_SET = "open-set"
     CONDITIONS = "conditions"
@@ -20,10 +20,16 @@ class Protocol(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EvaluationPlan:
-    """What to evaluate. drop: emotions left out of learning, the unknowns of open-set; folds: a file for
-    `read_folds`, of the protocols that hold speakers out; select_on_test: the seed's habit too, beside the
-    honest choice; seeds: how many, from 42 on, each with splits and weights of its own; epochs: of each
-    training, at most (None: as the network's method has it).
+    """What to evaluate.
+
+    Attributes:
+        protocol: how clips are split.
+        network: a key of `RECIPES`.
+        drop: emotions that are left out of training, the unknown ones of open-set.
+        folds: a file for `read_folds`, for protocols that hold speakers out.
+        select_on_test: also evaluate the baseline's habit of selecting the epoch on the test part.
+        seeds: how many, from 42 on, each with splits and weights of its own.
+        epochs: of each training at most; None: the network's own number.
     """
 
     protocol: Protocol

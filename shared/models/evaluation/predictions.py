@@ -1,4 +1,4 @@
-"""What was answered to some clips, as arrays in a file, and the figures of it."""
+"""The answers to some clips, as arrays in a file, and their metrics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shared.core.states import Outcome
 from shared.models.data.folds import Indices, Words
-from shared.models.evaluation.summary import Figures, share
+from shared.models.evaluation.summary import Document, share
 from shared.models.metrics.calibration import Reliability, Values
 from shared.models.metrics.scores import average_recall
 from voxmood.files import written_whole
@@ -22,8 +22,15 @@ NOBODY = -1  # the class of an answer that is none
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """An entry a clip, (n,): paths, the true emotions, and outcomes; probabilities: (n, labels), NaN where
-    there is no answer; labels: (k,); threshold: (), what a confidence was held against, NaN if nothing.
+    """The answers to n clips.
+
+    Attributes:
+        paths: of the clips, shape (n,).
+        emotions: the true ones, shape (n,).
+        outcomes: shape (n,).
+        probabilities: of k labels, NaN where there is no answer, shape (n, k).
+        labels: shape (k,).
+        threshold: what confidences are compared with, NaN if nothing, shape ().
     """
 
     paths: Words
@@ -35,38 +42,45 @@ class Predictions:
 
     @property
     def truth(self) -> Indices:
-        """(n,): the class of each clip, NOBODY where it is none of the labels."""
+        """The true class of each clip, NOBODY where it is none of the labels, shape (n,)."""
         return _places(self.emotions, self.labels)
 
     @property
     def confidences(self) -> Values:
-        """(n,): the highest probability, NaN where there is no answer."""
+        """The highest probability, NaN where there is no answer, shape (n,)."""
         return np.asarray(np.where(self.answered, np.nan_to_num(self.probabilities).max(axis=1), np.nan))
 
     @property
     def answered(self) -> NDArray[np.bool_]:
-        """(n,): whether there is an answer, accepted or not."""
+        """Whether there is an answer, accepted or not, shape (n,)."""
         return np.asarray(np.isfinite(self.probabilities).all(axis=1))
 
-    def told(self, among: Sequence[str] | None = None) -> Indices:
-        """(n,): the likeliest class of all, or of these labels; NOBODY where there is no answer."""
+    def predicted_classes(self, among: Sequence[str] | None = None) -> Indices:
+        """The likeliest class of each clip, NOBODY where there is no answer, shape (n,).
+
+        Args:
+            among: the labels that are considered; None: all.
+        """
         wanted = np.isin(self.labels, self.labels if among is None else np.array(list(among), np.str_))
         likely = np.where(wanted, np.nan_to_num(self.probabilities), -1.0).argmax(axis=1)
         return np.where(self.answered, likely, NOBODY)
 
-    def figures(self, among: Sequence[str] | None = None) -> Figures:
-        """Accuracy over all clips, those in which no voice was heard as wrong; what was accepted, and how
-        much of that was right; ECE of the answers that there are. among: the labels that clips may have, for
-        the accuracy of an answer that must be one of these.
+    def metrics(self, among: Sequence[str] | None = None) -> Document:
+        """Accuracy, accepted share, how much of that was right, and ECE.
+
+        Clips without an answer count as wrong in the accuracy, and not at all in the ECE.
+
+        Args:
+            among: the labels that clips may have, for the accuracy of answers that must be one of these.
         """
-        truth, told = self.truth, self.told()
-        is_right, answered = told == truth, self.answered
+        truth, predicted = self.truth, self.predicted_classes()
+        is_right, answered = predicted == truth, self.answered
         has_limit = bool(np.isfinite(self.threshold))
         accepted = answered & (np.nan_to_num(self.confidences) >= self.threshold) if has_limit else None
-        figures: Figures = {
+        metrics: Document = {
             "clips": len(truth),
             "accuracy": share(is_right),
-            "uar": average_recall(truth, told) if len(truth) else None,
+            "uar": average_recall(truth, predicted) if len(truth) else None,
             "accepted": None if accepted is None else int(accepted.sum()),
             "accepted_share": None if accepted is None else share(accepted),
             "right_of_accepted": None if accepted is None else share(is_right[accepted]),
@@ -82,12 +96,12 @@ class Predictions:
             },
         }
         if among is not None:
-            figures["accuracy_among_shared"] = share(self.told(among) == truth)
-        return figures
+            metrics["accuracy_among_shared"] = share(self.predicted_classes(among) == truth)
+        return metrics
 
     @classmethod
     def read(cls, folder: Path, identity: str) -> Self | None:
-        """As they were written into a folder; None if they are not there."""
+        """Read predictions from a folder; None if they are not there."""
         file = _file(folder, identity)
         if not file.is_file():
             return None
@@ -95,7 +109,7 @@ class Predictions:
             return cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
 
     def write(self, folder: Path, identity: str) -> None:
-        """One file, there as a whole or not at all."""
+        """Write one file, which is there as a whole or not at all."""
         file = _file(folder, identity)
         file.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(file) as partial:

@@ -1,7 +1,7 @@
-"""`voxmood evaluate`: what a network is worth, asked in three ways, each fold stored as it ends.
+"""The protocols `seed`, `speaker` and `open-set` of `voxmood evaluate`; each fold is stored as it ends.
 
-Learning and judging are two functions. Who learns is handed the fold's Lesson and nothing else, so no
-statistic, epoch, temperature or threshold can come from what judges; which clips those parts hold is checked
+Training and testing are two functions. Training gets the FoldData of a fold and nothing else, so no
+statistic, epoch, temperature or threshold can come from the test part; which clips the parts hold is checked
 before (`folds.check`).
 """
 
@@ -15,29 +15,22 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.audio.decode import DecodeLimits
 from shared.audio.features import fixed_length
+from shared.audio.limits import DecodeLimits
 from shared.audio.spec import FeatureSpec
 from shared.audio.synthesis import NON_SPEECH, non_speech
 from shared.core.errors.models import TooFewUnknowns
 from shared.models.data import feature_cache
-from shared.models.data.audio_data import AudioData
+from shared.models.data.audio_data import AudioData, Progress
 from shared.models.data.datasets import Example, Recordings, channel
-from shared.models.data.folds import (
-    Choosers,
-    Clips,
-    Fold,
-    Indices,
-    check,
-    read_folds,
-    seed_fold,
-    speaker_folds,
-)
+from shared.models.data.folds import Clips, Fold, Indices, Validation, check
+from shared.models.data.splits import baseline_fold, read_folds, speaker_folds
 from shared.models.evaluation.fold_results import FoldFacts, FoldOutputs, FoldResult
 from shared.models.evaluation.plan import EvaluationPlan, Protocol
 from shared.models.serving.encoders import feature_maker
-from shared.models.training.baseline import Report, TrainingConfig
-from shared.models.training.fit_result import FitResult, Fits, FoldData
+from shared.models.training.baseline import TrainingConfig
+from shared.models.training.fit_result import FitResult, Fits
+from shared.models.training.fold_data import FoldData
 from shared.models.training.recipes import NetworkRecipe, recipe_of
 
 FIRST_SEED = 42
@@ -49,84 +42,98 @@ def evaluate(
     plan: EvaluationPlan,
     output: Path,
     limits: DecodeLimits,
-    report: Report,
+    report: Progress,
     cache: Path | None = None,
 ) -> tuple[list[FoldResult], AudioData]:
-    """Run every fold that `output` does not hold yet; all outcomes, and the clips that they are about.
-    cache: a folder for features, which the next question about the same recordings takes over.
+    """Run every fold that `output` does not hold yet.
 
-    report(stage, done, total) follows the course in the stages features, folds and training. Raises
-    UnknownNetwork and TooFewUnknowns before any work, then WrongFolds, TooFewRecordings, TooFewSpeakers or
-    Leak before any training.
+    Args:
+        recordings: labelled ones.
+        plan: protocol, network and settings.
+        output: the folder of finished folds.
+        limits: of decoding.
+        report: called as report(stage, done, total) with the stages features, folds and training.
+        cache: a folder for features, which the next evaluation of the same recordings uses.
+
+    Returns:
+        The results of all folds, and the data that they are about.
+
+    Raises:
+        UnknownNetwork: there is no such network; raised before any work, as the next one is.
+        TooFewUnknowns: open-set has less than two unknown emotions.
+        WrongFolds: the file of folds is wrong; raised before any training, as the next three are.
+        TooFewRecordings: an emotion or a part has too few clips.
+        TooFewSpeakers: there are too few speakers.
+        Leak: the parts of a fold are not separate.
     """
     recipe = recipe_of(plan.network)
     if plan.protocol is Protocol.OPEN_SET and len(set(plan.drop)) < 2:
         raise TooFewUnknowns
     data = feature_cache.load(
-        recordings, recordings.examples, recipe.read, limits, report, recipe.draws, cache
+        recordings, recordings.examples, recipe.read_spec, limits, report, recipe.copies, cache
     )
     clips = Clips.of(data)
     folds = folds_of(plan, clips)
     for fold in folds:
         check(clips, fold)
-    foreign = _foreign(recipe.spec) if plan.protocol is Protocol.OPEN_SET else None
-    outcomes: list[FoldResult] = []
+    non_speech = _non_speech_data(recipe.spec) if plan.protocol is Protocol.OPEN_SET else None
+    results: list[FoldResult] = []
     fits: Fits = {}
     for done, fold in enumerate(folds):
         report("folds", done, len(folds))
-        finding_id = _identity(plan, recipe, clips, fold)
-        outcome = FoldResult.read(output, finding_id)
+        identity = _identity(plan, recipe, clips, fold)
+        outcome = FoldResult.read(output, identity)
         if outcome is None:
             config = TrainingConfig("", plan.network, seed=fold.seed, epochs=plan.epochs)
-            result = recipe.learn(FoldData.of(data, clips, fold), config, report, fits)
-            outcome = _judge(result, data, clips, fold, foreign, finding_id)
+            result = recipe.train(FoldData.of(data, clips, fold), config, report, fits)
+            outcome = _tested(result, data, clips, fold, non_speech, identity)
             outcome.write(output)
-        outcomes.append(outcome)
+        results.append(outcome)
     report("folds", len(folds), len(folds))
-    return outcomes, data
+    return results, data
 
 
-def choosers_of(plan: EvaluationPlan) -> Choosers:
-    """Who chooses on the learning side."""
-    if not recipe_of(plan.network).cross:
-        return Choosers.SOME
+def validation_of(plan: EvaluationPlan) -> Validation:
+    """How the training side is divided under a plan."""
+    if not recipe_of(plan.network).cross_validated:
+        return Validation.HELD_OUT
     # Only open-set asks how sure a network is, and a fit for each part takes three times as long again.
-    return Choosers.ALL if plan.protocol is Protocol.OPEN_SET else Choosers.NOBODY
+    return Validation.CROSS if plan.protocol is Protocol.OPEN_SET else Validation.NONE
 
 
 def folds_of(plan: EvaluationPlan, clips: Clips) -> list[Fold]:
     """The folds of all seeds."""
     groups = read_folds(plan.folds, clips) if plan.folds else None
-    choosers = choosers_of(plan)
+    validation = validation_of(plan)
     folds: list[Fold] = []
     for seed in range(FIRST_SEED, FIRST_SEED + plan.seeds):
-        if plan.protocol is Protocol.SEED:
-            folds.append(seed_fold(clips, plan.drop, seed, choosers))
+        if plan.protocol is Protocol.BASELINE:
+            folds.append(baseline_fold(clips, plan.drop, seed, validation))
             if plan.select_on_test:
-                folds.append(seed_fold(clips, plan.drop, seed, select_on_test=True))
+                folds.append(baseline_fold(clips, plan.drop, seed, select_on_test=True))
         else:
-            folds += speaker_folds(clips, plan.drop, seed, groups, choosers)
+            folds += speaker_folds(clips, plan.drop, seed, groups, validation)
     return folds
 
 
-def _judge(
-    result: FitResult, data: AudioData, clips: Clips, fold: Fold, foreign: AudioData | None, finding_id: str
+def _tested(
+    result: FitResult, data: AudioData, clips: Clips, fold: Fold, non_speech: AudioData | None, identity: str
 ) -> FoldResult:
-    def heard(of: AudioData, indices: Indices) -> FoldOutputs:
-        examples = [of.examples[index] for index in indices]
+    def outputs_of(source: AudioData, indices: Indices) -> FoldOutputs:
+        examples = [source.examples[index] for index in indices]
         return FoldOutputs(
-            logits=result.logits(of.features[indices]),
+            logits=result.logits(source.features[indices]),
             paths=np.array([example.path for example in examples], np.str_),
             emotions=np.array([example.emotion for example in examples], np.str_),
             channels=np.array([channel(example) or "" for example in examples], np.str_),
         )
 
     parts = {"test": fold.test, "unknown": fold.unknown}
-    outcome = {name: heard(data, indices) for name, indices in parts.items()}
-    if foreign is not None:
-        outcome["non_speech"] = heard(foreign, np.arange(len(foreign.examples)))
-    finding = FoldFacts(
-        identity=finding_id,
+    outcome = {name: outputs_of(data, indices) for name, indices in parts.items()}
+    if non_speech is not None:
+        outcome["non_speech"] = outputs_of(non_speech, np.arange(len(non_speech.examples)))
+    facts = FoldFacts(
+        identity=identity,
         name=fold.name,
         seed=fold.seed,
         selects_on_test=fold.selects_on_test,
@@ -139,10 +146,10 @@ def _judge(
         train_accuracy=result.train_accuracy,
         digest=result.digest,
     )
-    return FoldResult(finding, outcome)
+    return FoldResult(facts, outcome)
 
 
-def _foreign(spec: FeatureSpec) -> AudioData:
+def _non_speech_data(spec: FeatureSpec) -> AudioData:
     """Sounds without a voice, the same for every fold."""
     examples, samples = [], []
     for kind in NON_SPEECH:
@@ -156,13 +163,13 @@ def _foreign(spec: FeatureSpec) -> AudioData:
 
 
 def _identity(plan: EvaluationPlan, recipe: NetworkRecipe, clips: Clips, fold: Fold) -> str:
-    """SHA-256 of all that a fold's outcome follows from, but for the code."""
+    """SHA-256 of everything that the result of a fold follows from, but for the code."""
     facts = [
         plan.protocol,
         plan.network,
         plan.epochs,
-        asdict(recipe.read),
-        recipe.draws,
+        asdict(recipe.read_spec),
+        recipe.copies,
         _facts(clips, [fold]),
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

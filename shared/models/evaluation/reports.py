@@ -8,11 +8,11 @@ from pathlib import Path
 
 from shared.models.data.audio_data import AudioData
 from shared.models.data.datasets import Recordings, fingerprint
-from shared.models.data.folds import Choosers
+from shared.models.data.folds import Validation
 from shared.models.evaluation.fold_results import FoldResult
 from shared.models.evaluation.plan import EvaluationPlan, Protocol
-from shared.models.evaluation.protocols import choosers_of
-from shared.models.evaluation.summary import TOP, Figures, closed_set, open_set, pooled, right
+from shared.models.evaluation.protocols import validation_of
+from shared.models.evaluation.summary import TOP, Document, closed_set, open_set, pooled, right
 from shared.models.metrics.calibration import Reliability
 from shared.models.metrics.plots import (
     plot_class_bars,
@@ -25,18 +25,18 @@ from shared.models.serving.rejection import RiskCoverage
 JSON, MARKDOWN = "report.json", "report.md"
 HONEST, HABIT = "chosen inside training", "chosen on the test part"
 HELD_OUT = {
-    Protocol.SEED: "A stratified fifth of the clips, drawn at random: every speaker is on both sides. Twins "
-    "stay on one.",
+    Protocol.BASELINE: "A stratified fifth of the clips, drawn at random: every speaker is on both sides. "
+    "Twins stay on one.",
     Protocol.SPEAKER: "Whole speakers are held out: nobody who judges was heard before.",
     Protocol.OPEN_SET: "Whole speakers are held out, and the emotions {drop} from all learning. Each of "
     "these sets thresholds, and is judged by the others.",
 }
 
 CHOSEN_BY = {
-    Choosers.SOME: "Epoch and temperature come from speakers held out inside the training side.",
-    Choosers.ALL: "Temperature and thresholds come from the speakers who learn, each told by what the others "
-    "taught; nobody chooses an epoch.",
-    Choosers.NOBODY: "Nobody chooses: the number of epochs is fixed beforehand, and the temperature is 1.",
+    Validation.HELD_OUT: "Epoch and temperature come from speakers held out inside the training side.",
+    Validation.CROSS: "Temperature and thresholds come from the speakers who learn, each told by what the "
+    "others taught; nobody chooses an epoch.",
+    Validation.NONE: "Nobody chooses: the number of epochs is fixed beforehand, and the temperature is 1.",
 }
 
 
@@ -44,29 +44,40 @@ def write_report(
     plan: EvaluationPlan,
     recordings: Recordings,
     data: AudioData,
-    outcomes: Sequence[FoldResult],
+    results: Sequence[FoldResult],
     folder: Path,
-) -> Figures:
-    """Write report.json, report.md and their pictures into a folder; returns what the JSON says."""
+) -> Document:
+    """Write report.json, report.md and their pictures.
+
+    Args:
+        plan: what was evaluated.
+        recordings: on what.
+        data: its features.
+        results: of all folds.
+        folder: where the report is written.
+
+    Returns:
+        The content of the JSON.
+    """
     variants = {
-        HONEST: [outcome for outcome in outcomes if not outcome.finding.selects_on_test],
-        HABIT: [outcome for outcome in outcomes if outcome.finding.selects_on_test],
+        HONEST: [result for result in results if not result.facts.selects_on_test],
+        HABIT: [result for result in results if result.facts.selects_on_test],
     }
     honest = variants[HONEST]
-    document: Figures = {
+    document: Document = {
         "protocol": plan.protocol.value,
         "network": plan.network,
         "drop": sorted(plan.drop),
         "seeds": plan.seeds,
-        "chosen_by": choosers_of(plan).value,
-        "epochs": max(outcome.finding.epochs for outcome in outcomes),
-        "labels": honest[0].finding.labels,
+        "chosen_by": validation_of(plan).value,
+        "epochs": max(result.facts.epochs for result in results),
+        "labels": honest[0].facts.labels,
         "clips": len(data.examples),
         "speakers": sorted({example.speaker for example in data.examples}),
         "left_out": list(data.left_out),
         "fingerprint": fingerprint(recordings, data.examples),
         "results": {name: closed_set(some) for name, some in variants.items() if some},
-        "folds": [_fold(outcome) for outcome in outcomes],
+        "folds": [_fold(result) for result in results],
     }
     if plan.protocol is Protocol.OPEN_SET:
         document["open_set"] = open_set(honest)
@@ -77,19 +88,19 @@ def write_report(
     return document
 
 
-def _fold(outcome: FoldResult) -> Figures:
-    finding = outcome.finding
+def _fold(result: FoldResult) -> Document:
+    facts = result.facts
     return {
-        "test_clips": len(outcome.parts["test"].paths),
-        "accuracy": float(right([outcome]).mean()),
-        **finding.model_dump(exclude={"labels"}),
+        "test_clips": len(result.parts["test"].paths),
+        "accuracy": float(right([result]).mean()),
+        **facts.model_dump(exclude={"labels"}),
     }
 
 
-def _draw(plan: EvaluationPlan, honest: Sequence[FoldResult], document: Figures, folder: Path) -> None:
-    figures = document["results"][HONEST]
+def _draw(plan: EvaluationPlan, honest: Sequence[FoldResult], document: Document, folder: Path) -> None:
+    metrics = document["results"][HONEST]
     is_right, confidences = right(honest), pooled(honest, "test", TOP)
-    matrix = figures["all"]["pooled"]["confusion_matrix"]
+    matrix = metrics["all"]["pooled"]["confusion_matrix"]
     plot_confusion_matrix(matrix, document["labels"], folder / "confusion_matrix.png")
     plot_reliability(Reliability.of(confidences, is_right), folder / "reliability.png")
     curves = {"known emotions": RiskCoverage.of(confidences, is_right)}
@@ -99,19 +110,19 @@ def _draw(plan: EvaluationPlan, honest: Sequence[FoldResult], document: Figures,
             [*confidences, *unknown], [*is_right, *([False] * len(unknown))]
         )
     plot_risk_coverage(curves, folder / "risk_coverage.png")
-    bars = {name: part["folds"]["recall"] for name, part in figures.items()}
+    bars = {name: part["folds"]["recall"] for name, part in metrics.items()}
     plot_class_bars(bars, document["labels"], folder / "class_recall.png")
 
 
-def markdown(document: Figures) -> str:
-    """The report for people."""
+def markdown(document: Document) -> str:
+    """The report for people, from the content of the JSON."""
     drop = " and ".join(document["drop"])
     lines = [
         f"# {document['network']}, protocol `{document['protocol']}`" + (f", without {drop}" if drop else ""),
         "",
         HELD_OUT[Protocol(document["protocol"])].format(drop=drop)
         + " "
-        + CHOSEN_BY[Choosers(document["chosen_by"])],
+        + CHOSEN_BY[Validation(document["chosen_by"])],
         "",
         f"{document['clips']} clips of {len(document['speakers'])} speakers, {len(document['folds'])} "
         f"trainings of at most {document['epochs']} epochs, {document['seeds']} seed(s); "
@@ -119,9 +130,9 @@ def markdown(document: Figures) -> str:
     ]
     if len(document["results"]) > 1:
         lines += ["", *_side_by_side(document["results"])]
-    for name, figures in document["results"].items():
-        epoch = f", epoch {name}" if Choosers(document["chosen_by"]) is Choosers.SOME else ""
-        lines += ["", f"## Known emotions{epoch}", "", *_closed(figures, document["labels"])]
+    for name, metrics in document["results"].items():
+        epoch = f", epoch {name}" if Validation(document["chosen_by"]) is Validation.HELD_OUT else ""
+        lines += ["", f"## Known emotions{epoch}", "", *_closed(metrics, document["labels"])]
     if "open_set" in document:
         lines += ["", "## Unknown emotions and sounds without a voice", "", *_open(document["open_set"])]
     lines += ["", "## Folds", "", *_folds(document["folds"]), ""]
@@ -130,8 +141,8 @@ def markdown(document: Figures) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _side_by_side(results: Figures) -> list[str]:
-    parts = [figures["all"] for figures in results.values()]
+def _side_by_side(results: Document) -> list[str]:
+    parts = [metrics["all"] for metrics in results.values()]
     rows = [
         ["accuracy, pooled", *(number(part["pooled"]["accuracy"]) for part in parts)],
         ["accuracy, mean ± sd over seeds", *(_mean(part["folds"]["accuracy"]) for part in parts)],
@@ -140,11 +151,11 @@ def _side_by_side(results: Figures) -> list[str]:
     return table(["", *(f"epoch {name}" for name in results)], rows)
 
 
-def _closed(figures: Figures, labels: Sequence[str]) -> list[str]:
-    parts, pooled_ = list(figures), [figures[name]["pooled"] for name in figures]
-    folds = [figures[name]["folds"] for name in figures]
+def _closed(metrics: Document, labels: Sequence[str]) -> list[str]:
+    parts, pooled_ = list(metrics), [metrics[name]["pooled"] for name in metrics]
+    folds = [metrics[name]["folds"] for name in metrics]
     rows = [
-        ["clips", *(str(figures[name]["clips"]) for name in parts)],
+        ["clips", *(str(metrics[name]["clips"]) for name in parts)],
         ["accuracy, pooled", *(number(one["accuracy"]) for one in pooled_)],
         ["accuracy, mean ± sd over folds", *(_mean(one["accuracy"]) for one in folds)],
         ["UAR, pooled", *(number(one["uar"]) for one in pooled_)],
@@ -166,8 +177,8 @@ def _closed(figures: Figures, labels: Sequence[str]) -> list[str]:
     return table(["", *parts], rows)
 
 
-def _open(figures: Figures) -> list[str]:
-    scores = figures["scores"]
+def _open(metrics: Document) -> list[str]:
+    scores = metrics["scores"]
     emotions = list(scores[TOP]["by_emotion"])
     kinds = list(scores[TOP]["by_kind"])
     rows = [
@@ -189,7 +200,7 @@ def _open(figures: Figures) -> list[str]:
          f"{rule['reached_in']} of {rule['folds']}", number(rule["coverage"]),
          number(rule["accepted_accuracy"]), number(rule["unknown_let_through"]),
          number(rule["non_speech_let_through"])]
-        for rule in figures["thresholds"]
+        for rule in metrics["thresholds"]
     ]  # fmt: skip
     header = ["rule", "score", "set on", "judged on", "threshold", "reached", "coverage of known",
               "accuracy of accepted known", "unknown let through", "non-speech let through"]  # fmt: skip
@@ -203,7 +214,7 @@ def _open(figures: Figures) -> list[str]:
     return [*table(["", *scores], rows), *notes, *table(header, thresholds)]
 
 
-def _folds(folds: Sequence[Figures]) -> list[str]:
+def _folds(folds: Sequence[Document]) -> list[str]:
     rows = [
         [fold["name"], str(fold["train_clips"]), str(fold["test_clips"]), number(fold["train_accuracy"]),
          number(fold["accuracy"]), f"{fold['best_epoch']} of {fold['epochs']}", f"{fold['temperature']:.2f}"]
@@ -219,22 +230,22 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def number(value: float | None) -> str:
-    """With three digits; a dash for nothing."""
+    """A number with three digits; a dash for None."""
     return "–" if value is None else f"{value:.3f}"
 
 
-def _of(figures: Figures | None, name: str) -> str:
-    return number(None if figures is None else figures[name])
+def _of(metrics: Document | None, name: str) -> str:
+    return number(None if metrics is None else metrics[name])
 
 
-def _mean(values: Figures | None) -> str:
+def _mean(values: Document | None) -> str:
     if values is None:
         return "–"
     return f"{values['mean']:.3f}" + ("" if values["sd"] is None else f" ± {values['sd']:.3f}")
 
 
-def interval(values: Figures | None) -> str:
-    """A mean with its 95 % interval, if it is of several."""
+def interval(values: Document | None) -> str:
+    """A mean with its 95 % interval, if there are several values."""
     if values is None:
         return "–"
     interval = "" if values["sd"] is None else f" [{max(0, values['low']):.3f}, {min(1, values['high']):.3f}]"

@@ -1,7 +1,7 @@
-"""A version that ships hears recordings as when it is served: under conditions, or of a foreign corpus.
+"""Test a version as it is served: under conditions, or on a foreign corpus.
 
-Each recording is decoded, altered, written as a WAV file of 16 bits and classified by the serving path.
-Nothing is learnt here, and nothing chosen; a version never judges by speakers that it learnt from.
+Each recording is decoded, altered, written as a WAV file of 16 bits and classified as in serving. Nothing is
+trained or selected here, and no speaker of the version's training is tested.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.audio.conditions import Condition
-from shared.audio.decode import DecodeLimits, decode
+from shared.audio.decode import decode
+from shared.audio.limits import DecodeLimits
 from shared.audio.noises import BROWN, PINK, WHITE, coloured
 from shared.audio.recorder import at_peak
 from shared.audio.synthesis import NON_SPEECH, non_speech, wav_bytes
 from shared.core.errors.models import HeardSpeakers, NobodyJudges
 from shared.core.errors.recordings import ClipError
-from shared.models.data.corpora import NAMINGS
+from shared.models.data.audio_data import Progress
+from shared.models.data.corpora import NAMING_SCHEMES
 from shared.models.data.datasets import NOT_STATED, Dataset, Example, Recordings, fingerprint
 from shared.models.evaluation.predictions import Predictions
 from shared.models.serving.classifier import Classifier
-from shared.models.serving.registry import Manifest
-from shared.models.serving.verdicts import Verdict
-from shared.models.training.baseline import Report
+from shared.models.serving.clip_results import ClipResult
+from shared.models.serving.manifest import Manifest
 
 Floats = NDArray[np.float32]
 
@@ -41,18 +42,24 @@ SOUND_PEAK_DB = -12.0
 
 
 @dataclass(frozen=True, slots=True)
-class JudgingClips:
-    """Who judges a version: recordings, and which of them."""
+class TestClips:
+    """The clips that test a version.
+
+    Attributes:
+        recordings: where they are read.
+        examples: which of them.
+    """
 
     recordings: Recordings
     examples: tuple[Example, ...]
 
     @property
     def fingerprint(self) -> str:
+        """SHA-256 over the clips; see `datasets.fingerprint`."""
         return fingerprint(self.recordings, self.examples)
 
 
-def judging_clips(
+def clips_to_test(
     manifest: Manifest,
     dataset: Dataset,
     *,
@@ -60,19 +67,28 @@ def judging_clips(
     clips: int | None = None,
     is_foreign: bool = False,
     seed: int = 42,
-) -> JudgingClips:
-    """The recordings of a dataset that may judge a version: of its labels, by speakers it never heard.
+) -> TestClips:
+    """The recordings of a dataset that may test a version: of its labels, by speakers not in its training.
 
-    speakers: those alone; clips: so many of theirs, drawn by the seed; is_foreign: the version learnt from
-    other people, whatever their names. Raises UnknownSpeaker, HeardSpeakers where one of `speakers` was
-    heard, and NobodyJudges.
+    Args:
+        manifest: of the version.
+        dataset: the recordings.
+        speakers: only these; none: all that may.
+        clips: so many of theirs, drawn at random; None: all.
+        is_foreign: the version was trained on other people, whatever their names are.
+        seed: of the draw.
+
+    Raises:
+        UnknownSpeaker: no recording is of one of `speakers`.
+        HeardSpeakers: one of `speakers` was in the training.
+        NobodyJudges: no recording is left.
     """
     dataset.check_speakers(speakers)
-    heard = set() if is_foreign else _heard(manifest, dataset)
-    if familiar := sorted(speaker for speaker in set(speakers) if _name(speaker) in heard):
-        raise HeardSpeakers(version=manifest.version, speakers=", ".join(familiar))
+    known_speakers = set() if is_foreign else _trained_speakers(manifest, dataset)
+    if trained_on := sorted(speaker for speaker in set(speakers) if _name(speaker) in known_speakers):
+        raise HeardSpeakers(version=manifest.version, speakers=", ".join(trained_on))
     there = {example.speaker for example in dataset.examples}
-    wanted = set(speakers) or {speaker for speaker in there if _name(speaker) not in heard}
+    wanted = set(speakers) or {speaker for speaker in there if _name(speaker) not in known_speakers}
     examples = [
         example
         for example in dataset.examples
@@ -86,15 +102,15 @@ def judging_clips(
     if clips is not None and clips < len(examples):
         places = np.random.default_rng(seed).permutation(len(examples))[:clips]
         examples = [examples[place] for place in sorted(places)]
-    return JudgingClips(dataset, tuple(examples))
+    return TestClips(dataset, tuple(examples))
 
 
-def _heard(manifest: Manifest, dataset: Dataset) -> set[str]:
-    """The names of those whom a version has heard, but for those who are surely of another corpus."""
+def _trained_speakers(manifest: Manifest, dataset: Dataset) -> set[str]:
+    """The names of the speakers of a version's training, but for those certainly of another corpus."""
     names = set()
     for speaker in (*manifest.speakers.training, *manifest.speakers.test):
         corpus, _, own = speaker.rpartition("/")
-        credits = {name: naming.credit for name, naming in NAMINGS.items()}
+        credits = {name: scheme.credit for name, scheme in NAMING_SCHEMES.items()}
         if dataset.credit in credits.values() and credits.get(corpus, dataset.credit) != dataset.credit:
             continue
         names.add(_name(own))
@@ -102,69 +118,85 @@ def _heard(manifest: Manifest, dataset: Dataset) -> set[str]:
 
 
 def _name(speaker: str) -> str:
-    """2 means speaker 02 too."""
+    """The name of a speaker; 2 stands for speaker 02 too."""
     return str(int(speaker)) if speaker.isdecimal() else speaker
 
 
 def is_foreign(manifest: Manifest, dataset: Dataset) -> bool:
-    """Whether a corpus is surely another one than those a version learnt from: both say which they are."""
+    """Whether a corpus is certainly none that the version was trained on: both state their source."""
     return dataset.credit != NOT_STATED and dataset.credit not in manifest.data.credit
 
 
-def hear(
+def classify_under(
     classifier: Classifier,
-    those: JudgingClips,
+    clips: TestClips,
     condition: Condition,
     limits: DecodeLimits,
-    report: Report,
+    report: Progress,
     output: Path | None = None,
     seed: int = 42,
 ) -> Predictions:
-    """What a version answers to recordings under a condition; taken over from `output` if it is there.
+    """Classify recordings under a condition.
 
-    report("clips", done, total) follows its course. Each recording has random numbers of its own, by seed,
-    path and condition, so that it sounds the same whoever is heard beside it; babble is made of recordings by
-    others of the audience, of its own speaker where there is nobody else. Recordings that cannot be read are
-    failed.
+    Each recording has random numbers of its own, by seed, path and condition, so that it sounds the same
+    whichever recordings are beside it. Babble is mixed of recordings of other speakers, or of its own speaker
+    where there is no other. Recordings that cannot be read are failed.
+
+    Args:
+        classifier: the version.
+        clips: the recordings.
+        condition: alters them.
+        limits: of decoding.
+        report: called as report("clips", done, total).
+        output: a folder whose predictions are taken over, if it has them.
+        seed: of the random numbers.
     """
-    identity = _identity(classifier.manifest, those, condition, limits, seed)
+    identity = _identity(classifier.manifest, clips, condition, limits, seed)
     if output is not None and (known := Predictions.read(output, identity)) is not None:
-        report("clips", len(those.examples), len(those.examples))
+        report("clips", len(clips.examples), len(clips.examples))
         return known
     rate = classifier.manifest.feature_spec.sampling_rate
-    pool = _pool(those, rate, limits, seed) if condition.is_babble else []
-    verdicts: list[Verdict] = []
-    for start in range(0, len(those.examples), BATCH_CLIPS):
-        batch = those.examples[start : start + BATCH_CLIPS]
-        heard: list[tuple[str, bytes]] = []
-        failed: dict[int, Verdict] = {}
+    pool = _pool(clips, rate, limits, seed) if condition.is_babble else []
+    results: list[ClipResult] = []
+    for start in range(0, len(clips.examples), BATCH_CLIPS):
+        batch = clips.examples[start : start + BATCH_CLIPS]
+        altered_clips: list[tuple[str, bytes]] = []
+        failed: dict[int, ClipResult] = {}
         for place, example in enumerate(batch):
             try:
-                samples = _decoded(those.recordings, example, rate, limits)
+                samples = _decoded(clips.recordings, example, rate, limits)
             except ClipError as error:
-                failed[place] = Verdict.failed(example.path, error)
+                failed[place] = ClipResult.failed(example.path, error)
                 continue
             rng = np.random.default_rng([seed, _number(example.path), _number(condition.name)])
             others = [voice for speaker, voice in pool if speaker != example.speaker]
             altered = condition(samples, rate, rng, others or [voice for _, voice in pool])
-            heard.append((example.path, wav_bytes(altered, rate)))
-        answers = iter(classifier.classify(heard))
-        verdicts += [failed.get(place) or next(answers) for place in range(len(batch))]
-        report("clips", start + len(batch), len(those.examples))
-    replies = _replies(classifier.manifest, those.examples, verdicts)
+            altered_clips.append((example.path, wav_bytes(altered, rate)))
+        answers = iter(classifier.classify(altered_clips))
+        results += [failed.get(place) or next(answers) for place in range(len(batch))]
+        report("clips", start + len(batch), len(clips.examples))
+    predictions = _predictions(classifier.manifest, clips.examples, results)
     if output is not None:
-        replies.write(output, identity)
-    return replies
+        predictions.write(output, identity)
+    return predictions
 
 
-def sounds(classifier: Classifier, clips: int = SOUND_CLIPS) -> dict[str, Predictions]:
-    """What a version answers to sounds without a voice, by kind: so many of each, 3 s long."""
+def classify_sounds(classifier: Classifier, clips: int = SOUND_CLIPS) -> dict[str, Predictions]:
+    """Classify sounds without a voice, 3 s long.
+
+    Args:
+        classifier: the version.
+        clips: how many of each kind.
+
+    Returns:
+        The predictions by kind.
+    """
     manifest = classifier.manifest
     found = {}
     for kind, made in _sounds(manifest.feature_spec.sampling_rate, clips):
-        heard = [(f"{kind} {place}", content) for place, content in enumerate(made)]
-        examples = [Example(path, kind, "nobody") for path, _ in heard]
-        found[kind] = _replies(manifest, examples, classifier.classify(heard))
+        clips_of_kind = [(f"{kind} {place}", content) for place, content in enumerate(made)]
+        examples = [Example(path, kind, "nobody") for path, _ in clips_of_kind]
+        found[kind] = _predictions(manifest, examples, classifier.classify(clips_of_kind))
     return found
 
 
@@ -177,27 +209,29 @@ def _sounds(rate: int, clips: int) -> Iterator[tuple[str, list[bytes]]]:
         yield colour, [wav_bytes(at_peak(noise, SOUND_PEAK_DB), rate) for noise in made]
 
 
-def _replies(manifest: Manifest, examples: Sequence[Example], verdicts: Sequence[Verdict]) -> Predictions:
+def _predictions(
+    manifest: Manifest, examples: Sequence[Example], results: Sequence[ClipResult]
+) -> Predictions:
     nothing = dict.fromkeys(manifest.labels, np.nan)
     return Predictions(
         paths=np.array([example.path for example in examples], np.str_),
         emotions=np.array([example.emotion for example in examples], np.str_),
-        outcomes=np.array([verdict.outcome for verdict in verdicts], np.str_),
+        outcomes=np.array([verdict.outcome for verdict in results], np.str_),
         probabilities=np.array(
-            [[(one.probabilities or nothing)[label] for label in manifest.labels] for one in verdicts]
-        ).reshape(len(verdicts), len(manifest.labels)),
+            [[(one.probabilities or nothing)[label] for label in manifest.labels] for one in results]
+        ).reshape(len(results), len(manifest.labels)),
         labels=np.array(manifest.labels, np.str_),
         threshold=np.array(manifest.threshold),
     )
 
 
-def _pool(those: JudgingClips, rate: int, limits: DecodeLimits, seed: int) -> list[tuple[str, Floats]]:
-    """Some of the audience, each with its speaker."""
+def _pool(clips: TestClips, rate: int, limits: DecodeLimits, seed: int) -> list[tuple[str, Floats]]:
+    """Some of the recordings, each with its speaker."""
     found: list[tuple[str, Floats]] = []
-    for place in np.random.default_rng(seed).permutation(len(those.examples)):
-        example = those.examples[place]
+    for place in np.random.default_rng(seed).permutation(len(clips.examples)):
+        example = clips.examples[place]
         try:
-            found.append((example.speaker, _decoded(those.recordings, example, rate, limits)))
+            found.append((example.speaker, _decoded(clips.recordings, example, rate, limits)))
         except ClipError:
             continue
         if len(found) == POOL_CLIPS:
@@ -216,11 +250,11 @@ def _number(text: str) -> int:
 
 
 def _identity(
-    manifest: Manifest, those: JudgingClips, condition: Condition, limits: DecodeLimits, seed: int
+    manifest: Manifest, clips: TestClips, condition: Condition, limits: DecodeLimits, seed: int
 ) -> str:
-    """SHA-256 of all that replies follow from, but for the code."""
+    """SHA-256 of everything that predictions follow from, but for the code."""
     facts = [
-        manifest.version, manifest.files, manifest.threshold, those.fingerprint, condition.name, seed,
+        manifest.version, manifest.files, manifest.threshold, clips.fingerprint, condition.name, seed,
         repr(limits),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""The figures of a protocol from the outcomes of its folds, as one JSON document.
+"""The metrics of a protocol from the results of its folds, as one JSON document.
 
-Pooled: over the clips of all folds and seeds together, each fold's scores by its own temperature. Mean, sd
-and a 95 % interval (Student's t): over the folds.
+Pooled metrics are over the clips of all folds and seeds together, each fold's scores by its own temperature.
+Mean, standard deviation and a 95 % interval (Student's t) are over the folds.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ TOP = "top probability"
 CHANNELS = "speech", "song"
 RISKS = 0.05, 0.10
 Booleans = NDArray[np.bool_]
-Figures = dict[str, Any]
+Document = dict[str, Any]
 
 
-def closed_set(outcomes: Sequence[FoldResult]) -> Figures:
-    """How well known emotions are told apart: of all clips, and of speech and of song where names say so."""
-    figures: Figures = {"all": _classified(outcomes)}
+def closed_set(results: Sequence[FoldResult]) -> Document:
+    """How well known emotions are classified: of all clips, and of speech and song where names say which."""
+    metrics: Document = {"all": _classified(results)}
     for channel in CHANNELS:
-        within = [outcome.only(channel) for outcome in outcomes]
-        if within := [outcome for outcome in within if len(outcome.parts["test"].paths)]:
-            figures[channel] = _classified(within)
-    return figures
+        within = [result.only(channel) for result in results]
+        if within := [result for result in within if len(result.parts["test"].paths)]:
+            metrics[channel] = _classified(within)
+    return metrics
 
 
-def _classified(outcomes: Sequence[FoldResult]) -> Figures:
-    labels = outcomes[0].finding.labels
-    truths = [outcome.classes("test") for outcome in outcomes]
-    guesses = [outcome.parts["test"].logits.argmax(axis=1) for outcome in outcomes]
+def _classified(results: Sequence[FoldResult]) -> Document:
+    labels = results[0].facts.labels
+    truths = [result.classes("test") for result in results]
+    guesses = [result.parts["test"].logits.argmax(axis=1) for result in results]
     pairs = list(zip(truths, guesses, strict=True))
     truth, guess = np.concatenate(truths), np.concatenate(guesses)
-    confidences, is_right = pooled(outcomes, "test", TOP), truth == guess
-    plain = [outcome.parts["test"].logits for outcome in outcomes]
+    confidences, is_right = pooled(results, "test", TOP), truth == guess
+    plain = [result.parts["test"].logits for result in results]
     curve = RiskCoverage.of(confidences, is_right)
     return {
         "clips": len(truth),
@@ -74,24 +74,24 @@ def _classified(outcomes: Sequence[FoldResult]) -> Figures:
     }
 
 
-def open_set(outcomes: Sequence[FoldResult]) -> Figures:
-    """How well known emotions are told from unknown ones, and from sounds without a voice."""
+def open_set(results: Sequence[FoldResult]) -> Document:
+    """How well known emotions are separated from unknown ones, and from sounds without a voice."""
     return {
-        "scores": {score: _detected(outcomes, score) for score in SCORES},
-        "thresholds": [_accepted(outcomes, *key) for key in dict.fromkeys(_keys(outcomes))],
+        "scores": {score: _detected(results, score) for score in SCORES},
+        "thresholds": [_accepted(results, *key) for key in dict.fromkeys(_keys(results))],
     }
 
 
-def _detected(outcomes: Sequence[FoldResult], score: str) -> Figures:
-    known, unknown, foreign = (pooled(outcomes, part, score) for part in ("test", "unknown", "non_speech"))
-    emotions, kinds = (emotions_of(outcomes, part) for part in ("unknown", "non_speech"))
-    is_right = right(outcomes)
+def _detected(results: Sequence[FoldResult], score: str) -> Document:
+    known, unknown, non_speech = (pooled(results, part, score) for part in ("test", "unknown", "non_speech"))
+    emotions, kinds = (emotions_of(results, part) for part in ("unknown", "non_speech"))
+    is_right = right(results)
     with_unknown = np.concatenate([is_right, np.zeros(len(unknown), bool)])
     curves = {
         "known": RiskCoverage.of(known, is_right),
         "known_and_unknown": RiskCoverage.of(np.concatenate([known, unknown]), with_unknown),
     }
-    each = (detection(one.scores("test", score), one.scores("unknown", score)) for one in outcomes)
+    each = (detection(one.scores("test", score), one.scores("unknown", score)) for one in results)
     by_fold = [fold for fold in each if fold is not None]
     return {
         "unknown": detection(known, unknown),
@@ -100,8 +100,8 @@ def _detected(outcomes: Sequence[FoldResult], score: str) -> Figures:
             emotion: detection(known, unknown[emotions == emotion])
             for emotion in np.unique(emotions).tolist()
         },
-        "non_speech": detection(known, foreign),
-        "by_kind": {kind: detection(known, foreign[kinds == kind]) for kind in np.unique(kinds).tolist()},
+        "non_speech": detection(known, non_speech),
+        "by_kind": {kind: detection(known, non_speech[kinds == kind]) for kind in np.unique(kinds).tolist()},
         "risk_coverage": {
             name: {
                 "aurc": curve.area,
@@ -112,68 +112,70 @@ def _detected(outcomes: Sequence[FoldResult], score: str) -> Figures:
     }
 
 
-def _accepted(outcomes: Sequence[FoldResult], set_on: str, rule: str, score: str) -> Figures:
-    """What each fold's own threshold lets through, together; judged by the emotions it was not set on.
+def _accepted(results: Sequence[FoldResult], set_on: str, rule: str, score: str) -> Document:
+    """What the folds' own thresholds accept, tested on emotions that they were not set on.
 
-    Folds where nobody who chooses acted the emotion have no such threshold, and no part in this.
+    Folds whose validation lacks the emotion have no such threshold and are left out.
     """
-    held = [
-        (outcome, threshold)
-        for outcome in outcomes
-        for threshold in outcome.finding.thresholds
+    with_threshold = [
+        (result, threshold)
+        for result in results
+        for threshold in result.facts.thresholds
         if (threshold.set_on, threshold.rule, threshold.score) == (set_on, rule, score)
     ]
-    judged = [outcome for outcome, _ in held]
+    tested = [result for result, _ in with_threshold]
 
     def passes(part: str) -> Booleans:
-        return np.concatenate([one.scores(part, score) >= threshold.value for one, threshold in held])
+        return np.concatenate(
+            [one.scores(part, score) >= threshold.value for one, threshold in with_threshold]
+        )
 
-    known, emotions = passes("test"), emotions_of(judged, "unknown")
+    known, emotions = passes("test"), emotions_of(tested, "unknown")
     others = emotions != set_on
     return {
         "rule": rule,
         "score": score,
         "set_on": set_on,
         "judged_on": np.unique(emotions[others]).tolist(),
-        "value": spread([threshold.value for _, threshold in held]),
-        "reached_in": sum(threshold.is_reached for _, threshold in held),
-        "folds": len(held),
+        "value": spread([threshold.value for _, threshold in with_threshold]),
+        "reached_in": sum(threshold.is_reached for _, threshold in with_threshold),
+        "folds": len(with_threshold),
         "coverage": float(known.mean()),
-        "accepted_accuracy": share(right(judged)[known]),
+        "accepted_accuracy": share(right(tested)[known]),
         "unknown_let_through": share(passes("unknown")[others]),
         "non_speech_let_through": share(passes("non_speech")),
     }
 
 
-def _keys(outcomes: Sequence[FoldResult]) -> list[tuple[str, str, str]]:
-    thresholds = (threshold for outcome in outcomes for threshold in outcome.finding.thresholds)
+def _keys(results: Sequence[FoldResult]) -> list[tuple[str, str, str]]:
+    thresholds = (threshold for result in results for threshold in result.facts.thresholds)
     return [(threshold.set_on, threshold.rule, threshold.score) for threshold in thresholds]
 
 
-def pooled(outcomes: Sequence[FoldResult], part: str, score: str) -> Values:
-    """A score of the clips of all folds, one fold after the other."""
-    return np.concatenate([outcome.scores(part, score) for outcome in outcomes])
+def pooled(results: Sequence[FoldResult], part: str, score: str) -> Values:
+    """A score of the clips of all folds, one fold after another."""
+    return np.concatenate([result.scores(part, score) for result in results])
 
 
-def emotions_of(outcomes: Sequence[FoldResult], part: str) -> Words:
+def emotions_of(results: Sequence[FoldResult], part: str) -> Words:
     """The emotions of the clips of all folds, in the order of `pooled`."""
-    return np.concatenate([outcome.parts[part].emotions for outcome in outcomes])
+    return np.concatenate([result.parts[part].emotions for result in results])
 
 
-def right(outcomes: Sequence[FoldResult]) -> Booleans:
-    """Whether each test clip of all folds is told rightly, in the order of `pooled`."""
+def right(results: Sequence[FoldResult]) -> Booleans:
+    """Whether each test clip of all folds is classified rightly, in the order of `pooled`."""
     return np.concatenate(
-        [outcome.parts["test"].logits.argmax(axis=1) == outcome.classes("test") for outcome in outcomes]
+        [result.parts["test"].logits.argmax(axis=1) == result.classes("test") for result in results]
     )
 
 
 def share(are: Booleans) -> float | None:
-    """The share of true ones; None of nothing."""
+    """The share of true values; None for no values."""
     return float(are.mean()) if len(are) else None
 
 
-def spread(values: Sequence[float]) -> Figures | None:
-    """Mean, standard deviation (of a sample) and 95 % interval of the mean; None of nothing."""
+def spread(values: Sequence[float]) -> Document | None:
+    """Mean, standard deviation (of a sample) and 95 % interval of the mean; None for no values."""
     if not values:
         return None
     mean = float(np.mean(values))

@@ -1,4 +1,4 @@
-"""From a network's logits to a confidence that means what it says, and how far it does."""
+"""From a network's logits to a confidence that can be taken literally, and how far it can."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp, softmax
 
@@ -33,13 +34,36 @@ SCORES: dict[str, Callable[[Values, float, int], Values]] = {
 }
 
 
-class Logits:
-    """What a network gives before its softmax; its last layer has to be Dense, as in every one of the table.
+class Threshold(BaseModel):
+    """A limit on a score, as a rule gives it.
 
-    Called without tracing: each model would be traced anew, a second where a batch takes 20 ms.
+    Attributes:
+        set_on: the unknown emotion that it was set on.
+        rule: `seed` (the baseline's) or `risk`.
+        score: a key of `SCORES`.
+        value: the limit.
+        is_reached: whether the rule gave it as it is; else it is a bound (seed) or the lowest risk (risk).
+    """
+
+    set_on: str
+    rule: str
+    score: str
+    value: float
+    is_reached: bool
+
+
+class Logits:
+    """The logits of a network: the input of its softmax. Its last layer must be Dense, as in every recipe.
+
+    They are computed without tracing: each network would be traced anew, a second where a batch takes 20 ms.
     """
 
     def __init__(self, network: Any) -> None:
+        """Cut the network before its last layer.
+
+        Args:
+            network: a Keras network from features to probabilities.
+        """
         import keras
 
         head = network.layers[-1]
@@ -48,7 +72,14 @@ class Logits:
         self._width = network.input_shape[-1]
 
     def __call__(self, inputs: NDArray[np.float32]) -> Values:
-        """(n, classes) of features (n, …), also for n = 0; of longer rows those at the beginning."""
+        """The logits of features.
+
+        Args:
+            inputs: shape (n, …), n may be 0; of longer rows the beginning is used.
+
+        Returns:
+            Shape (n, classes).
+        """
         batches = (
             inputs[start : start + BATCH_CLIPS, ..., : self._width]
             for start in range(0, len(inputs), BATCH_CLIPS)
@@ -58,9 +89,15 @@ class Logits:
 
 
 def fit_temperature(logits: Values, classes: Indices) -> float:
-    """The temperature of least cross-entropy between 0.05 and 20, for logits (n, classes), n > 0.
+    """The temperature between 0.05 and 20 with the least cross-entropy.
 
-    Guo et al. 2017 (arXiv:1706.04599). The order of the probabilities does not change.
+    The order of the probabilities does not change.
+
+    Args:
+        logits: shape (n, classes), n > 0.
+        classes: the true ones, shape (n,).
+
+    Source: Guo et al. 2017, arXiv:1706.04599.
     """
 
     def loss(log_temperature: float) -> float:
@@ -74,9 +111,12 @@ def fit_temperature(logits: Values, classes: Indices) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """Fifteen bins of confidence, equally wide, each closed above. All (15,); empty bins hold zeros.
+    """Confidence and accuracy in 15 bins of equal width, each closed above.
 
-    counts: clips; confidence: their mean; accuracy: the share of right answers.
+    Attributes:
+        counts: clips in each bin, shape (15,).
+        confidence: their mean confidence; 0 in an empty bin.
+        accuracy: the share of right answers; 0 in an empty bin.
     """
 
     counts: Indices
@@ -85,6 +125,12 @@ class Reliability:
 
     @classmethod
     def of(cls, confidences: NDArray[np.floating], is_right: NDArray[np.bool_]) -> Reliability:
+        """Sort clips into the bins.
+
+        Args:
+            confidences: shape (n,).
+            is_right: whether each answer was right, shape (n,).
+        """
         edges = np.linspace(0, 1, ECE_BINS + 1)
         bins = np.clip(np.searchsorted(edges, confidences) - 1, 0, ECE_BINS - 1)
         counts = np.bincount(bins, minlength=ECE_BINS)
@@ -94,5 +140,5 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """ECE: the mean distance between confidence and accuracy, each bin by its clips."""
+        """ECE: the mean distance between confidence and accuracy, each bin weighted by its clips."""
         return float(np.average(np.abs(self.confidence - self.accuracy), weights=self.counts))

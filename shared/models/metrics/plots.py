@@ -18,7 +18,13 @@ SOFT = "#8fb8a8"
 
 
 def plot_confusion_matrix(matrix: Sequence[Sequence[int]], labels: Sequence[str], file: Path) -> None:
-    """Counts in the cells, shades by the share of the true class."""
+    """Plot a confusion matrix: counts in the cells, shades by the share of the true class.
+
+    Args:
+        matrix: rows true, columns predicted.
+        labels: in the order of the rows.
+        file: where the picture is written.
+    """
     counts = np.asarray(matrix)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(6, 5.2), layout="constrained")
@@ -36,8 +42,12 @@ def plot_confusion_matrix(matrix: Sequence[Sequence[int]], labels: Sequence[str]
 
 
 def plot_training_curves(history: Mapping[str, Sequence[float]], best_epoch: int, file: Path) -> None:
-    """Accuracy and loss of each epoch, as far as they are there, and where there is one of the side that
-    chooses too; best_epoch, counted from 1, is marked.
+    """Plot accuracy and loss by epoch, as far as they are known.
+
+    Args:
+        history: values by epoch; those that begin with `val_` are of the validation.
+        best_epoch: counted from 1; it is marked.
+        file: where the picture is written.
     """
     names = [name for name in ("accuracy", "loss") if name in history]
     figure = Figure(figsize=(4.5 * len(names), 3.6), layout="constrained")
@@ -55,7 +65,7 @@ def plot_training_curves(history: Mapping[str, Sequence[float]], best_epoch: int
 
 
 def plot_reliability(reliability: Reliability, file: Path) -> None:
-    """Accuracy against confidence in each bin that has clips, and how many these are."""
+    """Plot accuracy against confidence in each bin that has clips, and how many they are."""
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     has_clips = reliability.counts > 0
@@ -74,7 +84,12 @@ def plot_reliability(reliability: Reliability, file: Path) -> None:
 
 
 def plot_risk_coverage(curves: Mapping[str, RiskCoverage], file: Path) -> None:
-    """The share of wrong answers among those that are given, against how many are given."""
+    """Plot the share of wrong answers among those given, against how many are given.
+
+    Args:
+        curves: at most two, by name.
+        file: where the picture is written.
+    """
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     for colour, (name, curve) in zip((INK, WARM), curves.items(), strict=False):
@@ -90,7 +105,13 @@ def plot_risk_coverage(curves: Mapping[str, RiskCoverage], file: Path) -> None:
 
 
 def plot_class_bars(parts: Mapping[str, Mapping[str, Any]], labels: Sequence[str], file: Path) -> None:
-    """Each class's recall, mean and standard deviation over folds, side by side for all, speech and song."""
+    """Plot the recall of each class, mean and standard deviation over folds.
+
+    Args:
+        parts: recalls by class for all clips, speech and song.
+        labels: in the order of the bars.
+        file: where the picture is written.
+    """
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(parts)
@@ -113,7 +134,12 @@ def plot_class_bars(parts: Mapping[str, Mapping[str, Any]], labels: Sequence[str
 
 
 def plot_trials(rows: Mapping[str, Mapping[str, Any]], file: Path) -> None:
-    """Of each condition or corpus: accuracy and what was accepted as bars, and how much of that was right."""
+    """Plot accuracy and accepted share of each condition or corpus as bars, and how much of that was right.
+
+    Args:
+        rows: metrics by condition or corpus.
+        file: where the picture is written.
+    """
     height = 0.36
     figure = Figure(figsize=(8, 1.4 + 0.42 * len(rows)), layout="constrained")
     axes = figure.subplots()

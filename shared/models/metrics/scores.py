@@ -1,4 +1,4 @@
-"""How good a network is: the seed's figures, as values and as its SUMMARY."""
+"""How good a network is: the metrics of the baseline, as values and as its SUMMARY."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from shared.models.serving.registry import Manifest
+from shared.models.serving.manifest import Manifest
 
 Indices = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -29,10 +29,16 @@ TPR = 0.95
 
 
 def scores(truth: Indices, predicted: Indices, labels: Sequence[str]) -> dict[str, object]:
-    """The figures of `Metrics` that follow from true and predicted classes, both (n,) indices of labels."""
+    """The fields of `Metrics` that follow from classes.
+
+    Args:
+        truth: the true classes, indices of the labels, shape (n,).
+        predicted: the predicted classes, shape (n,).
+        labels: their names.
+    """
     matrix = confusion_matrix(truth, predicted, labels=range(len(labels)))
     of_class = matrix.diagonal() / np.maximum(matrix.sum(axis=1), 1)
-    figures: dict[str, object] = {
+    metrics: dict[str, object] = {
         "accuracy": float(accuracy_score(truth, predicted)),
         "class_accuracy": dict(zip(labels, of_class.tolist(), strict=True)),
         "confusion_matrix": matrix.tolist(),
@@ -40,25 +46,30 @@ def scores(truth: Indices, predicted: Indices, labels: Sequence[str]) -> dict[st
     for average in ("weighted", "macro"):
         # Of the classes that are there: an answer that is none of them is wrong, and no class of its own.
         common = {"average": average, "zero_division": 0, "labels": np.unique(truth)}
-        figures[f"f1_{average}"] = float(f1_score(truth, predicted, **common))
-        figures[f"f2_{average}"] = float(fbeta_score(truth, predicted, beta=2, **common))
-        figures[f"precision_{average}"] = float(precision_score(truth, predicted, **common))
-        figures[f"recall_{average}"] = float(recall_score(truth, predicted, **common))
-    return figures
+        metrics[f"f1_{average}"] = float(f1_score(truth, predicted, **common))
+        metrics[f"f2_{average}"] = float(fbeta_score(truth, predicted, beta=2, **common))
+        metrics[f"precision_{average}"] = float(precision_score(truth, predicted, **common))
+        metrics[f"recall_{average}"] = float(recall_score(truth, predicted, **common))
+    return metrics
 
 
 def average_recall(truth: Indices, predicted: Indices) -> float:
-    """UAR: the mean of the recalls of those classes that `truth` has."""
+    """UAR: the mean recall over the classes that `truth` has."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # scikit-learn's, of a class that is only predicted
         return float(balanced_accuracy_score(truth, predicted))
 
 
 def detection(known: Values, unknown: Values) -> dict[str, float] | None:
-    """How well a score tells known clips from unknown ones, each (n,), higher meaning known.
+    """How well a score separates known clips from unknown ones.
 
-    auroc: how often a known clip scores higher than an unknown one; fpr95: the share of unknown clips
-    let through where 95 % of the known ones are. None where either side is empty.
+    Args:
+        known: the scores of known clips, shape (n,); higher means known.
+        unknown: the scores of unknown clips, shape (m,).
+
+    Returns:
+        auroc: how often a known clip scores higher than an unknown one. fpr95: the share of unknown clips
+        that pass where 95 % of the known ones do. None where either side is empty.
     """
     if not (len(known) and len(unknown)):
         return None
@@ -72,7 +83,7 @@ def detection(known: Values, unknown: Values) -> dict[str, float] | None:
 
 
 def summary(manifest: Manifest) -> str:
-    """The SUMMARY with which the seed's training ends."""
+    """The SUMMARY with which a training of the baseline ends."""
     metrics, labels = manifest.metrics, manifest.labels
     width = max(map(len, labels))
     lines = [
@@ -119,7 +130,7 @@ def _matrix(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> list[str]
 
 
 def _report(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
-    """scikit-learn's report, from the true and predicted classes that the matrix counts."""
+    """The report of scikit-learn, from the classes that the matrix counts."""
     counts = np.asarray(matrix)
     truth, predicted = (
         np.repeat(side, counts.ravel()) for side in (i.ravel() for i in np.indices(counts.shape))

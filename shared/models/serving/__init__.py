@@ -1,1 +1,1 @@
-"""Versions as they answer: files, runtimes, encoder, detector, classifier and rejection."""
+"""Model versions on disk, and what classifies with them."""

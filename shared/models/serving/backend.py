@@ -1,4 +1,4 @@
-"""Keras on TensorFlow, imported only by those who train, or run a network by it, and quiet."""
+"""Keras on TensorFlow, imported only by those who train or run a network with it, and kept quiet."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ from shared.core.settings import Settings
 
 
 def load_keras(threads: int | None = None) -> Any:
-    """The keras module; with `threads`, TensorFlow gets so many inside an operation and between them.
+    """Import Keras with TensorFlow beneath it.
 
-    Takes about 6 s the first time. A process that has run an operation already keeps its threads. Of a GPU it
-    takes memory as it needs it, since other processes share it; with VOXMOOD_DEVICE=cpu it sees none.
+    Takes about 6 s the first time. On a GPU, TensorFlow takes memory as it needs it, since other processes
+    share the card; with VOXMOOD_DEVICE=cpu it sees none.
+
+    Args:
+        threads: how many TensorFlow uses within an operation and between operations; None: its own default. A
+            process that has run an operation already keeps its threads.
+
+    Returns:
+        The module keras.
     """
     require("train", "Running a network by TensorFlow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -42,7 +49,7 @@ def load_keras(threads: int | None = None) -> Any:
 
 
 def tensorflow_lack() -> str:
-    """What TensorFlow lacks to run on a GPU, and what would mend it; empty if it sees one."""
+    """What TensorFlow lacks to run on a GPU, and the remedy; empty if it sees a GPU."""
     load_keras()
     import tensorflow as tf
 
@@ -54,12 +61,15 @@ def tensorflow_lack() -> str:
     )
 
 
-def renew(network: Any, drawn: Any) -> None:
-    """Give a compiled network the weights and the random states of a fresh one of the same shape, and an
-    optimizer that remembers nothing: as if it were new, but traced already.
+def reset_weights(network: Any, fresh: Any) -> None:
+    """Make a compiled network as if it were new, but traced already.
+
+    Args:
+        network: gets the weights and random states of `fresh`, and an optimizer that remembers nothing.
+        fresh: a new network of the same shape.
     """
-    for layer, fresh in zip(network.layers, drawn.layers, strict=True):
-        for variable, value in zip(layer.variables, fresh.variables, strict=True):
+    for layer, new in zip(network.layers, fresh.layers, strict=True):
+        for variable, value in zip(layer.variables, new.variables, strict=True):
             variable.assign(value)
     for variable in network.optimizer.variables:
         variable.assign(variable * 0)
@@ -67,7 +77,7 @@ def renew(network: Any, drawn: Any) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No stderr: TensorFlow 2.21 writes four lines about oneDNN there, past every log level."""
+    """No stderr meanwhile: TensorFlow 2.21 writes four lines about oneDNN to it, past every log level."""
     if "tensorflow" in sys.modules:
         yield
         return

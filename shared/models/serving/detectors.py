@@ -1,5 +1,7 @@
-"""Voice detectors on disk, `detectors/NAME/` beside the model versions: each is stored once, for all versions
-that name it, and loaded once a process. The folder's README.md is its card.
+"""Voice detectors on disk, `detectors/NAME/` beside the model versions.
+
+Each is stored once, for all versions that name it, and loaded once a process. The README.md of its folder is
+its card.
 """
 
 from __future__ import annotations
@@ -9,16 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.audio.presence import Floats, Presence, has_voice, presence
 from shared.audio.threads import one_blas_thread
 from shared.audio.voice_activity import VoiceActivity
-from shared.models.serving.registry import (
-    ArtefactManifest,
-    DetectorRef,
-    Folders,
-    detector_file,
-    verify_artefact,
-)
+from shared.audio.voice_presence import Floats, VoicePresence, has_voice, presence
+from shared.models.serving.artefacts import ArtefactManifest, Folders, detector_file, verify_artefact
+from shared.models.serving.manifest import DetectorRef
 
 # Chunks, a quarter of a second: how far `has_voice` looks ahead.
 AHEAD = 10
@@ -32,30 +29,52 @@ class Detector:
     """A loaded detector; its answer to a window depends on no other window."""
 
     def __init__(self, file: Path) -> None:
-        """Expects a file whose SHA-256 has been seen."""
+        """Load the weights.
+
+        Args:
+            file: of the weights; its SHA-256 must have been checked.
+        """
         with np.load(file, allow_pickle=False) as weights:
             self._detect = VoiceActivity(weights)
 
-    def __call__(self, samples: Floats) -> Presence:
-        """How much voice a window (n,) has, n > 0, 16 kHz, without rumble."""
+    def __call__(self, samples: Floats) -> VoicePresence:
+        """How much voice a window has.
+
+        Args:
+            samples: without rumble, 16 kHz, shape (n,), n > 0.
+        """
         with one_blas_thread():
             return presence(self._detect, samples)
 
     def has_voice(self, samples: Floats) -> bool:
-        """Whether there is a voice in it at all, which takes less."""
+        """Whether there is a voice in a window at all, which takes less time.
+
+        Args:
+            samples: without rumble, 16 kHz, shape (n,), n > 0.
+        """
         with one_blas_thread():
             return has_voice(partial(self._detect.from_the_beginning, at_once=AHEAD), samples)
 
 
 def detector(named: DetectorRef, models: Folders = ()) -> Detector:
-    """The detector of this name and content. models: where it is looked up, before the folders of the
-    settings and what ships. Raises DamagedArtefact.
+    """Load a detector.
+
+    Args:
+        named: its name and SHA-256.
+        models: folders in which it is looked up first, before those of the settings and what ships.
+
+    Raises:
+        DamagedArtefact: it is missing, or another one of this name is there.
     """
     return _loaded(detector_file(named, models), named.sha256)
 
 
 def verify_detector(folder: Path) -> ArtefactManifest:
-    """The manifest of a detector, once every file's SHA-256 is as it says; else DamagedArtefact."""
+    """Read the manifest of a detector and check the SHA-256 of each file.
+
+    Raises:
+        DamagedArtefact: a file has changed, or the manifest cannot be read.
+    """
     return verify_artefact("detector", folder, ArtefactManifest)
 
 

@@ -1,4 +1,4 @@
-"""A GPU for ONNX Runtime: whether there is one, and what is asked of it. Nothing of TensorFlow."""
+"""A GPU for ONNX Runtime: whether there is one, and how it is used. Imports nothing of TensorFlow."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ CUDA_OPTIONS = {
 
 
 def onnx_lack() -> str:
-    """What ONNX Runtime lacks to run on a GPU, and what would mend it; empty if it has a CUDA provider.
+    """What ONNX Runtime lacks to run on a GPU, and the remedy; empty if it has a CUDA provider.
 
-    Whether that finds driver and card shows when it starts.
+    Whether the provider finds driver and card shows only when it starts.
     """
     import onnxruntime
 
@@ -38,7 +38,19 @@ def onnx_lack() -> str:
 
 
 def cuda_session(graph: bytes, options: Any, demanded: bool) -> Any | None:
-    """A session on a GPU; without one NoGpu if it is demanded, else None."""
+    """A session of ONNX Runtime on a GPU.
+
+    Args:
+        graph: the network.
+        options: of the session.
+        demanded: whether a missing GPU is an error.
+
+    Returns:
+        None where there is no GPU and none is demanded.
+
+    Raises:
+        NoGpu: it is demanded, but cannot be used.
+    """
     import onnxruntime
 
     lack = onnx_lack()

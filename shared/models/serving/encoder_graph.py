@@ -25,25 +25,34 @@ SENSITIVE = {"layer_0/self_attention/linear_0", "layer_0/self_attention/linear_1
 
 
 def frames_of(layer: int) -> str:
-    """The name of the output that is a layer's own, position by position; layers count from 1."""
+    """The name of the output of one layer, position by position; layers count from 1."""
     return f"frames_{layer}"
 
 
 def encoder_graph(weights: Weights, layers: int, precision: Precision) -> bytes:
-    """The graph of one recording at a time, cut to its length.
+    """The encoder's graph for one recording at a time, which is cut to its length.
 
-    Input `mel` (1, 80, t): shared.audio.log_mel. Outputs: `pooled` (1, layers, 2 × width), of each layer the
-    mean over its positions and their standard deviation; and `frames_1`, … (1, ceil(t / 2), width), which
-    cost nothing to those who do not ask for them.
-    int8: weights of a linear map have seven bits and a scale for each output; what they are multiplied by has
-    eight, with one scale for the whole of it, so that recordings are not to be batched. The SENSITIVE maps,
-    convolutions, attention and normalisation are in float32.
+    Its input is `mel`, shape (1, 80, t), from shared.audio.log_mel. Its outputs are `pooled`, shape (1,
+    layers, 2 × width), with the mean and the standard deviation of each layer over its positions; and
+    `frames_1`, …, shape (1, ceil(t / 2), width), which cost nothing unless they are asked for.
+
+    Args:
+        weights: by name.
+        layers: how many of the encoder's first layers.
+        precision: with int8, weights of a linear map have seven bits and a scale for each output; its inputs
+            have eight, with one scale for the whole input, so recordings must not be batched. The SENSITIVE
+            maps, convolutions, attention and normalisation stay in float32.
+
+    Returns:
+        The serialised graph.
+
+    Source: Radford et al. 2022, arXiv:2212.04356.
     """
     return _Graph(weights, layers, precision).serialised()
 
 
 class _Graph:
-    """The nodes as they are added; `t1`, `t2`, … are what they give."""
+    """Collects the nodes of the graph; `t1`, `t2`, … are the names of their outputs."""
 
     def __init__(self, weights: Weights, layers: int, precision: Precision) -> None:
         from onnx import TensorProto, helper
@@ -66,6 +75,7 @@ class _Graph:
         self._graph = helper.make_graph(self._nodes, "encoder", [mel], [first, *outputs], constants)
 
     def serialised(self) -> bytes:
+        """The graph as checked bytes."""
         from onnx import checker, helper
 
         opset = helper.make_opsetid("", OPSET)
@@ -96,8 +106,9 @@ class _Graph:
         return self._halves(key, self._weights[key])
 
     def _halves(self, name: str, value: Floats) -> str:
-        """The constant in float32, written in float16: as precisely as OpenAI wrote it, and half as long.
-        ONNX Runtime turns it back once, when it loads the graph.
+        """A constant in float32 that is stored in float16: as precise as OpenAI stored it, and half the size.
+
+        ONNX Runtime converts it once, when it loads the graph.
         """
         half = np.asarray(value, np.float16)
         if name not in self._turned:
@@ -105,7 +116,7 @@ class _Graph:
         return self._turned[name]
 
     def _convolved(self, x: str) -> str:
-        """(1, positions, width): two convolutions over time, the second in steps of two."""
+        """Two convolutions over time, the second in steps of two: (1, positions, width)."""
         for name, stride in (("conv1", 1), ("conv2", 2)):
             inputs = [x, self._of_file(f"{name}/weight"), self._of_file(f"{name}/bias")]
             x = self._add("Gelu", [self._add("Conv", inputs, pads=[1, 1], strides=[stride])])
@@ -156,7 +167,7 @@ class _Graph:
         return self._add("Add", [x, inner], name=output)
 
     def _pooled(self, x: str) -> str:
-        """(1, 1, 2 × width): mean and standard deviation over the positions."""
+        """Mean and standard deviation over the positions: (1, 1, 2 × width)."""
         time = self._numbers(1)
         mean = self._add("ReduceMean", [x, time], keepdims=1)
         rest = self._add("Sub", [x, mean])

@@ -1,9 +1,9 @@
-"""Encoders on disk, `encoders/NAME/` beside the model versions: each is stored once, for all versions whose
-features name it, and loaded once a process, by those alone that compute such features.
+"""Encoders on disk, `encoders/NAME/` beside the model versions.
 
-encoder.onnx is what computes features, in training and serving alike; the weights beside it are the same
-encoder as it came, for training in Keras (shared.models.training.encoder_keras). The folder's README.md is
-its card.
+Each is stored once, for all versions whose features name it, and is loaded once a process, only where such
+features are computed. encoder.onnx computes the features, in training and serving alike; the weights beside
+it are the same encoder as it was published, for training in Keras (shared.models.training.encoder_keras). The
+README.md of its folder is its card.
 """
 
 from __future__ import annotations
@@ -18,15 +18,22 @@ from shared.audio.features import Floats, features
 from shared.audio.log_mel import encoder_input
 from shared.audio.spec import EncodedSpec, FeatureSpec
 from shared.audio.threads import one_blas_thread
+from shared.models.serving.artefacts import ArtefactManifest, Folders, encoder_file, verify_artefact
 from shared.models.serving.encoder_graph import POOLED, Weights
 from shared.models.serving.provenance import read_graph
-from shared.models.serving.registry import ArtefactManifest, Folders, encoder_file, verify_artefact
 
 Features = Callable[[Floats], Floats]
 
 
 class EncoderManifest(ArtefactManifest):
-    """layers: how many; width: of each; seconds: the longest window."""
+    """What manifest.json says of an encoder.
+
+    Attributes:
+        layers: how many it has.
+        width: of each layer.
+        sampling_rate: of its input, in Hz.
+        seconds: of the longest window.
+    """
 
     layers: int
     width: int
@@ -38,7 +45,15 @@ class Encoder:
     """A loaded encoder; its answer to a window depends on no other window."""
 
     def __init__(self, file: Path, threads: int) -> None:
-        """Raises UnsafeModel; expects a file whose SHA-256 has been seen."""
+        """Load the graph.
+
+        Args:
+            file: encoder.onnx; its SHA-256 must have been checked.
+            threads: of ONNX Runtime.
+
+        Raises:
+            UnsafeModel: the file holds more than a graph of ONNX' own operators.
+        """
         import onnxruntime
 
         from shared.models.serving.runtimes import session_options
@@ -50,10 +65,17 @@ class Encoder:
         )
 
     def __call__(self, windows: Floats, spec: EncodedSpec) -> Floats:
-        """Windows (n, spec.n_samples) to what is pooled of the spec's layers (n, layers, spec.pooled).
+        """Embeddings of windows.
 
-        One after the other, each cut to its sounding part: together they would cost as much, and share a
-        scale. Layers count from 1.
+        They are computed one after another, each cut to its sounding part: together they would cost as much,
+        and would share a scale.
+
+        Args:
+            windows: samples, shape (n, spec.n_samples).
+            spec: names the layers, counted from 1.
+
+        Returns:
+            Shape (n, layers, spec.pooled).
         """
         kept = [layer - 1 for layer in spec.layers]
         rows = np.empty((len(windows), len(kept), spec.pooled), np.float32)
@@ -65,15 +87,32 @@ class Encoder:
         return rows
 
     def pooled(self, mel: Floats) -> Floats:
-        """Of one log mel spectrogram (80, frames): of every layer (layers, pooled)."""
+        """Embeddings of every layer.
+
+        Args:
+            mel: a log mel spectrogram, shape (80, frames).
+
+        Returns:
+            Shape (layers, pooled).
+        """
         return np.asarray(self._session.run([POOLED], {"mel": mel[np.newaxis]})[0][0])
 
 
 def feature_maker(spec: FeatureSpec, models: Folders = (), threads: int = 1) -> Features:
-    """What makes windows (n, spec.n_samples) features (n, *spec.shape), float32.
+    """A function that computes features of windows.
 
-    models: where the encoder is looked up, if the spec names one, before the folders of the settings and what
-    ships; threads: of the encoder. Raises DamagedArtefact or UnsafeModel.
+    Args:
+        spec: which features.
+        models: folders in which the encoder that the spec names is looked up first, before those of the
+            settings and what ships.
+        threads: of the encoder.
+
+    Returns:
+        Takes samples of shape (n, spec.n_samples) and returns float32 of shape (n, *spec.shape).
+
+    Raises:
+        DamagedArtefact: the encoder is missing, or another one of this name is there.
+        UnsafeModel: its file holds more than a graph of ONNX' own operators.
     """
     if not isinstance(spec, EncodedSpec):
         return partial(features, spec=spec)
@@ -89,12 +128,20 @@ def feature_maker(spec: FeatureSpec, models: Folders = (), threads: int = 1) -> 
 
 
 def verify_encoder(folder: Path) -> EncoderManifest:
-    """The manifest of an encoder, once every file's SHA-256 is as it says; else DamagedArtefact."""
+    """Read the manifest of an encoder and check the SHA-256 of each file.
+
+    Raises:
+        DamagedArtefact: a file has changed, or the manifest cannot be read.
+    """
     return verify_artefact("encoder", folder, EncoderManifest)
 
 
 def encoder_weights(folder: Path) -> Weights:
-    """The weights as they came, float16, by name; raises DamagedArtefact."""
+    """The weights of an encoder as they were published, in float16, by name.
+
+    Raises:
+        DamagedArtefact: a file has changed, or the manifest cannot be read.
+    """
     found: dict[str, Floats] = {}
     for name in verify_encoder(folder).files:
         if name.endswith(".npz"):

@@ -1,10 +1,10 @@
 """Whether the weights of a version are those that it is known by, and nothing but weights.
 
-A `.keras` archive is a program: Keras builds it from its config.json, importing what is named there. So it is
-read before Keras reads it, and only the layers of Keras itself pass. An `.onnx` graph may name other files
-and operators of other makers: only the operators of ONNX itself pass, with their weights inside. The rest is
-hashes: each file's in the manifest (`registry.verify`), and the manifest's in the database, which a changed
-folder cannot reach (`recognition.confirm`).
+A `.keras` archive is a program: Keras builds the network from its config.json and imports what is named
+there. So it is read here before Keras reads it, and only layers of Keras itself pass. An `.onnx` graph may
+name other files, and operators of others: only operators of ONNX itself pass, with their weights inside. The
+rest is hashes: those of the files in the manifest (`registry.verify`), and the manifest's in the database,
+which a changed folder cannot reach (`version_pins.confirm`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,11 @@ OPERATORS = {"", "ai.onnx"}  # two names of the same set
 
 
 def check_archive(file: Path) -> None:
-    """Raise UnsafeModel unless this .keras archive names nothing but what Keras brings, and no Lambda."""
+    """Check that a .keras archive names nothing but what Keras brings, and no Lambda.
+
+    Raises:
+        UnsafeModel: it names something else, or its config.json cannot be read.
+    """
     try:
         with zipfile.ZipFile(file) as archive:
             if more := set(archive.namelist()) - MEMBERS:
@@ -52,7 +56,7 @@ def check_archive(file: Path) -> None:
 
 
 def _named(config: Any) -> Iterator[dict[str, Any]]:
-    """Every object of a config that Keras would build by its class's name."""
+    """Every object of a config that Keras would build by the name of its class."""
     left = [config]
     while left:
         value = left.pop()
@@ -65,7 +69,11 @@ def _named(config: Any) -> Iterator[dict[str, Any]]:
 
 
 def read_graph(file: Path) -> bytes:
-    """The content of an .onnx file; UnsafeModel unless it is itself alone, of the operators of ONNX."""
+    """Read an .onnx file and check that it is complete in itself and uses only operators of ONNX.
+
+    Raises:
+        UnsafeModel: it names other files or operators, is too large, or cannot be read.
+    """
     import onnx
 
     if file.stat().st_size > GRAPH_BYTES:
@@ -84,7 +92,7 @@ def read_graph(file: Path) -> bytes:
 
 
 def _messages(message: Message) -> Iterator[Message]:
-    """This message and all that lie inside it."""
+    """A message and all messages inside it."""
     left = [message]
     while left:
         part = left.pop()

@@ -1,7 +1,7 @@
-"""What runs a version's network: ONNX Runtime or Keras on TensorFlow, each imported only if it is asked for,
-and on which processor (VOXMOOD_DEVICE).
+"""What runs the network of a version: ONNX Runtime, or Keras on TensorFlow; and on which processor.
 
-Both answer alike: docs/decisions/004-runtime.md says how fast each is, and why ONNX is the default.
+Each is imported only if it is used. Both give the same answers: docs/decisions/004-runtime.md says how fast
+each is, and why ONNX is the default.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from shared.core.settings import Device, Runtime
 from shared.models.serving.backend import load_keras, tensorflow_lack
 from shared.models.serving.devices import Processor, cuda_session
 from shared.models.serving.graphs import with_batch_normalizations
+from shared.models.serving.manifest import MODEL, ONNX, PROBE, Manifest
 from shared.models.serving.provenance import check_archive, read_graph
-from shared.models.serving.registry import MODEL, ONNX, PROBE, Manifest
 
 log = logging.getLogger(__name__)
 
@@ -31,25 +31,49 @@ TOLERANCE = 1e-5  # promise 2: so far may two probabilities of one clip be apart
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A loaded network, and what runs it."""
+    """A loaded network.
+
+    Attributes:
+        answer: computes probabilities of features.
+        processor: what runs it.
+    """
 
     answer: Callable[[Floats], Floats]
     processor: Processor
 
     def __call__(self, batch: Floats) -> Floats:
-        """Features (n, *spec.shape), float32, to probabilities (n, labels), float32."""
+        """Compute probabilities.
+
+        Args:
+            batch: features, float32, shape (n, *spec.shape).
+
+        Returns:
+            Float32, shape (n, labels).
+        """
         return self.answer(batch)
 
 
 def load_network(
     folder: Path, manifest: Manifest, runtime: Runtime, threads: int, device: Device = "auto"
 ) -> Network:
-    """A version's network, once its probe is answered as at its training.
+    """Load the network of a version and check that it answers its probe as at its training.
 
-    A version that the runtime cannot run is run by Keras, which is imported for it in some 6 s; one that the
-    GPU answers otherwise is, with `auto`, run by the CPU.
-    Raises DamagedModel, UnsafeModel, DoesNotRun, NoGpu or GpuDiffers; expects files that registry.verify has
-    seen.
+    A version that the runtime cannot run is run by Keras, whose import takes some 6 s. Where a GPU answers
+    otherwise than the CPU, the CPU runs it with `auto`.
+
+    Args:
+        folder: of the version; `registry.verify` must have checked its files.
+        manifest: of the version.
+        runtime: what is to run it.
+        threads: of the runtime.
+        device: the processor.
+
+    Raises:
+        DamagedModel: it answers its probe otherwise.
+        UnsafeModel: a file holds more than weights.
+        DoesNotRun: the runtime cannot run the network.
+        NoGpu: a GPU is demanded, but there is none.
+        GpuDiffers: a GPU is demanded, but answers otherwise than the CPU.
     """
     if runtime not in manifest.runtimes:
         log.info("%s has no %s: TensorFlow runs it", manifest.version, ONNX)
@@ -79,7 +103,18 @@ def load_network(
 
 
 def onnx_network(file: Path, threads: int, device: Device = "cpu") -> Network:
-    """An .onnx file on ONNX Runtime; raises UnsafeModel, DoesNotRun or NoGpu."""
+    """Load an .onnx file with ONNX Runtime.
+
+    Args:
+        file: the graph.
+        threads: of the runtime.
+        device: the processor.
+
+    Raises:
+        UnsafeModel: the file holds more than a graph of ONNX' own operators.
+        DoesNotRun: ONNX Runtime cannot run it.
+        NoGpu: a GPU is demanded, but there is none.
+    """
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()
@@ -96,7 +131,7 @@ def onnx_network(file: Path, threads: int, device: Device = "cpu") -> Network:
 
 
 def session_options(threads: int) -> Any:
-    """What every session of ONNX Runtime is told."""
+    """The options of every session of ONNX Runtime."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -106,7 +141,17 @@ def session_options(threads: int) -> Any:
 
 
 def keras_network(file: Path, threads: int, device: Device = "cpu") -> Network:
-    """A .keras file on TensorFlow; raises UnsafeModel or NoGpu."""
+    """Load a .keras file with TensorFlow.
+
+    Args:
+        file: the archive.
+        threads: of the runtime.
+        device: the processor.
+
+    Raises:
+        UnsafeModel: the archive names more than Keras brings.
+        NoGpu: a GPU is demanded, but there is none.
+    """
     check_archive(file)
     keras = load_keras(threads)
     lack = "" if device == "cpu" else tensorflow_lack()
@@ -130,6 +175,11 @@ def keras_network(file: Path, threads: int, device: Device = "cpu") -> Network:
 
 
 def distance(network: Callable[[Floats], Floats], probe: Path) -> float:
-    """How far the network's answers are, at most, from those of the probe (shared.models.training.export)."""
+    """The largest difference between a network's answers and those of the probe.
+
+    Args:
+        network: takes features and returns probabilities.
+        probe: the file from shared.models.training.export.
+    """
     with np.load(probe, allow_pickle=False) as known:
         return float(np.abs(network(known["inputs"]) - known["outputs"]).max())

@@ -1,4 +1,4 @@
-"""Versions are pinned by hash: the database remembers the weights that a version had when it was first used.
+"""Versions are pinned by hash: the database remembers the weights that a version had when first used.
 
 A folder of the same name with other weights is refused, so that results of one version stay comparable.
 """
@@ -8,14 +8,17 @@ from __future__ import annotations
 from shared.core.errors.models import ModelReplaced
 from shared.database import models
 from shared.database.sessions import Database
-from shared.models.serving.registry import MODEL, ONNX, PROBE, Manifest
+from shared.models.serving.manifest import MODEL, ONNX, PROBE, Manifest
 
 
 def confirm(database: Database, manifest: Manifest) -> None:
-    """Have the database know this version by its weights; ModelReplaced where it knows it by others.
+    """Have the database know this version by its weights.
 
-    An ONNX form that came later (`shared.models.training.export.complete`) is known from when it is first
-    met.
+    An ONNX form that was added later (`shared.models.training.export.complete`) is remembered from when it is
+    first met.
+
+    Raises:
+        ModelReplaced: the database knows the version by other weights.
     """
     version, document = manifest.version, manifest.model_dump(mode="json")
     with database.read() as connection:

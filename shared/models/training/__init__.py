@@ -1,1 +1,1 @@
-"""How versions come to be: networks, recipes, fits, and their files."""
+"""Networks and how they are trained, and the versions that are made of them."""

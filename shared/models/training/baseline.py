@@ -1,8 +1,8 @@
-"""The seed's recipe: split, augmentation, class weights and fit."""
+"""The recipe of the baseline: split, augmentation, class weights, network and fit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -12,13 +12,10 @@ import numpy as np
 
 from shared.audio.augmentation import augment_dataset
 from shared.audio.features import Floats
-from shared.models.data.audio_data import AudioData
+from shared.models.data.audio_data import AudioData, Progress
 from shared.models.data.classes import Indices, known_classes, stratified
 from shared.models.serving.backend import load_keras
-from shared.models.serving.registry import Speakers
-from shared.models.training.networks import build_classifier
-
-Report = Callable[[str, int, int], None]
+from shared.models.serving.manifest import Speakers
 
 EPOCHS = 50
 BATCH_CLIPS = 32
@@ -26,8 +23,16 @@ BATCH_CLIPS = 32
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """What to train. drop: emotions left out, the unknowns of the threshold; reserve: speakers who take
-    part in nothing; seed: of split, weights and augmentation; base: the version that it is to follow.
+    """What to train.
+
+    Attributes:
+        version: the name of the version.
+        network: a key of `RECIPES`.
+        drop: emotions that are left out, the unknown ones of the threshold.
+        reserve: speakers who take part in nothing.
+        seed: of split, weights and augmentation.
+        epochs: at most; None: the network's own number.
+        base: the version that it is to follow.
     """
 
     version: str
@@ -41,9 +46,15 @@ class TrainingConfig:
 
 @dataclass(frozen=True, slots=True)
 class BaselineSplit:
-    """Features (n, rows, frames, channels) of both sides of the split.
+    """Features of both sides of the split, shape (n, rows, frames, channels).
 
-    train_classes, test_classes: (n,), indices of labels.
+    Attributes:
+        labels: the known emotions.
+        train: features of the training part.
+        train_classes: indices of the labels, shape (n,).
+        test: features of the test part.
+        test_classes: indices of the labels, shape (n,).
+        speakers: of both parts.
     """
 
     labels: list[str]
@@ -56,7 +67,14 @@ class BaselineSplit:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A fitted network with its course; class_weights: by index; best_epoch: its weights', from 1."""
+    """A fitted network and its course.
+
+    Attributes:
+        network: with the weights of its best epoch.
+        class_weights: by class index.
+        history: metrics by epoch.
+        best_epoch: counted from 1.
+    """
 
     network: Any
     class_weights: dict[int, float]
@@ -65,13 +83,17 @@ class Fitted:
 
 
 def split(data: AudioData, config: TrainingConfig) -> BaselineSplit:
-    """Stratified 80/20 over the known emotions; raises TooFewRecordings."""
+    """The stratified 80/20 split over the known emotions.
+
+    Raises:
+        TooFewRecordings: an emotion has too few clips.
+    """
     emotions = np.array([example.emotion for example in data.examples])
     speakers = np.array([example.speaker for example in data.examples])
     is_known, labels, classes = known_classes(emotions, config.drop)
     known = data.features[is_known]
     train, test = stratified(classes, config.seed)
-    heard = speakers[is_known]
+    speakers_of_known = speakers[is_known]
     return BaselineSplit(
         labels=labels,
         train=known[train],
@@ -79,22 +101,33 @@ def split(data: AudioData, config: TrainingConfig) -> BaselineSplit:
         test=known[test],
         test_classes=classes[test],
         speakers=Speakers(
-            training=sorted(set(heard[train])), test=sorted(set(heard[test])), reserve=sorted(config.reserve)
+            training=sorted(set(speakers_of_known[train])),
+            test=sorted(set(speakers_of_known[test])),
+            reserve=sorted(config.reserve),
         ),
     )
 
 
 def compute_class_weights(classes: Indices) -> dict[int, float]:
-    """Median count / count of each class; to the power of 1.5 for a class below half the median."""
+    """The weight of each class: the median count divided by its count.
+
+    For a class below half the median it is raised to the power of 1.5.
+    """
     counts = np.bincount(classes)
     ratios = np.median(counts) / counts
     return dict(enumerate(np.where(ratios > 2, ratios**1.5, ratios).tolist()))
 
 
-def fit(parts: BaselineSplit, config: TrainingConfig, best: Path, report: Report) -> Fitted:
-    """Augment the training side and fit; the checkpoint of the best epoch goes to `best`.
+def fit(parts: BaselineSplit, config: TrainingConfig, best: Path, report: Progress) -> Fitted:
+    """Augment the training part and fit the network.
 
     The same seed gives the same weights on the same machine.
+
+    Args:
+        parts: the split.
+        config: seed and epochs.
+        best: where the checkpoint of the best epoch is written.
+        report: called as report("training", done, total).
     """
     keras = load_keras()
     import tensorflow as tf
@@ -131,3 +164,40 @@ def fit(parts: BaselineSplit, config: TrainingConfig, best: Path, report: Report
         ],
     )
     return Fitted(network, weights, history.history, stopping.best_epoch + 1)
+
+
+def build_classifier(input_shape: tuple[int, ...], n_classes: int) -> Any:
+    """The network of the baseline, not compiled.
+
+    Args:
+        input_shape: of the features of one clip.
+        n_classes: outputs.
+
+    Returns:
+        A Keras network from features (n, *input_shape) to probabilities (n, n_classes).
+    """
+    keras = load_keras()
+    layers = keras.layers
+
+    def block(filters: int) -> list[Any]:
+        return [
+            layers.Conv2D(filters, 3, padding="same", activation="relu"),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D(2),
+        ]
+
+    return keras.Sequential(
+        [
+            keras.Input(input_shape),
+            *block(32),
+            *block(64),
+            layers.Dropout(0.3),
+            *block(128),
+            layers.Dropout(0.4),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(128, activation="relu"),
+            layers.Dropout(0.5),
+            layers.Dense(n_classes, activation="softmax"),
+        ],
+        name="seed",
+    )

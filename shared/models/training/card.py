@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.models.serving.registry import Manifest
+from shared.models.serving.manifest import Manifest
 
 FEW_SPEAKERS = 40  # to be named one by one; RAVDESS has 24
 
@@ -66,7 +66,7 @@ Of the weights, because of the recordings they were trained on: {licence}. Recor
 
 
 def card(manifest: Manifest) -> str:
-    """The card in Markdown."""
+    """The card of a version in Markdown."""
     metrics, spec = manifest.metrics, manifest.feature_spec
     unknown = " and ".join(manifest.unknown_labels)
     dropped = f"Recordings of {unknown} were left out of its training: they are its unknowns."
@@ -121,5 +121,5 @@ def _voice(manifest: Manifest) -> str:
 
 
 def _some(speakers: list[str]) -> str:
-    """All of a few speakers by name, else how many there are."""
+    """The names of a few speakers, else how many there are."""
     return ", ".join(speakers) if len(speakers) <= FEW_SPEAKERS else f"{len(speakers)} speakers"

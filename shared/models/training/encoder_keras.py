@@ -12,12 +12,17 @@ from shared.models.serving.encoder_graph import EPSILON, HEADS, POOLED, Weights,
 
 
 def encoder_network(weights: Weights, layers: int) -> Any:
-    """The encoder's first layers as a keras.Model, not to be saved: its weights are in the encoder's folder.
+    """The encoder's first layers as a keras.Model, which is not to be saved.
 
-    Inputs: `mel` (n, t, 80), log mel with zeros behind what is shorter, and `lengths` (n,), int32, how many
-    of the t are frames. Outputs, by name: `pooled` (n, layers, 2 × width) and `frames_1`, … (n, ceil(t / 2),
-    width), as those of shared.models.serving.encoder_graph. What lies behind a recording's end changes
-    nothing; the frames there say nothing.
+    Its weights are in the encoder's folder. Its inputs are `mel`, log mel with zeros at the end of shorter
+    recordings, shape (n, t, 80), and `lengths`, int32, how many of the t frames each recording has, shape
+    (n,). Its outputs are those of shared.models.serving.encoder_graph: `pooled`, shape (n, layers, 2 ×
+    width), and `frames_1`, …, shape (n, ceil(t / 2), width). What lies behind a recording's end changes
+    nothing, and the frames there mean nothing.
+
+    Args:
+        weights: by name.
+        layers: how many of the encoder's first layers.
     """
     keras = load_keras()
     ops = keras.ops
@@ -42,13 +47,13 @@ def encoder_network(weights: Weights, layers: int) -> Any:
 
 
 def _within(x: Any, lengths: Any) -> Any:
-    """(n, t, 1): 1 where x (n, t, …) has a frame of the recording, else 0."""
+    """1 for each frame of x (n, t, …) that is part of the recording, else 0: (n, t, 1)."""
     is_within = _places(x) < lengths[:, np.newaxis]
     return load_keras().ops.cast(is_within, "float32")[..., np.newaxis]
 
 
 def _places(x: Any) -> Any:
-    """0, 1, … for each frame of x (n, t, …): (n, t)."""
+    """The positions 0, 1, … of each frame of x (n, t, …): (n, t)."""
     ops = load_keras().ops
     return ops.cumsum(ops.ones_like(x[..., 0], dtype="int32"), axis=1) - 1
 
@@ -63,7 +68,7 @@ def _convolution(x: Any, part: str, stride: int, weights: Weights) -> Any:
 
 
 def _filled(layer: Any, x: Any, *values: Any) -> Any:
-    """The layer applied to x, with these weights."""
+    """Apply a layer to x, with these weights."""
     output = layer(x)
     layer.set_weights([np.asarray(value, np.float32) for value in values])
     return output
@@ -81,7 +86,7 @@ def _dense(x: Any, part: str, weights: Weights) -> Any:
 
 
 def _layer(x: Any, seen: Any, name: str, weights: Weights) -> Any:
-    """seen: (n, 1, positions), which of them there are."""
+    """One layer of the encoder; `seen`, shape (n, 1, positions), says which positions there are."""
     ops = load_keras().ops
     part = f"{name}/self_attention"
     y = _norm(x, f"{part}/layer_norm", weights)
@@ -108,7 +113,7 @@ def _attention(y: Any, seen: Any, part: str, weights: Weights) -> Any:
 
 
 def _pooled(x: Any, is_position: Any, n_positions: Any) -> Any:
-    """(n, 2 × width): mean and standard deviation over the positions that there are."""
+    """Mean and standard deviation over the positions that there are: (n, 2 × width)."""
     ops = load_keras().ops
     count = ops.cast(n_positions, "float32")[:, np.newaxis]
     mean = ops.sum(x * is_position, axis=1) / count

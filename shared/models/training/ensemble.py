@@ -1,8 +1,8 @@
-"""The recipe of v8: small networks over a recording as a whole and convolutions over its frames, joined.
+"""The recipe of v8: MLPs over a recording as a whole and a convolutional network over its frames, joined.
 
-No training chooses its epoch or settings by clips, so all who learn fit; what the settings were compared by
-is said in docs/decisions/013. Temperature and thresholds come from the same recipe run crosswise over the
-learning speakers.
+No epoch and no setting is selected by clips, so all clips of the training side train; docs/decisions/013 says
+by what the settings were compared. Temperature and thresholds come from a cross-validation of the same
+recipe.
 """
 
 from __future__ import annotations
@@ -17,47 +17,58 @@ import numpy as np
 
 from shared.audio.features import Floats
 from shared.audio.spec import EncodedSpec, VoiceSpec
+from shared.models.data.audio_data import Progress
 from shared.models.data.folds import Fold, Indices
 from shared.models.metrics.calibration import Logits, Values
 from shared.models.serving.backend import load_keras
 from shared.models.training import mlps, tcn
-from shared.models.training.baseline import Report, TrainingConfig
-from shared.models.training.distance import LEAST_LOG, NEAR, Directions, Trust
+from shared.models.training.baseline import TrainingConfig
+from shared.models.training.distance import LEAST_LOG, NEAR, DistanceShrinkage, PrincipalAxes
 from shared.models.training.fit_result import (
     FitResult,
     Fits,
-    FoldData,
     Outputs,
     ValidationOutputs,
     fit_result,
     temperature_of,
 )
-from shared.models.training.training_set import FARTHEST, Scale, TrainingSet
+from shared.models.training.fold_data import FoldData
+from shared.models.training.scaling import FARTHEST, Scale
+from shared.models.training.training_set import TrainingSet
 
 # Of the joined logits, what the MLPs have: with an encoder they are better than the convolutions, without
 # one they are worse (decisions 006 and 013).
 WITH_ENCODER, WITHOUT = 0.5, 0.3
 DISTANCE, BEYOND = "distance", "beyond"  # layers of the joined network
-# How steeply trust falls where no foreign corpus says it: that of v8.
-UNTAUGHT = 2.0
+# The steepness of the shrinkage where there is no foreign corpus to fit it: that of v8.
+DEFAULT_STEEPNESS = 2.0
 BATCH_CLIPS = 256
-KEYED_BY = 64  # numbers of each copy, by which copies are told apart
+KEYED_BY = 64  # numbers of each copy that identify it
 
 Distances = Callable[[Floats], Values]
 
 
 def share_of_mlps(spec: VoiceSpec) -> float:
-    """The MLPs' share of the joined logits, for networks fed by this spec."""
+    """The share of the MLPs in the joined logits, for networks with these features."""
     return WITH_ENCODER if isinstance(spec, EncodedSpec) else WITHOUT
 
 
-def learn_ensemble(
-    fold_data: FoldData, config: TrainingConfig, report: Report, fits: Fits | None = None, *, spec: VoiceSpec
+def train_ensemble(
+    fold_data: FoldData,
+    config: TrainingConfig,
+    report: Progress,
+    fits: Fits | None = None,
+    *,
+    spec: VoiceSpec,
 ) -> FitResult:
-    """Fit on all who learn; temperature and thresholds from the fold's cross-validation, where it has any.
+    """Fit on the whole training part, and choose temperature and thresholds by cross-validation.
 
-    fits: what other folds' parts have taught, to be taken over and added to; spec: what the network is fed,
-    the beginning of the fold's rows.
+    Args:
+        fold_data: the training side of a fold.
+        config: seed and epochs.
+        report: called as report("training", done, total).
+        fits: results of trainings that folds have in common; used, and added to.
+        spec: the network's features, which are the beginning of the fold's rows.
     """
     fits = {} if fits is None else fits
     done = count(1)
@@ -84,13 +95,16 @@ def learn_ensemble(
     network, history = fitted(fold_data.fold.train)
     if len(fold_data.fold.validation):
         validation.append(ValidationOutputs.of(fold_data, fold_data.fold, *_answers(network)))
-    together = trusting(network, ValidationOutputs.together(validation, n_outputs=len(fold_data.labels)))
+    together = with_shrinkage(
+        network, ValidationOutputs.together(validation, n_outputs=len(fold_data.labels))
+    )
     return fit_result(fold_data, network, together, history, best_epoch=len(history["loss"]))
 
 
 def _key(fold_data: FoldData, train: Indices, config: TrainingConfig) -> bytes:
-    """The same for the same recordings in the same order, in whichever fold. Five folds have ten trainings in
-    common, each of two.
+    """Identifies a training: the same recordings in the same order, in whichever fold.
+
+    Five folds have ten trainings in common, each of two folds.
     """
     what = (
         fold_data.clips.twins[train].tolist(),
@@ -105,7 +119,7 @@ def _key(fold_data: FoldData, train: Indices, config: TrainingConfig) -> bytes:
 
 
 def _answers(network: Any) -> tuple[Logits, Distances]:
-    """What a joined network says: logits, and distances from what taught it."""
+    """Functions that compute the logits of a joined network, and distances from its training data."""
     keras = load_keras()
     measure = keras.Model(network.inputs[0], network.get_layer(DISTANCE).output)
     width = network.input_shape[-1]  # of a fold's rows; of the rest it may have had hints
@@ -118,26 +132,32 @@ def _answers(network: Any) -> tuple[Logits, Distances]:
     return Logits(network), distances
 
 
-def trusting(network: Any, validation: ValidationOutputs) -> ValidationOutputs:
-    """Give a joined network the trust that follows from what those who choose were told, and them the logits
-    that they would have been told with it.
+def with_shrinkage(network: Any, validation: ValidationOutputs) -> ValidationOutputs:
+    """Fit the shrinkage of logits by distance on the validation, and apply it.
+
+    Args:
+        network: the joined network, whose layer gets the shrinkage.
+        validation: outputs without shrinkage.
+
+    Returns:
+        The outputs with shrinkage.
     """
     own = ~validation.known.is_foreign
     if not own.any():
         return validation
     near = float(np.quantile(validation.known.distances[own], NEAR))
-    trust = Trust(near, UNTAUGHT)
+    shrinkage = DistanceShrinkage(near, DEFAULT_STEEPNESS)
     if not own.all():
         foreign = validation.known.only(~own)
-        trust = Trust.fit(
+        shrinkage = DistanceShrinkage.fit(
             foreign.logits, validation.classes[~own], foreign.distances, near, temperature_of(validation)
         )
     network.get_layer(BEYOND).set_weights(
-        [np.array([[trust.steepness]]), np.array([-trust.steepness * trust.near])]
+        [np.array([[shrinkage.steepness]]), np.array([-shrinkage.steepness * shrinkage.near])]
     )
 
-    def shrunk(told: Outputs) -> Outputs:
-        return replace(told, logits=told.logits * trust(told.distances)[:, np.newaxis])
+    def shrunk(outputs: Outputs) -> Outputs:
+        return replace(outputs, logits=outputs.logits * shrinkage(outputs.distances)[:, np.newaxis])
 
     return replace(validation, known=shrunk(validation.known), unknown=shrunk(validation.unknown))
 
@@ -145,35 +165,52 @@ def trusting(network: Any, validation: ValidationOutputs) -> ValidationOutputs:
 def fit_ensemble(
     training_set: TrainingSet, config: TrainingConfig, advance: Callable[[], None]
 ) -> tuple[Any, dict[str, list[float]]]:
-    """The joined network, and the loss of its convolutional member by epoch.
+    """Train the members and join them.
 
-    The same seed gives the same weights on the same machine. `advance` is called after each epoch.
+    The same seed gives the same weights on the same machine.
+
+    Args:
+        training_set: what is trained on.
+        config: seed and epochs.
+        advance: called after each epoch.
+
+    Returns:
+        The joined network, and the loss of its convolutional member by epoch.
     """
-    mlps_side_by_side, _ = mlps.fit_mlps(training_set, config.epochs, config.seed, advance)
+    mlp_members, _ = mlps.fit_mlps(training_set, config.epochs, config.seed, advance)
     convolutional, losses = tcn.fit_tcn(training_set, config.epochs, config.seed, advance)
     # A copy: the next training begins in the same network.
     own = tcn.build_tcn(
         training_set.spec.frames, training_set.spec.descriptors, training_set.n_outputs, training_set.n_hints
     )
     own.set_weights(convolutional.get_weights())
-    return joined(mlps_side_by_side, own, training_set), {"loss": losses}
+    return joined(mlp_members, own, training_set), {"loss": losses}
 
 
-def joined(mlps_side_by_side: Any, convolutional: Any, training_set: TrainingSet) -> Any:
-    """A trained ensemble as one network: features (n, *spec.shape) to probabilities (n, n_outputs).
+def joined(mlp_members: Any, convolutional: Any, training_set: TrainingSet) -> Any:
+    """A trained ensemble as one network.
 
-    It standardises by the scales of the training set itself; the MLPs' batch normalisation has become part of
-    their weights. Its logits are `share_of_mlps` of their mean, and for the rest those of the convolutions.
+    It standardises by the scales of the training set; the batch normalisation of the MLPs has become part of
+    their weights. Its logits are the mean of the MLPs' logits with the weight `share_of_mlps`, and those of
+    the convolutional network with the rest.
+
+    Args:
+        mlp_members: the trained MLPs.
+        convolutional: the trained convolutional network.
+        training_set: what they were trained on.
+
+    Returns:
+        A Keras network from features (n, *spec.shape) to probabilities (n, n_outputs).
     """
     keras = load_keras()
     layers, spec = keras.layers, training_set.spec
     inputs = keras.Input(spec.shape)
     whole, frames = _sides(inputs, spec)
     hidden, kernels, biases = [], [], []
-    heads, bias = mlps_side_by_side.get_layer("head").get_weights()
+    heads, bias = mlp_members.get_layer("head").get_weights()
     share = share_of_mlps(spec)
     whole = _scaled(whole, training_set.of_whole)
-    for member, values in enumerate(_mlp_outputs(mlps_side_by_side, whole)):
+    for member, values in enumerate(_mlp_outputs(mlp_members, whole)):
         hidden.append(values)
         kernels.append(heads[member] * share / len(heads))
         biases.append(bias[member] * share / len(heads))
@@ -184,17 +221,17 @@ def joined(mlps_side_by_side: Any, convolutional: Any, training_set: TrainingSet
     kernels.append(kernel * (1 - share))
     biases.append(constant * (1 - share))
     # Logits are shrunk by what they are made of, the bias included, so that the last layer stays what it is.
-    trust = _trust(whole, training_set.directions)
-    trusted = layers.Multiply()([layers.Concatenate()(hidden), trust])
+    shrinkage = _shrinkage(whole, training_set.directions)
+    shrunk_hidden = layers.Multiply()([layers.Concatenate()(hidden), shrinkage])
     last = layers.Dense(training_set.n_outputs, activation="softmax")
-    network = keras.Model(inputs, last(layers.Concatenate()([trusted, trust])), name="ensemble")
+    network = keras.Model(inputs, last(layers.Concatenate()([shrunk_hidden, shrinkage])), name="ensemble")
     bias = np.sum(biases, axis=0)
     last.set_weights([np.concatenate([*kernels, bias[np.newaxis]]), np.zeros_like(bias)])
     return network
 
 
-def _trust(whole: Any, directions: Directions) -> Any:
-    """What logits are multiplied by, (n, 1), 1 until `trusting`; of scaled rows (n, width)."""
+def _shrinkage(whole: Any, directions: PrincipalAxes) -> Any:
+    """The factor of the logits, (n, 1), for scaled rows (n, width); it is 1 until `with_shrinkage`."""
     layers = load_keras().layers
     width, n_axes = directions.axes.shape
     centred = layers.Rescaling(1.0, (-directions.mean).tolist())(whole)
@@ -214,8 +251,10 @@ def _trust(whole: Any, directions: Directions) -> Any:
 
 
 def _sides(inputs: Any, spec: VoiceSpec) -> tuple[Any, Any]:
-    """The recording as a whole, statistics and embeddings, (n, width), and frames (n, spec.frames,
-    spec.descriptors).
+    """The recording as a whole, statistics and embeddings, and its frames.
+
+    Returns:
+        Tensors of shape (n, width) and (n, spec.frames, spec.descriptors).
     """
     layers = load_keras().layers
     (length,) = spec.shape
@@ -233,18 +272,19 @@ def _sides(inputs: Any, spec: VoiceSpec) -> tuple[Any, Any]:
 
 
 def _scaled(values: Any, scale: Scale) -> Any:
-    """What a Scale does, between 0 and twice FARTHEST by a ReLU, since Keras has no layer that clips on both
-    sides.
+    """What a Scale computes, clipped by a ReLU between 0 and twice FARTHEST.
+
+    Keras has no layer that clips on both sides.
     """
     layers = load_keras().layers
     units = layers.Rescaling((1 / scale.std).tolist(), (FARTHEST - scale.mean / scale.std).tolist())(values)
     return layers.Rescaling(1.0, -FARTHEST)(layers.ReLU(max_value=2 * FARTHEST)(units))
 
 
-def _mlp_outputs(mlps_side_by_side: Any, values: Any) -> list[Any]:
-    """The last hidden layer of each MLP, its normalisation folded into its weights."""
+def _mlp_outputs(mlp_members: Any, values: Any) -> list[Any]:
+    """The last hidden layer of each MLP, with its normalisation folded into its weights."""
     layers = load_keras().layers
-    weights = [mlps.folded(mlps_side_by_side, number) for number in (1, 2)]
+    weights = [mlps.folded(mlp_members, number) for number in (1, 2)]
     outputs = []
     for member in range(len(weights[0][0])):
         inner = values

@@ -1,6 +1,6 @@
 """The ONNX form of a version, and the probe by which every runtime is checked when it loads the version.
 
-`python -m shared.models.training.export VERSION` gives them to a version that was trained before there were
+`python -m shared.models.training.export VERSION` adds them to a version that was trained before there were
 any.
 """
 
@@ -18,20 +18,13 @@ from shared.audio.synthesis import COLOURS, speech_like
 from shared.core.errors.base import VoxmoodError
 from shared.core.errors.models import DoesNotRun, NotExported
 from shared.core.settings import Settings
+from shared.models.serving.artefacts import Folders
 from shared.models.serving.backend import load_keras
+from shared.models.serving.checksums import sha256
 from shared.models.serving.encoders import feature_maker
+from shared.models.serving.manifest import MANIFEST, MODEL, ONNX, PROBE, Manifest
 from shared.models.serving.provenance import check_archive
-from shared.models.serving.registry import (
-    MANIFEST,
-    MODEL,
-    ONNX,
-    PROBE,
-    Folders,
-    Manifest,
-    folder_of,
-    sha256,
-    verify,
-)
+from shared.models.serving.registry import folder_of, verify
 from shared.models.serving.runtimes import TOLERANCE, distance, onnx_network
 from voxmood.files import written_whole
 
@@ -39,7 +32,16 @@ PROBE_CLIPS = 4  # of 3 s: 0.1 MB in the version's folder
 
 
 def export(network: Any, manifest: Manifest, folder: Path) -> None:
-    """Write model.onnx and probe.npz of a Keras network into its version's folder; raises NotExported."""
+    """Write model.onnx and probe.npz of a network into the folder of its version.
+
+    Args:
+        network: in Keras.
+        manifest: of the version.
+        folder: of the version.
+
+    Raises:
+        NotExported: ONNX Runtime does not run it, or answers otherwise than Keras.
+    """
     spec = manifest.feature_spec
     _write_graph(network, spec, folder / ONNX)
     inputs = probe_inputs(spec)
@@ -54,10 +56,10 @@ def export(network: Any, manifest: Manifest, folder: Path) -> None:
 
 
 def _write_graph(network: Any, spec: FeatureSpec, file: Path) -> None:
-    """The graph, for any number of clips: fixed to 32 it is no faster.
+    """Write the graph, for any number of clips: fixed to 32 it is no faster.
 
-    Not by Keras' own `network.export(format="onnx")`: that makes further inputs of what a Normalization has
-    learnt, and loses the values (Keras 3.15, tf2onnx 1.17).
+    Not by Keras' own `network.export(format="onnx")`: that makes the statistics of a Normalization further
+    inputs, and loses their values (Keras 3.15, tf2onnx 1.17).
     """
     load_keras()
     import tensorflow as tf
@@ -72,7 +74,7 @@ def _write_graph(network: Any, spec: FeatureSpec, file: Path) -> None:
 
 
 def probe_inputs(spec: FeatureSpec) -> Floats:
-    """Features (PROBE_CLIPS, *spec.shape) of synthesised voices, always the same."""
+    """Features of synthesised voices, always the same, shape (PROBE_CLIPS, *spec.shape)."""
     voices = [
         speech_like(emotion, spec.sampling_rate, spec.seconds, seed)
         for seed, emotion in enumerate(list(COLOURS)[-PROBE_CLIPS:])
@@ -81,10 +83,19 @@ def probe_inputs(spec: FeatureSpec) -> Floats:
 
 
 def complete(models: Folders, version: str) -> None:
-    """Give a version the ONNX form and the probe that it lacks; its weights stay as they are, bit by bit.
+    """Add the ONNX form and the probe to a version that lacks them; its weights stay as they are, bit by bit.
 
-    What a version has already stays too: databases know it by its hash, and no two exports are the same.
-    Raises UnknownModel, DamagedModel, UnsafeModel or NotExported.
+    A version that has them keeps them: databases know it by its hash, and no two exports are the same.
+
+    Args:
+        models: the folders in which versions are looked up.
+        version: its name.
+
+    Raises:
+        UnknownModel: there is no such version.
+        DamagedModel: a file has changed or is missing.
+        UnsafeModel: the network holds more than weights.
+        NotExported: ONNX Runtime does not run it, or answers otherwise than Keras.
     """
     manifest, folder = verify(models, version), folder_of(models, version)
     if ONNX in manifest.files:

@@ -1,105 +1,36 @@
-"""What a fold may learn from, and what it learns: weights, temperature and thresholds."""
+"""The data that a fold may train on, and the result: weights, temperature and thresholds."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shared.audio.features import Floats
-from shared.audio.spec import FeatureSpec
-from shared.models.data.audio_data import AudioData
-from shared.models.data.folds import Clips, Fold, Indices, Words
-from shared.models.metrics.calibration import SCORES, Logits, Values, fit_temperature
-from shared.models.metrics.thresholds import Threshold
-from shared.models.serving.rejection import risk_threshold, seed_threshold
+from shared.models.data.folds import Fold, Indices, Words
+from shared.models.metrics.calibration import SCORES, Logits, Threshold, Values, fit_temperature
+from shared.models.serving.rejection import baseline_threshold, risk_threshold
+from shared.models.training.fold_data import FoldData, Mask
 
-Mask = NDArray[np.bool_]
 TOP = "top probability"
 # Of trainings that folds have in common, by what they were fitted on: logits and distances; 20 MB each.
 Fits = dict[bytes, tuple[Logits, Callable[[Floats], Values]]]
 
 
 @dataclass(frozen=True, slots=True)
-class FoldData:
-    """The learning side of a fold and nothing else: so no statistic, epoch, temperature or threshold can
-    come from what judges.
-
-    features: (n, *shape); copies: (draws, n, *shape), of the same as life makes them; fold: its indices
-    are of these n clips, and nobody judges in it; labels: the emotions to learn, sorted; asked: (n, labels),
-    which of them a clip's corpus has.
-    """
-
-    spec: FeatureSpec
-    features: Floats
-    copies: NDArray[np.float16]
-    clips: Clips
-    fold: Fold
-    labels: list[str]
-    asked: Mask
-
-    @classmethod
-    def of(cls, data: AudioData, clips: Clips, fold: Fold) -> Self:
-        """What `fold` lets be learnt of all that was read."""
-        learns = np.unique(
-            np.concatenate(
-                [
-                    part
-                    for one in (fold, *fold.cross_validation)
-                    for part in (one.train, one.validation, one.unknown_validation)
-                ]
-            )
-        )
-        # A slice is no copy, and where everyone learns there is nothing to leave out.
-        where = slice(None) if len(learns) == len(data.features) else learns
-        labels = np.unique(clips.emotions[fold.train]).tolist()
-        return cls(
-            data.spec,
-            features=data.features[where],
-            copies=data.copies[:, where],
-            clips=clips.only(learns),
-            fold=_among(learns, fold),
-            labels=labels,
-            asked=_asked(labels, clips.emotions[learns], clips.corpora[learns]),
-        )
-
-    def classes(self, indices: Indices) -> Indices:
-        """The classes of clips of known emotions, (n,), indices of `labels`."""
-        return np.searchsorted(self.labels, self.clips.emotions[indices])
-
-
-def _asked(labels: list[str], emotions: Words, corpora: Words) -> Mask:
-    """(n, labels): a corpus has an emotion if a clip of it is labelled so."""
-    asked = np.zeros((len(emotions), len(labels)), bool)
-    for corpus in np.unique(corpora):
-        asked[corpora == corpus] = np.isin(labels, emotions[corpora == corpus])
-    return asked
-
-
-def _among(learns: Indices, fold: Fold) -> Fold:
-    nobody = np.empty(0, np.int64)
-    return replace(
-        fold,
-        train=np.searchsorted(learns, fold.train),
-        validation=np.searchsorted(learns, fold.validation),
-        unknown_validation=np.searchsorted(learns, fold.unknown_validation),
-        test=nobody,
-        unknown=nobody,
-        cross_validation=tuple(_among(learns, part) for part in fold.cross_validation),
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class Outputs:
-    """What networks said to some clips, as they are and as life makes them. All (n,), logits (n, outputs).
+    """What networks compute for some clips and their copies.
 
-    is_copy: as life makes it; foreign: the name of a corpus of which the network heard nothing, empty for a
-    clip of its own; distances: from all that the network learnt from (shared.models.training.distance), 0
-    where it does not say.
+    Attributes:
+        logits: shape (n, outputs).
+        is_copy: whether it is of a copy, shape (n,).
+        foreign: the name of a corpus that the network was not trained on; empty for the clips of its own
+            corpora, shape (n,).
+        distances: from the training data (shared.models.training.distance), 0 where they are not known, shape
+            (n,).
     """
 
     logits: Values
@@ -109,17 +40,25 @@ class Outputs:
 
     @property
     def is_foreign(self) -> Mask:
+        """Whether each clip is of a foreign corpus, shape (n,)."""
         return np.asarray(self.foreign != "")
 
     def __len__(self) -> int:
+        """The number of outputs."""
         return len(self.logits)
 
     def only(self, chosen: Mask) -> Self:
+        """Those outputs for which `chosen`, shape (n,), is true."""
         return type(self)(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
 
     @classmethod
     def together(cls, parts: Sequence[Self], n_outputs: int) -> Self:
-        """Of no parts, nothing."""
+        """The outputs of several parts; empty for no parts.
+
+        Args:
+            parts: the outputs.
+            n_outputs: the width of the logits.
+        """
         nothing = cls(np.empty((0, n_outputs)), np.empty(0, bool), np.empty(0, np.str_), np.empty(0))
         fields = ([getattr(part, name) for part in (nothing, *parts)] for name in cls.__dataclass_fields__)
         return cls(*(np.concatenate(values) for values in fields))
@@ -127,8 +66,13 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class ValidationOutputs:
-    """What those who choose were told: clips of known emotions with their classes (n,), and clips of unknown
-    emotions with these (m,).
+    """The outputs of the validation.
+
+    Attributes:
+        known: of n clips of known emotions.
+        classes: of these, shape (n,).
+        unknown: of m clips of unknown emotions.
+        unknown_emotions: of these, shape (m,).
     """
 
     known: Outputs
@@ -144,31 +88,45 @@ class ValidationOutputs:
         logits: Logits,
         distances: Callable[[Floats], Values] | None = None,
     ) -> Self:
-        """What a part's choosers are told."""
+        """The outputs of a network for the validation of a part.
+
+        Args:
+            fold_data: the data of the fold.
+            part: whose validation is taken.
+            logits: of the network.
+            distances: from its training data, if it has them.
+        """
         versions = fold_data.features, *fold_data.copies
         is_foreign = fold_data.clips.is_foreign
 
-        def told(clips: Indices) -> Outputs:
-            heard = [version[clips] for version in versions]
+        def outputs_of(clips: Indices) -> Outputs:
+            rows_of_versions = [version[clips] for version in versions]
             return Outputs(
-                np.concatenate([logits(rows) for rows in heard]),
-                is_copy=np.repeat(np.arange(len(heard)) > 0, len(clips)),
-                foreign=np.tile(np.where(is_foreign, fold_data.clips.corpora, "")[clips], len(heard)),
+                np.concatenate([logits(rows) for rows in rows_of_versions]),
+                is_copy=np.repeat(np.arange(len(rows_of_versions)) > 0, len(clips)),
+                foreign=np.tile(
+                    np.where(is_foreign, fold_data.clips.corpora, "")[clips], len(rows_of_versions)
+                ),
                 distances=np.concatenate(
-                    [distances(rows) if distances else np.zeros(len(rows)) for rows in heard]
+                    [distances(rows) if distances else np.zeros(len(rows)) for rows in rows_of_versions]
                 ),
             )
 
         return cls(
-            told(part.validation),
+            outputs_of(part.validation),
             np.tile(fold_data.classes(part.validation), len(versions)),
-            told(part.unknown_validation),
+            outputs_of(part.unknown_validation),
             np.tile(fold_data.clips.emotions[part.unknown_validation], len(versions)),
         )
 
     @classmethod
     def together(cls, parts: Sequence[Self], n_outputs: int) -> Self:
-        """What all parts were told; of no parts, nothing."""
+        """The outputs of all parts; empty for no parts.
+
+        Args:
+            parts: the outputs.
+            n_outputs: the width of the logits.
+        """
         return cls(
             Outputs.together([part.known for part in parts], n_outputs),
             np.concatenate([np.empty(0, np.int64), *(part.classes for part in parts)]),
@@ -179,11 +137,21 @@ class ValidationOutputs:
 
 @dataclass(frozen=True, slots=True)
 class FitResult:
-    """All that a fold learns or chooses.
+    """Everything that the training of a fold results in.
 
-    threshold: by the rule risk, on all clips of those who choose, and is_reached whether there is one; nan
-    and False where nobody does; thresholds: by each rule on each unknown emotion; history: of the fit, by
-    epoch; digest: SHA-256 of weights, epoch, temperature and thresholds.
+    Attributes:
+        network: in Keras.
+        logits: computes its logits.
+        temperature: that its logits are to be divided by.
+        threshold: by the rule risk on all clips of the validation; nan without validation.
+        is_reached: whether that threshold reaches its target.
+        thresholds: by each rule on each unknown emotion.
+        validation: the outputs that temperature and thresholds come from.
+        history: of the fit, by epoch.
+        epochs: how many were trained.
+        best_epoch: whose weights the network has.
+        train_accuracy: on the training part.
+        digest: SHA-256 of weights, epoch, temperature and thresholds.
     """
 
     network: Any
@@ -207,7 +175,15 @@ def fit_result(
     history: dict[str, list[float]],
     best_epoch: int,
 ) -> FitResult:
-    """A fitted network with what those who choose make of it; a temperature of 1 where nobody does."""
+    """Complete a fitted network with temperature and thresholds; the temperature is 1 without validation.
+
+    Args:
+        fold_data: the data of the fold.
+        network: the fitted network.
+        validation: its outputs, or those of the cross-validation.
+        history: of the fit, by epoch.
+        best_epoch: whose weights the network has.
+    """
     logits = Logits(network)
     temperature = temperature_of(validation)
     threshold, is_reached = _threshold(validation, temperature, len(fold_data.labels))
@@ -235,9 +211,7 @@ def fit_result(
 
 
 def temperature_of(validation: ValidationOutputs) -> float:
-    """That of the clips of the network's own corpus, as they are and as life makes them; 1 where nobody
-    chooses.
-    """
+    """The temperature for clips of the network's own corpora and their copies; 1 without validation."""
     own = ~validation.known.is_foreign
     return fit_temperature(validation.known.logits[own], validation.classes[own]) if own.any() else 1.0
 
@@ -246,14 +220,15 @@ def _threshold(validation: ValidationOutputs, temperature: float, n_labels: int)
     if not len(validation.classes):
         return float("nan"), False
     known, unknown = (
-        SCORES[TOP](told.logits, temperature, n_labels) for told in (validation.known, validation.unknown)
+        SCORES[TOP](outputs.logits, temperature, n_labels)
+        for outputs in (validation.known, validation.unknown)
     )
     right = validation.known.logits.argmax(axis=1) == validation.classes
     return risk_threshold(np.append(known, unknown), np.append(right, np.zeros(len(unknown), bool)))
 
 
 def _thresholds(validation: ValidationOutputs, temperature: float, n_labels: int) -> list[Threshold]:
-    """By each rule and on each unknown emotion; an unknown emotion's clip is never right."""
+    """Thresholds by each rule on each unknown emotion; an answer to an unknown emotion is never right."""
     emotions: Sequence[str] = np.unique(validation.unknown_emotions).tolist()
     return [
         threshold
@@ -271,7 +246,7 @@ def _thresholds(validation: ValidationOutputs, temperature: float, n_labels: int
 def _set_on(
     emotion: str, validation: ValidationOutputs, unknown: Values, temperature: float, n_labels: int
 ) -> list[Threshold]:
-    value, unclipped = seed_threshold(SCORES[TOP](unknown, temperature, n_labels))
+    value, unclipped = baseline_threshold(SCORES[TOP](unknown, temperature, n_labels))
     found = [Threshold(set_on=emotion, rule="seed", score=TOP, value=value, is_reached=unclipped == value)]
     known = validation.known.logits
     right = np.concatenate([known.argmax(axis=1) == validation.classes, np.zeros(len(unknown), bool)])

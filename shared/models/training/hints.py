@@ -1,7 +1,9 @@
-"""What an encoder makes of recordings, in few numbers, for networks without it to foretell while they learn.
+"""Embeddings of an encoder in a few numbers, as additional targets for networks that have no encoder.
 
-A network that must also say what an encoder hears learns to hear more of it itself (after Romero et al. 2015,
-arXiv:1412.6550). Its serving form does not say it.
+A network that must also predict what the encoder computes learns better features of its own. Its serving form
+does not predict them.
+
+Source: the hints of Romero et al. 2015, arXiv:1412.6550.
 """
 
 from __future__ import annotations
@@ -9,37 +11,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.utils.extmath import randomized_svd
 
 from shared.audio.features import Floats
+from shared.models.training.scaling import FLATTEST_STD, Scale, principal_axes, sampled_rows
 
 HINTS = 64  # of 3,072 numbers, the directions in which they differ most
-MOST_ROWS = 8192  # that these are found from, in 2 s
-FARTHEST = 4.0  # standard deviations
 
 
 def hints_of(embeddings: Sequence[Floats], seed: int = 0) -> Floats:
     """Hints for each version of recordings.
 
     Args:
-        embeddings: of each version (n, width), the first of them as the recordings are.
-        seed: of the rows that directions are found from.
+        embeddings: of each version, shape (n, width); the first version is the recordings themselves, the
+            others are copies.
+        seed: of the sample from which the directions are computed.
 
     Returns:
-        (versions, n, HINTS), each of variance 1 over all versions; zeros behind, where there are fewer
-        numbers or recordings, since a network of another shape would be compiled anew.
+        Shape (versions, n, HINTS), each of variance 1 over all versions. Zeros fill it up where there are
+        fewer numbers or recordings, because a network of another shape would be compiled anew.
     """
-    mean, std = embeddings[0].mean(axis=0), embeddings[0].std(axis=0) + 1e-6
-    whole = np.concatenate(
-        [np.clip((version - mean) / std, -FARTHEST, FARTHEST) for version in embeddings], dtype=np.float32
-    )
+    scale = Scale.of(embeddings[0])
+    whole = np.concatenate([scale(version) for version in embeddings])
     whole -= whole.mean(axis=0)
-    rows = whole
-    if len(rows) > MOST_ROWS:
-        rows = rows[np.sort(np.random.default_rng(seed).choice(len(rows), MOST_ROWS, replace=False))]
-    _, _, axes = randomized_svd(rows, min(HINTS, *rows.shape), n_iter=2, random_state=seed)
+    axes = principal_axes(sampled_rows(whole, np.random.default_rng(seed)), HINTS, seed)
     hints = whole @ axes.T
-    hints /= hints.std(axis=0) + 1e-6
+    hints /= hints.std(axis=0) + FLATTEST_STD
     padded = np.zeros((len(hints), HINTS), np.float32)
     padded[:, : hints.shape[1]] = hints
     return padded.reshape(len(embeddings), len(embeddings[0]), HINTS)

@@ -1,4 +1,4 @@
-"""Small networks over a recording as a whole, trained side by side: their shape, and how they learn."""
+"""Small networks (MLPs) over a recording as a whole, trained side by side: their shape and their training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from shared.audio.features import Floats
-from shared.models.serving.backend import load_keras, renew
+from shared.models.serving.backend import load_keras, reset_weights
 from shared.models.training.losses import masked_crossentropy
 from shared.models.training.training_set import TrainingSet, mixed, shares
 
@@ -22,11 +22,21 @@ LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-3
 def fit_mlps(
     training_set: TrainingSet, epochs: int | None, seed: int, advance: Callable[[], None]
 ) -> tuple[Any, list[float]]:
-    """MLPs fitted on recordings as a whole, each on mixtures of its own, and their mean loss by epoch. The
-    same seed gives the same weights on the same machine. `advance` is called after each epoch.
+    """Train the MLPs, each on mixtures of its own.
+
+    The same seed gives the same weights on the same machine.
+
+    Args:
+        training_set: what is trained on.
+        epochs: None: EPOCHS.
+        seed: of weights, order and mixtures.
+        advance: called after each epoch.
+
+    Returns:
+        The networks, and their mean loss by epoch.
     """
     epochs, rng = epochs or EPOCHS, np.random.default_rng(seed)
-    networks = _renewed(training_set.width, training_set.n_outputs, seed)
+    networks = _fresh(training_set.width, training_set.n_outputs, seed)
     losses = []
     for epoch in range(epochs):
         networks.optimizer.learning_rate = LEARNING_RATE * (1 + math.cos(math.pi * epoch / epochs)) / 2
@@ -40,17 +50,17 @@ def fit_mlps(
     return networks, losses
 
 
-def _renewed(width: int, n_outputs: int, seed: int) -> Any:
-    """Compiled MLPs as new, their weights drawn by the seed."""
+def _fresh(width: int, n_outputs: int, seed: int) -> Any:
+    """Compiled MLPs in their initial state, with the weights of this seed."""
     networks = _compiled(width, n_outputs)
     load_keras().utils.set_random_seed(seed)
-    renew(networks, build_mlps(width, n_outputs, MEMBERS))
+    reset_weights(networks, build_mlps(width, n_outputs, MEMBERS))
     return networks
 
 
 @lru_cache(maxsize=2)
 def _compiled(width: int, n_outputs: int) -> Any:
-    """One for all trainings of a process: tracing takes 2.5 s, a hundred of its steps."""
+    """The same network for all trainings of a process: tracing takes 2.5 s, as long as a hundred steps."""
     keras = load_keras()
     networks = build_mlps(width, n_outputs, MEMBERS)
     networks.compile(
@@ -63,8 +73,16 @@ def _compiled(width: int, n_outputs: int) -> Any:
 
 
 def build_mlps(width: int, n_outputs: int, members: int) -> Any:
-    """An ensemble in training: standardised features (n, members, width), each member its own, to logits
-    (n, members, n_outputs). Two hidden layers of 256 each; not compiled.
+    """An ensemble of MLPs in training, each with two hidden layers of 256; not compiled.
+
+    Args:
+        width: of the standardised features.
+        n_outputs: the emotions.
+        members: how many MLPs.
+
+    Returns:
+        A Keras network from (n, members, width), each member with an input of its own, to logits (n, members,
+        n_outputs).
     """
     keras = load_keras()
     layers = keras.layers
@@ -103,7 +121,15 @@ def build_mlps(width: int, n_outputs: int, members: int) -> Any:
 
 
 def folded(networks: Any, number: int) -> tuple[Floats, Floats]:
-    """Kernels (members, in, out) and biases (members, out) of a hidden layer with its normalisation."""
+    """The weights of a hidden layer with its normalisation folded into them.
+
+    Args:
+        networks: from `build_mlps`.
+        number: of the layer, from 1.
+
+    Returns:
+        Kernels (members, in, out) and biases (members, out).
+    """
     (kernels,) = networks.get_layer(f"hidden_{number}").get_weights()
     norm = networks.get_layer(f"norm_{number}")
     gamma, beta, mean, variance = (values.reshape(len(kernels), 1, -1) for values in norm.get_weights())

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from sklearn.preprocessing import LabelEncoder
 
-from shared.audio.decode import DecodeLimits
+from shared.audio.limits import DecodeLimits
 from shared.core.settings import REPOSITORY
 from shared.models.data import feature_cache
-from shared.models.data.audio_data import AudioData
+from shared.models.data.audio_data import AudioData, Progress
 from shared.models.data.corpora import JoinedCorpora
 from shared.models.data.datasets import Recordings, fingerprint
 from shared.models.metrics.calibration import Reliability
@@ -25,20 +25,14 @@ from shared.models.metrics.plots import (
     plot_training_curves,
 )
 from shared.models.serving.backend import load_keras
-from shared.models.serving.registry import (
-    MANIFEST,
-    MODEL,
-    Data,
-    Manifest,
-    check_new,
-    new_version,
-    sha256,
-)
-from shared.models.training.baseline import Report, TrainingConfig
+from shared.models.serving.checksums import sha256
+from shared.models.serving.manifest import MANIFEST, MODEL, Data, Manifest
+from shared.models.serving.registry import check_new, new_version
+from shared.models.training.baseline import TrainingConfig
 from shared.models.training.card import card
 from shared.models.training.export import export
 from shared.models.training.recipes import NetworkRecipe, recipe_of
-from shared.models.training.trained_version import TrainedVersion, baseline_version, cross_validated
+from shared.models.training.trained_version import TrainedVersion, baseline_version, cross_validated_version
 
 
 def train_version(
@@ -46,38 +40,56 @@ def train_version(
     config: TrainingConfig,
     models_dir: Path,
     limits: DecodeLimits,
-    report: Report,
+    report: Progress,
     cache: Path | None = None,
 ) -> tuple[Manifest, tuple[str, ...]]:
-    """Train a version and put it into models_dir, whole or not at all. cache: a folder for features, which
-    the next training on the same recordings takes over.
+    """Train a version and put it into its folder, whole or not at all.
 
-    report(stage, done, total) follows the course. Returns the manifest and a sentence for each recording
-    that was left out. Raises, before any work: ModelExists, WrongVersionName, UnknownNetwork; later
-    TooFewRecordings or TooFewSpeakers. What `report` raises ends the training, and nothing is left of it.
+    What `report` raises ends the training, and nothing is left of it.
+
+    Args:
+        recordings: labelled ones.
+        config: name, network and settings.
+        models_dir: the folder of the versions.
+        limits: of decoding.
+        report: called as report(stage, done, total).
+        cache: a folder for features, which the next training on the same recordings uses.
+
+    Returns:
+        The manifest, and a sentence for each recording that could not be used.
+
+    Raises:
+        ModelExists: there is a version of this name; raised before any work, as the next two are.
+        WrongVersionName: it cannot be a version's name.
+        UnknownNetwork: there is no such network.
+        TooFewRecordings: an emotion has too few clips.
+        TooFewSpeakers: there are too few speakers.
     """
     check_new(models_dir, config.version)
     recipe = recipe_of(config.network)
     load_keras()
-    data = _heard(recordings, config, recipe, limits, report, cache)
-    train = cross_validated if recipe.cross else baseline_version
+    data = _read_features(recordings, config, recipe, limits, report, cache)
+    train = cross_validated_version if recipe.cross_validated else baseline_version
     with new_version(models_dir, config.version) as folder:
         trained = train(data, config, folder, report)
-        manifest = _describe(config, recordings, data, recipe, trained)
+        manifest = _manifest(config, recordings, data, recipe, trained)
         _write(folder, manifest, trained)
     return manifest, data.left_out
 
 
-def _heard(
+def _read_features(
     recordings: Recordings,
     config: TrainingConfig,
     recipe: NetworkRecipe,
     limits: DecodeLimits,
-    report: Report,
+    report: Progress,
     cache: Path | None,
 ) -> AudioData:
-    """The features of all but the reserved speakers, who are read too: an evaluation asks for them."""
-    given = recipe.read, limits, report, recipe.draws, cache
+    """The features of all speakers but the reserved ones.
+
+    These are read too, since an evaluation will ask for them.
+    """
+    given = recipe.read_spec, limits, report, recipe.copies, cache
     if isinstance(recordings, JoinedCorpora):
         data = feature_cache.load_joined(recordings, *given)
     else:
@@ -86,7 +98,7 @@ def _heard(
     return data.only([n for n, example in enumerate(data.examples) if example.speaker not in reserved])
 
 
-def _describe(
+def _manifest(
     config: TrainingConfig,
     recordings: Recordings,
     data: AudioData,
@@ -129,7 +141,7 @@ def _describe(
 
 
 def _write(folder: Path, manifest: Manifest, trained: TrainedVersion) -> None:
-    """All files of the version. The checkpoint that lies there already is no part of it."""
+    """Write all files of the version; the checkpoint that is there already is no part of it."""
     checkpoints = set(folder.iterdir())
     trained.network.save(folder / MODEL)
     export(trained.network, manifest, folder)
@@ -152,7 +164,7 @@ def _write_json(file: Path, value: list[str] | Mapping[str, float]) -> None:
 
 
 def _commit() -> str | None:
-    """The commit of the code that ran; None where it is no checkout of its own."""
+    """The commit of the running code; None where it is no checkout of its own."""
     if not (REPOSITORY / ".git").exists():
         return None
     try:

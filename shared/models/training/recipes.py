@@ -1,4 +1,4 @@
-"""The ways to train, by the network's name: what it is fed, and how it learns from a fold."""
+"""The recipes by the network's name: which features it has, and how it is trained on a fold."""
 
 from __future__ import annotations
 
@@ -10,45 +10,58 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from shared.audio.spec import ENCODED_V8, SEED_V6, VOICE_V7, FeatureSpec
+from shared.audio.spec import BASELINE_V6, ENCODED_V8, VOICE_V7, FeatureSpec
 from shared.core.errors.models import UnknownNetwork
+from shared.models.data.audio_data import Progress
 from shared.models.metrics.calibration import Logits
 from shared.models.serving.backend import load_keras
 from shared.models.serving.detectors import SILERO
-from shared.models.serving.registry import DetectorRef, Speakers
-from shared.models.training.baseline import BaselineSplit, Report, TrainingConfig, fit
-from shared.models.training.ensemble import learn_ensemble
-from shared.models.training.fit_result import FitResult, Fits, FoldData, ValidationOutputs, fit_result
+from shared.models.serving.manifest import DetectorRef, Speakers
+from shared.models.training.baseline import BaselineSplit, TrainingConfig, fit
+from shared.models.training.ensemble import train_ensemble
+from shared.models.training.fit_result import FitResult, Fits, ValidationOutputs, fit_result
+from shared.models.training.fold_data import FoldData
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkRecipe:
     """How a network is trained.
 
-    spec: what the network is fed, the beginning of a row; heard: what the rows of those who learn have, if
-    that is more, of which the network is given hints; learn: from a fold's data, and what other folds' parts
-    have taught; draws: how many copies of each recording as life makes it are learnt from too; cross: whether
-    everybody on the learning side fits, and chooses crosswise, or some speakers choose; detector: what says
-    whether there is a voice, for the versions.
+    Attributes:
+        spec: the network's features.
+        train: trains it on the data of a fold, given results of trainings that folds have in common.
+        copies: how many altered copies of each recording are trained on too.
+        cross_validated: whether all clips of the training side train and temperature and thresholds come from
+            a cross-validation; else some speakers are held out for that.
+        detector: says whether there is a voice, in the versions that are made.
+        hint_spec: features that begin with those of `spec` and go on with embeddings, of which the network
+            gets hints; None: no hints.
     """
 
     spec: FeatureSpec
-    learn: Callable[[FoldData, TrainingConfig, Report, Fits | None], FitResult]
-    draws: int = 0
-    cross: bool = False
+    train: Callable[[FoldData, TrainingConfig, Progress, Fits | None], FitResult]
+    copies: int = 0
+    cross_validated: bool = False
     detector: DetectorRef | None = None
-    heard: FeatureSpec | None = None
+    hint_spec: FeatureSpec | None = None
 
     @property
-    def read(self) -> FeatureSpec:
-        """The features that are needed to learn."""
-        return self.heard or self.spec
+    def read_spec(self) -> FeatureSpec:
+        """The features that training needs."""
+        return self.hint_spec or self.spec
 
 
-def learn_baseline(
-    fold_data: FoldData, config: TrainingConfig, report: Report, _fits: Fits | None = None
+def train_baseline(
+    fold_data: FoldData, config: TrainingConfig, report: Progress, _fits: Fits | None = None
 ) -> FitResult:
-    """The seed's recipe; those who choose choose its epoch too."""
+    """Train the baseline's network; the validation selects its epoch too.
+
+    Args:
+        fold_data: the data of the fold.
+        config: seed and epochs.
+        report: called as report("training", done, total).
+        _fits: not used.
+    """
     load_keras().backend.clear_session()
     fold, features = fold_data.fold, fold_data.features
     parts = BaselineSplit(
@@ -70,19 +83,19 @@ def learn_baseline(
     return fit_result(fold_data, trained.network, validation, trained.history, trained.best_epoch)
 
 
-DRAWS = 4  # three and five taught as much (decision 013)
+COPIES = 4  # three and five were as good (decision 013)
 RECIPES = {
-    "seed": NetworkRecipe(SEED_V6, learn_baseline),
+    "seed": NetworkRecipe(BASELINE_V6, train_baseline),
     "v8": NetworkRecipe(
-        ENCODED_V8, partial(learn_ensemble, spec=ENCODED_V8), DRAWS, cross=True, detector=SILERO
+        ENCODED_V8, partial(train_ensemble, spec=ENCODED_V8), COPIES, cross_validated=True, detector=SILERO
     ),
     "v8-small": NetworkRecipe(
         VOICE_V7,
-        partial(learn_ensemble, spec=VOICE_V7),
-        DRAWS,
-        cross=True,
+        partial(train_ensemble, spec=VOICE_V7),
+        COPIES,
+        cross_validated=True,
         detector=SILERO,
-        heard=ENCODED_V8,
+        hint_spec=ENCODED_V8,
     ),
 }
 
@@ -92,12 +105,16 @@ SUCCESSORS = {"v7": "v8-small"}
 
 
 def successor(network: str) -> str:
-    """The network that a retraining of a version of this one trains."""
+    """The network that a retraining of a version with this network trains."""
     return SUCCESSORS.get(network, network)
 
 
 def recipe_of(network: str) -> NetworkRecipe:
-    """The recipe of a network; raises UnknownNetwork."""
+    """The recipe of a network.
+
+    Raises:
+        UnknownNetwork: there is no such network.
+    """
     if network not in RECIPES:
         raise UnknownNetwork(network=network, known=", ".join(RECIPES))
     return RECIPES[network]

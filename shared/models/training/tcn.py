@@ -1,7 +1,8 @@
-"""A temporal convolutional network over a voice's frames: its shape, and how it learns.
+"""A temporal convolutional network over the frames of a voice: its shape and its training.
 
-Residual blocks of dilated convolutions (Bai et al. 2018, arXiv:1803.01271), each weighed channel by channel
-(Hu et al. 2018, arXiv:1709.01507), and attentive statistics over time (Okabe et al. 2018, arXiv:1803.10963).
+Source: residual blocks of dilated convolutions (Bai et al. 2018, arXiv:1803.01271), each weighted channel by
+channel (Hu et al. 2018, arXiv:1709.01507), and attentive statistics over time (Okabe et al. 2018,
+arXiv:1803.10963).
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from shared.audio.features import Floats
-from shared.models.serving.backend import load_keras, renew
+from shared.models.serving.backend import load_keras, reset_weights
 from shared.models.training.losses import hinted_crossentropy
 from shared.models.training.training_set import BatchOrder, TrainingSet, mixed, shares
 
 CHANNELS, BLOCKS = 96, 4
-STRIDE = 4  # of the first layer: 64 ms a step; 32 ms took twice as long and heard no better
+STRIDE = 4  # of the first layer: 64 ms a step; 32 ms took twice as long and was not better
 DILATIONS = 1, 2, 4
 SCORERS, HIDDEN = 64, 128
 EPOCHS, BATCH_CLIPS = 40, 32
@@ -34,12 +35,22 @@ HEAD = "logits"
 def fit_tcn(
     training_set: TrainingSet, epochs: int | None, seed: int, advance: Callable[[], None]
 ) -> tuple[Any, list[float]]:
-    """A network fitted on frames, and its loss by epoch. The same seed gives the same weights on the same
-    machine. `advance` is called after each epoch.
+    """Train the network.
+
+    The same seed gives the same weights on the same machine.
+
+    Args:
+        training_set: what is trained on.
+        epochs: None: EPOCHS.
+        seed: of weights, order, masks and mixtures.
+        advance: called after each epoch.
+
+    Returns:
+        The network, and its loss by epoch.
     """
     epochs = epochs or EPOCHS
     spec, rng = training_set.spec, np.random.default_rng(seed)
-    network = _renewed(spec.frames, spec.descriptors, training_set.n_outputs, training_set.n_hints, seed)
+    network = _fresh(spec.frames, spec.descriptors, training_set.n_outputs, training_set.n_hints, seed)
     optimizer, steps = network.optimizer, math.ceil(training_set.n_clips / BATCH_CLIPS)
     losses = []
     for epoch in range(epochs):
@@ -56,7 +67,7 @@ def fit_tcn(
 
 
 def _batch(training_set: TrainingSet, shown: BatchOrder, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Frames and targets: stretches of time and neighbouring bands hidden, then mixed."""
+    """Frames and targets: stretches of time and neighbouring bands are masked, then clips are mixed."""
     frames, targets = training_set.frames(shown), training_set.targets_and_hints(shown)
     there = frames[..., -1].copy()
     n, length, _ = frames.shape
@@ -72,24 +83,24 @@ def _batch(training_set: TrainingSet, shown: BatchOrder, rng: np.random.Generato
 
 
 def _stretches(n: int, length: int, longest: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
-    """(n, length), True within one stretch of each row, of less than `longest` places."""
+    """True within one stretch of each row, of less than `longest` places: (n, length)."""
     widths = rng.integers(longest, size=(n, 1))
     starts = (rng.random((n, 1)) * (length - widths + 1)).astype(np.int64)
     places = np.arange(length)
     return np.asarray((places >= starts) & (places < starts + widths))
 
 
-def _renewed(frames: int, descriptors: int, n_outputs: int, n_hints: int, seed: int) -> Any:
-    """A compiled network as new, its weights drawn by the seed."""
+def _fresh(frames: int, descriptors: int, n_outputs: int, n_hints: int, seed: int) -> Any:
+    """A compiled network in its initial state, with the weights of this seed."""
     network = _compiled(frames, descriptors, n_outputs, n_hints)
     load_keras().utils.set_random_seed(seed)
-    renew(network, build_tcn(frames, descriptors, n_outputs, n_hints))
+    reset_weights(network, build_tcn(frames, descriptors, n_outputs, n_hints))
     return network
 
 
 @lru_cache(maxsize=2)
 def _compiled(frames: int, descriptors: int, n_outputs: int, n_hints: int) -> Any:
-    """One for all trainings of a process: tracing takes as long as many of its steps."""
+    """The same network for all trainings of a process: tracing takes as long as many steps."""
     keras = load_keras()
     network = build_tcn(frames, descriptors, n_outputs, n_hints)
     network.compile(
@@ -105,8 +116,17 @@ def _compiled(frames: int, descriptors: int, n_outputs: int, n_hints: int) -> An
 
 
 def build_tcn(frames: int, descriptors: int, n_outputs: int, n_hints: int = 0) -> Any:
-    """Standardised frames (n, frames, descriptors), the last of which is 1 where there is a frame and 0
-    behind them, to logits (n, n_outputs), and behind them hints (n, n_hints); not compiled.
+    """The network, not compiled.
+
+    Args:
+        frames: the greatest number of them.
+        descriptors: of each frame; the last is 1 where there is a frame and 0 behind them.
+        n_outputs: the emotions.
+        n_hints: further outputs.
+
+    Returns:
+        A Keras network from standardised frames (n, frames, descriptors) to logits (n, n_outputs), followed
+        by hints (n, n_hints).
     """
     keras = load_keras()
     layers = keras.layers
@@ -131,10 +151,10 @@ def build_tcn(frames: int, descriptors: int, n_outputs: int, n_hints: int = 0) -
     pooled = normal(_pooled(values, flag, frames // STRIDE))
     hidden = layers.Dense(HIDDEN, use_bias=False)(layers.Dropout(0.4)(pooled))
     hidden = layers.Dropout(0.4)(layers.ReLU()(normal(hidden)))
-    told = layers.Dense(n_outputs, name=HEAD)(hidden)
+    outputs = layers.Dense(n_outputs, name=HEAD)(hidden)
     if n_hints:
-        told = layers.Concatenate()([told, layers.Dense(n_hints)(hidden)])
-    return keras.Model(inputs, told, name="tcn")
+        outputs = layers.Concatenate()([outputs, layers.Dense(n_hints)(hidden)])
+    return keras.Model(inputs, outputs, name="tcn")
 
 
 def flags(frames: Any) -> Any:
@@ -145,7 +165,7 @@ def flags(frames: Any) -> Any:
 
 
 def _pooled(values: Any, flag: Any, steps: int) -> Any:
-    """Attentive mean and variance, plain mean, and maximum over the steps that are there: (n, 4 channels)."""
+    """Attentive mean and variance, mean, and maximum over the steps that there are: (n, 4 channels)."""
     layers = load_keras().layers
     absent = layers.Rescaling(-ABSENT, ABSENT)(flag)
 

@@ -1,4 +1,4 @@
-"""Train on all clips, and measure: on a random fifth, as the baseline does, or by cross-validation."""
+"""Train on all clips and measure: on a random fifth, as the baseline does, or by cross-validation."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.audio.features import Floats
-from shared.models.data.audio_data import AudioData
-from shared.models.data.folds import Clips, Indices, check, learning_fold
+from shared.models.data.audio_data import AudioData, Progress
+from shared.models.data.folds import Clips, Indices, check
+from shared.models.data.splits import training_fold
 from shared.models.metrics.calibration import SCORES, Reliability, Values
 from shared.models.metrics.scores import scores
-from shared.models.serving.registry import RANDOM_FIFTH, Metrics, Speakers, ThresholdRule
-from shared.models.serving.rejection import RISK_TARGET, RiskCoverage, seed_threshold
-from shared.models.training.baseline import Report, TrainingConfig, fit, split
-from shared.models.training.fit_result import TOP, FoldData, ValidationOutputs
-from shared.models.training.networks import build_classifier
+from shared.models.serving.manifest import RANDOM_FIFTH, Metrics, Speakers, ThresholdRule
+from shared.models.serving.rejection import RISK_TARGET, RiskCoverage, baseline_threshold
+from shared.models.training.baseline import TrainingConfig, build_classifier, fit, split
+from shared.models.training.fit_result import TOP, ValidationOutputs
+from shared.models.training.fold_data import FoldData
 from shared.models.training.recipes import RECIPES
 
 CAVEATS = [
@@ -31,18 +32,18 @@ SATURATED = (
     "The threshold rule saturates: it gave {unclipped:.2f} and was clipped to {threshold:.2f}, so that its "
     "bound decides and not the data; it rejects {rejected:.0%} of the test clips."
 )
-UNHEARD = "the clips of all who learn, each speaker's by networks that the others taught"
-UNHEARD_OWN = "the clips of {corpus} that learn, each speaker's by networks that the others taught"
+OTHER_SPEAKERS = "the clips of all who learn, each speaker's by networks that the others taught"
+OTHER_SPEAKERS_OF = "the clips of {corpus} that learn, each speaker's by networks that the others taught"
 FOREIGN = (
     "Recordings of another kind are another matter. Of {corpus}, by networks that had heard nothing of it, "
     "{right:.0%} of the answers were right; {accepted:.1%} were accepted{of_these}."
 )
-HEARD = "all clips, each by networks that other clips taught"
+OTHER_CLIPS = "all clips, each by networks that other clips taught"
 ONE_SPEAKER = (
     "Nobody said that there is more than one speaker, so the clips were divided at random to judge each "
     "other: on new speakers the accuracy is far lower."
 )
-CROSSED = [
+OUT_OF_FOLD = [
     "These figures are out-of-fold: {judged}. The network of this version has heard them all.",
     "The temperature and the threshold come from the same answers, which flatters the share of right ones "
     "among those accepted a little; `voxmood evaluate` holds speakers out of these choices too.",
@@ -55,8 +56,12 @@ OUT_OF_REACH = (
 
 @dataclass(frozen=True, slots=True)
 class Confidences:
-    """How sure the network was of the clips that judge (n,), whether it was right (n,), and how sure of clips
-    of unknown emotions (m,), where it never is.
+    """The confidences of the clips that were tested.
+
+    Attributes:
+        known: of n clips of known emotions, shape (n,).
+        are_right: whether each answer was right, shape (n,).
+        unknown: of m clips of unknown emotions, where no answer is right, shape (m,).
     """
 
     known: NDArray[np.floating]
@@ -64,22 +69,36 @@ class Confidences:
     unknown: NDArray[np.floating]
 
     def curves(self) -> dict[str, RiskCoverage]:
-        """By the known clips, and by all where there are unknown ones."""
+        """Risk and coverage on the known clips and, where there are unknown ones, on all."""
         curves = {"known emotions": RiskCoverage.of(self.known, self.are_right)}
         if len(self.unknown):
             curves["with unknown ones, all wrong"] = RiskCoverage.of(*self.together())
         return curves
 
     def together(self) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
-        """Confidences of all clips, and whether each answer was right."""
+        """The confidences of all clips, and whether each answer was right."""
         never = np.zeros(len(self.unknown), bool)
         return np.concatenate([self.known, self.unknown]), np.concatenate([self.are_right, never])
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedVersion:
-    """What a training gives its version. judged: a phrase that says which clips the metrics are of;
-    sides: how many clips were there to train, to test, and of unknown emotions.
+    """What the training of a version results in.
+
+    Attributes:
+        network: in Keras.
+        labels: the known emotions.
+        judged: a phrase that says which clips the metrics are of.
+        temperature: that the logits have been divided by.
+        threshold: below it an answer is rejected.
+        rule: that gave the threshold.
+        metrics: of the version.
+        answers: the confidences that the metrics are of.
+        speakers: in training and test.
+        sides: how many clips were there to train, to test, and of unknown emotions.
+        class_weights: by label; empty where there are none.
+        caveats: what the metrics do not show.
+        history: of the fit, by epoch.
     """
 
     network: Any
@@ -97,8 +116,20 @@ class TrainedVersion:
     history: Mapping[str, Sequence[float]]
 
 
-def baseline_version(data: AudioData, config: TrainingConfig, folder: Path, report: Report) -> TrainedVersion:
-    """A random fifth of the clips judges, and chooses the epoch; the unknown emotions set the threshold."""
+def baseline_version(
+    data: AudioData, config: TrainingConfig, folder: Path, report: Progress
+) -> TrainedVersion:
+    """Train as the baseline does.
+
+    A random fifth of the clips is the test part and selects the epoch; the unknown emotions set the
+    threshold.
+
+    Args:
+        data: of all clips.
+        config: seed, epochs and unknown emotions.
+        folder: where the checkpoint is written.
+        report: called as report(stage, done, total).
+    """
     parts = split(data, config)
     fitted = fit(parts, config, folder / f"{config.version}_best.keras", report)
     is_unknown = np.isin([example.emotion for example in data.examples], list(config.drop))
@@ -106,11 +137,11 @@ def baseline_version(data: AudioData, config: TrainingConfig, folder: Path, repo
         _probabilities(fitted.network, inputs)
         for inputs in (parts.test, data.features[is_unknown], parts.train)
     )
-    threshold, unclipped = seed_threshold(unknown.max(axis=1))
-    told = test.argmax(axis=1)
-    answers = Confidences(test.max(axis=1), told == parts.test_classes, unknown.max(axis=1))
+    threshold, unclipped = baseline_threshold(unknown.max(axis=1))
+    predicted = test.argmax(axis=1)
+    answers = Confidences(test.max(axis=1), predicted == parts.test_classes, unknown.max(axis=1))
     metrics = _metrics(
-        parts.test_classes, told, parts.labels, answers, threshold,
+        parts.test_classes, predicted, parts.labels, answers, threshold,
         train_accuracy=float((train.argmax(axis=1) == parts.train_classes).mean()),
         epochs=len(fitted.history["loss"]), best_epoch=fitted.best_epoch,
     )  # fmt: skip
@@ -142,38 +173,46 @@ def baseline_version(data: AudioData, config: TrainingConfig, folder: Path, repo
     )
 
 
-def cross_validated(data: AudioData, config: TrainingConfig, _folder: Path, report: Report) -> TrainedVersion:
-    """Everybody trains; each speaker judges what the others taught, and so sets temperature and threshold.
+def cross_validated_version(
+    data: AudioData, config: TrainingConfig, _folder: Path, report: Progress
+) -> TrainedVersion:
+    """Train on all clips; temperature, threshold and metrics come from a cross-validation over the speakers.
 
-    Where all clips are of one speaker, as labels that name none are, each clip stands for one.
+    Where all clips have the same speaker, as labels that name none have, each clip counts as a speaker.
+
+    Args:
+        data: of all clips.
+        config: seed, epochs and unknown emotions.
+        _folder: not used.
+        report: called as report(stage, done, total).
     """
     clips = Clips.of(data)
-    heard = np.unique(clips.speakers).tolist()
-    are_unheard = len(heard) > 1
-    if not are_unheard:
+    trained_speakers = np.unique(clips.speakers).tolist()
+    has_several_speakers = len(trained_speakers) > 1
+    if not has_several_speakers:
         clips = replace(clips, speakers=clips.twins)
-    judged = UNHEARD if are_unheard else HEARD
+    judged = OTHER_SPEAKERS if has_several_speakers else OTHER_CLIPS
     if clips.is_foreign.any():
-        judged = UNHEARD_OWN.format(corpus=clips.corpora[~clips.is_foreign][0])
-    fold = learning_fold(clips, config.drop, config.seed)
+        judged = OTHER_SPEAKERS_OF.format(corpus=clips.corpora[~clips.is_foreign][0])
+    fold = training_fold(clips, config.drop, config.seed)
     check(clips, fold)
     fold_data = FoldData.of(data, clips, fold)
-    result = RECIPES[config.network].learn(fold_data, config, report, None)
+    result = RECIPES[config.network].train(fold_data, config, report, None)
     validation, n_labels = result.validation, len(fold_data.labels)
     known, unknown = (
-        SCORES[TOP](told.logits, result.temperature, n_labels)
-        for told in (validation.known, validation.unknown)
+        SCORES[TOP](outputs.logits, result.temperature, n_labels)
+        for outputs in (validation.known, validation.unknown)
     )
-    told = validation.known.logits.argmax(axis=1)
-    of_all = Confidences(known, told == validation.classes, unknown)
+    predicted = validation.known.logits.argmax(axis=1)
+    of_all = Confidences(known, predicted == validation.classes, unknown)
     threshold = result.threshold
     as_they_are = ~validation.known.is_copy & ~validation.known.is_foreign
-    told, classes = told[as_they_are], validation.classes[as_they_are]
+    predicted, classes = predicted[as_they_are], validation.classes[as_they_are]
     unaltered = ~validation.unknown.is_copy & ~validation.unknown.is_foreign
-    answers = Confidences(known[as_they_are], told == classes, unknown[unaltered])
-    caveats = [caveat.format(judged=judged) for caveat in CROSSED]
+    answers = Confidences(known[as_they_are], predicted == classes, unknown[unaltered])
+    caveats = [caveat.format(judged=judged) for caveat in OUT_OF_FOLD]
     caveats += _of_foreign(validation, known, threshold)
-    if not are_unheard:
+    if not has_several_speakers:
         caveats.append(ONE_SPEAKER)
     if not result.is_reached:
         caveats.append(OUT_OF_REACH.format(target=RISK_TARGET))
@@ -191,11 +230,11 @@ def cross_validated(data: AudioData, config: TrainingConfig, _folder: Path, repo
             curve=RiskCoverage.of(*of_all.together()).points(),
         ),
         metrics=_metrics(
-            classes, told, fold_data.labels, answers, threshold,
+            classes, predicted, fold_data.labels, answers, threshold,
             train_accuracy=result.train_accuracy, epochs=result.epochs, best_epoch=result.best_epoch,
         ),
         answers=answers,
-        speakers=Speakers(training=heard, test=heard, reserve=sorted(config.reserve)),
+        speakers=Speakers(training=trained_speakers, test=trained_speakers, reserve=sorted(config.reserve)),
         sides=(len(fold.train), len(classes), len(answers.unknown)),
         class_weights={},
         caveats=caveats,
@@ -204,12 +243,12 @@ def cross_validated(data: AudioData, config: TrainingConfig, _folder: Path, repo
 
 
 def _of_foreign(validation: ValidationOutputs, confidences: Values, threshold: float) -> Iterator[str]:
-    """A sentence about each foreign corpus, its clips as they are."""
-    told = validation.known
-    for corpus in np.unique(told.foreign[told.is_foreign]).tolist():
-        those = (told.foreign == corpus) & ~told.is_copy
-        is_right = told.logits[those].argmax(axis=1) == validation.classes[those]
-        accepted = confidences[those] >= threshold
+    """A sentence about each foreign corpus, without its copies."""
+    known = validation.known
+    for corpus in np.unique(known.foreign[known.is_foreign]).tolist():
+        is_of_corpus = (known.foreign == corpus) & ~known.is_copy
+        is_right = known.logits[is_of_corpus].argmax(axis=1) == validation.classes[is_of_corpus]
+        accepted = confidences[is_of_corpus] >= threshold
         of_these = f", and {is_right[accepted].mean():.0%} of these were right" if accepted.any() else ""
         yield FOREIGN.format(
             corpus=corpus, right=is_right.mean(), accepted=accepted.mean(), of_these=of_these
@@ -217,7 +256,7 @@ def _of_foreign(validation: ValidationOutputs, confidences: Values, threshold: f
 
 
 def tempered(network: Any, temperature: float) -> Any:
-    """The network with its last layer's logits divided by the temperature."""
+    """The network with the logits of its last layer divided by the temperature."""
     head = network.layers[-1]
     head.set_weights([weights / temperature for weights in head.get_weights()])
     return network
@@ -225,7 +264,7 @@ def tempered(network: Any, temperature: float) -> Any:
 
 def _metrics(
     truth: Indices,
-    told: Indices,
+    predicted: Indices,
     labels: list[str],
     answers: Confidences,
     threshold: float,
@@ -234,7 +273,7 @@ def _metrics(
     known, unknown = answers.known, answers.unknown
     return Metrics.model_validate(
         {
-            **scores(truth, told, labels),
+            **scores(truth, predicted, labels),
             "ece": Reliability.of(known, answers.are_right).error,
             "rejected": float((known < threshold).mean()),
             "unknown_rejected": float((unknown < threshold).mean()) if len(unknown) else None,
@@ -244,7 +283,7 @@ def _metrics(
 
 
 def _probabilities(network: Any, inputs: Floats) -> Floats:
-    """(n, classes), also for n = 0, which Keras refuses."""
+    """Probabilities of features, shape (n, classes), also for n = 0, which Keras refuses."""
     if not len(inputs):
         return np.empty((0, network.output_shape[-1]), np.float32)
     return np.asarray(network.predict(inputs, batch_size=256, verbose=0))

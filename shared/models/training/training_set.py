@@ -1,12 +1,10 @@
-"""What the networks of v8 are shown: recordings as they are and as life makes them, mixed with each
-other.
-"""
+"""Batches for the networks of v8: recordings and copies of them, standardised and mixed with each other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,61 +12,64 @@ from numpy.typing import NDArray
 from shared.audio.features import Floats
 from shared.audio.spec import EncodedSpec, VoiceSpec
 from shared.models.data.folds import Indices
-from shared.models.training.distance import Directions
-from shared.models.training.fit_result import FoldData
+from shared.models.training.distance import PrincipalAxes
+from shared.models.training.fold_data import FoldData
 from shared.models.training.hints import hints_of
 from shared.models.training.losses import masked_targets
+from shared.models.training.scaling import Scale
 
 LABEL_SMOOTHING = 0.1
 MIXUP = 0.3  # of the beta distribution that shares are drawn from
-FARTHEST = 4.0  # z-scores beyond it say no more: a silent band, another microphone
-FLATTEST_STD = 1e-6
-# How often a recording is heard as life makes it. Half: on unheard speakers nothing was lost of recordings as
-# they are (decision 013).
-SHARE_OF_DRAWS = 0.5
-# How many of the clips of foreign corpora each epoch shows. All of them cost 0.02 of the own corpus and its
-# networks' time again; of a corpus that nobody taught a third to half as much is learnt (decision 013).
+# How often a copy is shown in place of its recording. With a half, accuracy on unaltered recordings of unseen
+# speakers did not fall (decision 013).
+SHARE_OF_COPIES = 0.5
+# The share of the clips of foreign corpora that each epoch shows. All of them cost 0.02 of accuracy on the
+# main corpus and as much time again; this share gains a third to half as much on an unseen corpus (decision
+# 013).
 SHARE_OF_FOREIGN = 0.3
-
-
-class Scale(NamedTuple):
-    """Where z-scores begin, and their unit, each (width,)."""
-
-    mean: Floats
-    std: Floats
-
-    def __call__(self, values: Floats) -> Floats:
-        """Values (…, width) standardised, none beyond FARTHEST."""
-        return np.asarray(np.clip((values - self.mean) / self.std, -FARTHEST, FARTHEST), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class BatchOrder:
-    """Which clips are shown one after the other, and which version of each: 0 as it is, then its copies; both
-    of the same shape.
+    """Which clips come one after another, and which version of each.
+
+    Attributes:
+        places: indices of the clips.
+        versions: 0 for the clip itself, then its copies; same shape.
     """
 
     places: Indices
     versions: Indices
 
     def batches(self, clips: int) -> Iterator[BatchOrder]:
-        """So many at a time."""
+        """So many clips at a time."""
         for start in range(0, len(self.places), clips):
             part = slice(start, start + clips)
             yield BatchOrder(self.places[part], self.versions[part])
 
 
 class TrainingSet:
-    """The recordings of a fold that fit, standardised.
+    """The clips of a fold that train, standardised by themselves, without their copies.
 
-    Two sides of each: as a whole, which are statistics and what an encoder makes of it, if there is one; and
-    frames. Both are standardised by those who fit alone, as they are.
+    Each has two sides: the whole, which is statistics and embeddings, if there is an encoder; and its frames.
 
-    spec: what the network will be fed, the beginning of the fold's rows. Of an encoder that made the rest
-    it is given hints.
+    Attributes:
+        spec: the features of the network, which are the beginning of the fold's rows.
+        n_outputs: the emotions.
+        n_clips: clips an epoch.
+        of_whole: the scale of the whole.
+        of_frames: the scale of the frames.
+        directions: in which the whole varies most.
     """
 
     def __init__(self, fold_data: FoldData, train: Indices, spec: VoiceSpec) -> None:
+        """Standardise the clips.
+
+        Args:
+            fold_data: the data of the fold.
+            train: the clips that train.
+            spec: the features of the network. Of embeddings behind them it gets hints.
+        """
         self.spec = spec
         self._train = train
         self._versions = fold_data.features, *fold_data.copies
@@ -77,17 +78,17 @@ class TrainingSet:
         self._own, self._foreign = np.flatnonzero(~is_foreign), np.flatnonzero(is_foreign)
         self.n_clips = len(self._own) + round(SHARE_OF_FOREIGN * len(self._foreign))
         certain = np.eye(self.n_outputs, dtype=np.float32)[fold_data.classes(train)]
-        self._targets = masked_targets(certain, fold_data.asked[train], LABEL_SMOOTHING)
+        self._targets = masked_targets(certain, fold_data.available[train], LABEL_SMOOTHING)
         self._hints = np.empty((len(self._versions), len(train), 0), np.float32)
         if isinstance(fold_data.spec, EncodedSpec):
             heard = fold_data.spec.embeddings
             self._hints = hints_of([np.asarray(rows[train, heard], np.float32) for rows in self._versions])
         self._frames = slice(self.spec.statistics, self.spec.n_voice)
         whole = self._whole(fold_data.features)
-        self.of_whole = Scale(whole.mean(axis=0), whole.std(axis=0) + FLATTEST_STD)
+        self.of_whole = Scale.of(whole)
         # In half precision: 42 MB a version of 5,400 recordings.
         self._wholes = [self.of_whole(self._whole(rows)).astype(np.float16) for rows in self._versions]
-        self.directions = Directions.of(np.concatenate(self._wholes), np.random.default_rng(0))
+        self.directions = PrincipalAxes.of(np.concatenate(self._wholes), np.random.default_rng(0))
         self.of_frames = _scale_of_frames(self._as_frames(fold_data.features[train, self._frames]))
 
     @property
@@ -97,38 +98,47 @@ class TrainingSet:
 
     @property
     def n_hints(self) -> int:
+        """How many hints there are."""
         return int(self._hints.shape[-1])
 
     def order(self, rng: np.random.Generator, *members: int) -> BatchOrder:
-        """Every clip once, of foreign ones a share; for each member another order: (n_clips, *members)."""
+        """An order of every clip once, of foreign clips only a share.
+
+        Args:
+            rng: gives the random numbers.
+            *members: how many orders are drawn, if more than one.
+
+        Returns:
+            Shape (n_clips, *members).
+        """
         size = self.n_clips, *members
         some = rng.permutation(self._foreign)[: self.n_clips - len(self._own)]
         column = np.concatenate([self._own, some]).reshape(-1, *[1] * len(members))
         places = rng.permuted(np.broadcast_to(column, size), axis=0)
         versions = np.zeros(size, np.int64)
         if (draws := len(self._versions) - 1) > 0:
-            is_drawn = rng.random(size) < SHARE_OF_DRAWS
+            is_drawn = rng.random(size) < SHARE_OF_COPIES
             versions[is_drawn] = rng.integers(1, 1 + draws, int(is_drawn.sum()))
         return BatchOrder(places, versions)
 
     def targets(self, shown: BatchOrder) -> Floats:
-        """(*shape of the order, 2 * n_outputs), as `masked_targets` has them."""
+        """Targets as `masked_targets` makes them, shape (*shape of the order, 2 * n_outputs)."""
         return self._targets[shown.places]
 
     def targets_and_hints(self, shown: BatchOrder) -> Floats:
-        """(*shape of the order, 2 * n_outputs + n_hints), as `hinted_crossentropy` has them."""
+        """Targets as `hinted_crossentropy` takes them, (*shape of the order, 2 * n_outputs + n_hints)."""
         hints = self._hints[shown.versions, shown.places]
         return np.concatenate([self.targets(shown), hints], axis=-1)
 
     def whole(self, shown: BatchOrder) -> Floats:
-        """Statistics and embeddings of the clips shown, (*shape of the order, width)."""
+        """Statistics and embeddings of the clips, shape (*shape of the order, width)."""
         rows = np.empty((*shown.places.shape, self.width), np.float32)
         for version, chosen in _by_version(shown):
             rows[chosen] = self._wholes[version][shown.places[chosen]]
         return rows
 
     def frames(self, shown: BatchOrder) -> Floats:
-        """Of an order (n,): (n, spec.frames, spec.descriptors), zeros where there is no frame."""
+        """Frames of an order of shape (n,), zeros where there is none: (n, spec.frames, spec.descriptors)."""
         rows = np.empty((len(shown.places), self.spec.frames * self.spec.descriptors), np.float32)
         for version, chosen in _by_version(shown):
             rows[chosen] = self._versions[version][self._train[shown.places[chosen]], self._frames]
@@ -136,7 +146,7 @@ class TrainingSet:
         return self.of_frames(frames) * frames[..., -1:]
 
     def _whole(self, rows: NDArray[np.floating[Any]]) -> Floats:
-        """Of those who fit: (n, width)."""
+        """The whole of the clips that train, shape (n, width)."""
         parts = [slice(self.spec.statistics)]
         if isinstance(self.spec, EncodedSpec):
             parts.append(self.spec.embeddings)
@@ -152,21 +162,28 @@ def _by_version(shown: BatchOrder) -> Iterator[tuple[int, NDArray[np.bool_]]]:
 
 
 def _scale_of_frames(frames: Floats) -> Scale:
-    """Over all frames that are there; the flag stays as it is."""
+    """The scale of all frames that there are; the flag stays as it is."""
     there = frames[frames[..., -1] > 0]
-    mean, std = there.mean(axis=0), there.std(axis=0) + FLATTEST_STD
-    mean[-1], std[-1] = 0, 1
-    return Scale(mean, std)
+    scale = Scale.of(there)
+    scale.mean[-1], scale.std[-1] = 0, 1
+    return scale
 
 
 def shares(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
-    """How much of each clip is itself, between 0 and 1."""
+    """The share of itself that each clip keeps in a mixture, between 0 and 1."""
     return np.asarray(rng.beta(MIXUP, MIXUP, shape), np.float32)
 
 
 def mixed(values: Floats, targets: Floats, shares: Floats, others: Indices) -> tuple[Floats, Floats]:
-    """Each clip with a share of another one, and its target likewise (mixup: Zhang et al. 2018,
-    arXiv:1710.09412). shares: (n, …), of the clip itself; others: (n,).
+    """Mix each clip with a share of another one, and its target likewise (mixup).
+
+    Args:
+        values: shape (n, …).
+        targets: shape (n, …).
+        shares: of the clip itself, shape (n, …).
+        others: the index of the other clip, shape (n,).
+
+    Source: Zhang et al. 2018, arXiv:1710.09412.
     """
     wide = shares.reshape(*shares.shape, *[1] * (values.ndim - shares.ndim))
     narrow = shares.reshape(*shares.shape, *[1] * (targets.ndim - shares.ndim))

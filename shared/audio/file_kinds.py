@@ -1,7 +1,7 @@
-"""What a file is that holds no recording, in words, by its first bytes.
+"""What a file without a recording is, in words, by its first bytes.
 
-People send what a folder held: pointers of Git LFS, error pages of a download, pictures, archives. "Damaged"
-is said of recordings alone.
+People send what lay in a folder: Git LFS pointers, error pages of a download, pictures, archives. Only
+recordings are called damaged.
 """
 
 from __future__ import annotations
@@ -31,10 +31,13 @@ _WEB_PAGE = re.compile(
 )
 
 
-def what_is(head: bytes) -> str | None:
-    """What a file is by its first 1,024 bytes, where it is no recording; None: it may be one.
+def non_recording(head: bytes) -> str | None:
+    """What a file is that is no recording; None if it may be one.
 
-    >>> what_is(b"<!DOCTYPE html><title>404</title>")
+    Args:
+        head: its first `HEAD_BYTES` bytes.
+
+    >>> non_recording(b"<!DOCTYPE html><title>404</title>")
     'a web page, not a recording'
     """
     if not head:
@@ -59,7 +62,7 @@ def what_is(head: bytes) -> str | None:
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether it reads as UTF-8 (but for a last character that is cut) without control characters."""
+    """Whether the head is UTF-8 without control characters; its last character may be cut off."""
     try:
         text = head.decode("utf-8") if len(head) < HEAD_BYTES else head[:-3].decode("utf-8", "strict")
     except UnicodeDecodeError:

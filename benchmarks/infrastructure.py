@@ -1,7 +1,7 @@
-"""What a clip costs in store, queue and database (`python -m benchmarks.surroundings`).
+"""What a clip costs in store, queue and database (`python -m benchmarks.infrastructure`).
 
-One shard of recordings at a time, as unpack and classify have them, against servers of its own; in
-milliseconds a clip by the clock, medians of five. SQLite syncs its file with each commit, as in use.
+One shard of recordings at a time, as unpack and classify have them, with servers of its own; in milliseconds
+a clip by the clock, medians of five. SQLite syncs its file with each commit, as in use.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, prediction, shard, unit, upload
 from shared.jobs.doorbell import MAINTENANCE, Bell, Doorbell, celery_app
-from shared.store.objects import Storage, shard_key
+from shared.store.names import StoredObject, shard_key
+from shared.store.objects import Storage
 from shared.store.shards import Shard
 from tests.servers import running_store, running_valkey
 
@@ -42,7 +43,7 @@ def store_costs(body: bytes | bytearray) -> dict[str, float]:
         key = shard_key("benchmark")
         return {
             "store_put": milliseconds(lambda: storage.put(key, body), SHARD_CLIPS),
-            "store_get": milliseconds(lambda: storage.get(key), SHARD_CLIPS),
+            "store_get": milliseconds(lambda: storage.get(StoredObject(key)), SHARD_CLIPS),
         }
 
 
@@ -90,7 +91,7 @@ def database_cost(folder: Path) -> float:
 
 
 def measure(data: Path = RAVDESS) -> dict[str, float]:
-    """All of it, by stage."""
+    """All costs, by stage."""
     gathered = Shard()
     files = recordings(data, SHARD_CLIPS)
     for number in range(SHARD_CLIPS):

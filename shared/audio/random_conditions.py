@@ -1,4 +1,4 @@
-"""Random copies of recordings as life makes them, to learn from: a condition or two at random strength."""
+"""Copies of recordings under random conditions, for training: one or two conditions at random strength."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.audio.bands import TELEPHONE_HZ, telephone_band, through_rate, throu
 from shared.audio.codecs import AMR_NB, AMR_NB_BIT_RATES, MP3, OPUS, is_there, through_codec
 from shared.audio.conditions import Alteration, Pool, within_full_scale
 from shared.audio.noises import BROWN, babble, coloured, with_noise
-from shared.audio.recorder import at_peak, in_16_bits, overdriven, surrounded, with_offset
+from shared.audio.recorder import at_peak, in_16_bits, overdriven, with_offset, with_silence
 from shared.audio.rooms import in_a_room
 
 Floats = NDArray[np.float32]
@@ -28,7 +28,7 @@ BEFORE_S, BEHIND_S = 2.0, 6.0
 
 
 def _silence(x: Floats, hz: int, rng: np.random.Generator, _pool: Pool) -> Floats:
-    return surrounded(x, hz, rng.uniform(0, BEFORE_S), rng.uniform(0, BEHIND_S))
+    return with_silence(x, hz, rng.uniform(0, BEFORE_S), rng.uniform(0, BEHIND_S))
 
 
 def _room(x: Floats, hz: int, rng: np.random.Generator, _pool: Pool) -> Floats:
@@ -59,7 +59,7 @@ def _level(x: Floats, _hz: int, rng: np.random.Generator, _pool: Pool) -> Floats
 
 
 def _band(x: Floats, hz: int, rng: np.random.Generator, _pool: Pool) -> Floats:
-    """A low sampling rate, a telephone's band at 8 kHz or at this rate, or a call."""
+    """A low sampling rate, the band of a telephone at 8 kHz or at this rate, or a telephone call."""
     kind = rng.integers(4)
     if kind == 0:
         return through_rate(x, hz, rng.uniform(*RATES_HZ))
@@ -70,7 +70,7 @@ def _band(x: Floats, hz: int, rng: np.random.Generator, _pool: Pool) -> Floats:
 
 
 def _codec(x: Floats, hz: int, rng: np.random.Generator, _pool: Pool) -> Floats:
-    """One of those that are there; without PyAV, a band."""
+    """One of the codecs that are installed; a band without PyAV."""
     codecs = [codec for codec in (AMR_NB, OPUS, MP3) if is_there(codec)]
     if not codecs:
         return _band(x, hz, rng, ())
@@ -95,21 +95,27 @@ KINDS: dict[str, Alteration] = {
 }
 
 
-def kinds_drawn(rng: np.random.Generator, *, with_babble: bool = True) -> list[str]:
-    """One or two kinds, in the order of `KINDS`."""
+def random_kinds(rng: np.random.Generator, *, with_babble: bool = True) -> list[str]:
+    """Draw one or two kinds, in the order of `KINDS`."""
     kinds = [kind for kind in KINDS if with_babble or kind != "babble"]
     places = rng.choice(len(kinds), rng.integers(1, MOST + 1), replace=False)
     return [kinds[place] for place in sorted(places)]
 
 
-def drawn(samples: Floats, sampling_rate: int, rng: np.random.Generator, pool: Pool = ()) -> Floats:
-    """A copy of samples (n,) of sampling_rate Hz under one condition or two, drawn with their strengths.
+def random_copy(samples: Floats, sampling_rate: int, rng: np.random.Generator, pool: Pool = ()) -> Floats:
+    """A copy of a recording under one or two conditions of random strength.
 
-    (n,), but where silence was put around: longer then, up to 2 s before and 6 s behind. pool: recordings of
-    the same rate to make babble of, without it there is none. Of those who judge nobody may be in it, and the
-    copies of a recording belong to its own side of every split.
+    Args:
+        samples: shape (n,).
+        sampling_rate: of the samples and of the pool, in Hz.
+        rng: gives the random numbers.
+        pool: recordings to mix babble of; without it there is no babble. No test speaker may be in it, and a
+            copy belongs to the same side of every split as its recording.
+
+    Returns:
+        Shape (n,), or more where silence was added: up to 2 s before and 6 s behind.
     """
     copy = samples
-    for kind in kinds_drawn(rng, with_babble=len(pool) > 0):
+    for kind in random_kinds(rng, with_babble=len(pool) > 0):
         copy = within_full_scale(KINDS[kind](copy, sampling_rate, rng, pool))
     return copy

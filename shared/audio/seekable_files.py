@@ -10,20 +10,29 @@ from itertools import accumulate
 from typing import BinaryIO, Protocol
 
 
-class Source(Protocol):
-    """What is read here: a file whose reads are full except at its end."""
+class SeekableFile(Protocol):
+    """What decoders read: a file whose reads are full except at its end."""
 
-    def read(self, size: int, /) -> bytes: ...
-    def readinto(self, buffer: memoryview, /) -> int: ...
-    def seek(self, offset: int, whence: int = 0, /) -> int: ...
-    def tell(self) -> int: ...
+    def read(self, size: int, /) -> bytes:
+        """The next `size` bytes; fewer only at the end."""
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill the buffer; returns how many bytes it got, fewer than it holds only at the end."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Move the position and return it; -1 where it would lie before the beginning."""
+
+    def tell(self) -> int:
+        """The position."""
 
 
-class WatchedSource:
-    """A file for libsndfile's callbacks, which can neither raise nor take short reads.
+class WatchedFile:
+    """A file for libsndfile's callbacks, which can neither raise errors nor take short reads.
 
-    It has no `name`, by which soundfile would take a file named .raw for headerless samples. failure: what
-    the file raised, which a decoder took for its end.
+    It has no `name`, because soundfile would take a file named .raw for samples without a header.
+
+    Attributes:
+        failure: what the file raised, which a decoder took for its end; None if it raised nothing.
     """
 
     def __init__(self, source: bytes | BinaryIO) -> None:
@@ -31,6 +40,7 @@ class WatchedSource:
         self.failure: Exception | None = None
 
     def readinto(self, buffer: memoryview) -> int:
+        """Fill the buffer; returns how many bytes it got."""
         done = 0
         try:
             while done < len(buffer):
@@ -44,11 +54,17 @@ class WatchedSource:
         return done
 
     def read(self, size: int) -> bytes:
+        """The next `size` bytes; fewer at the end, or where the file raised an error."""
         buffer = bytearray(size)
         return bytes(buffer[: self.readinto(memoryview(buffer))])
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """-1 where only damaged headers point: before the beginning, or farther than files can be."""
+        """Move the position and return it.
+
+        Returns:
+            The position; -1 for places that only damaged headers name: before the beginning, or farther than
+            files can reach.
+        """
         try:
             base = 0 if whence == io.SEEK_SET else self._file.seek(0, whence)
             return self._file.seek(base + offset) if base + offset >= 0 else -1
@@ -58,16 +74,20 @@ class WatchedSource:
             return -1
 
     def tell(self) -> int:
+        """The position."""
         return self._file.tell()
 
 
-class Spliced:
-    """Bytes, and ranges of another file, one behind the other as one file to read.
+class SplicedFile:
+    """Bytes and ranges of another file, one after another, as one file."""
 
-    pieces: bytes as they are, or a range of `source`, each with at least one byte.
-    """
+    def __init__(self, source: SeekableFile, pieces: Sequence[bytes | range]) -> None:
+        """Join the pieces.
 
-    def __init__(self, source: Source, pieces: Sequence[bytes | range]) -> None:
+        Args:
+            source: the other file.
+            pieces: bytes, or a range of positions in `source`; empty ones are left out.
+        """
         self._source = source
         self._pieces = [piece for piece in pieces if len(piece)]
         self._ends = list(accumulate(len(piece) for piece in self._pieces))
@@ -75,6 +95,7 @@ class Spliced:
         self._place = 0
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move the position and return it; -1 where it would lie before the beginning."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
             return -1
@@ -82,9 +103,11 @@ class Spliced:
         return self._place
 
     def tell(self) -> int:
+        """The position."""
         return self._place
 
     def read(self, size: int) -> bytes:
+        """The next `size` bytes; fewer at the end."""
         read = bytearray()
         number = bisect_right(self._ends, self._place)
         while len(read) < size and number < len(self._pieces):
@@ -104,29 +127,30 @@ class Spliced:
         return bytes(read)
 
     def readinto(self, buffer: memoryview) -> int:
+        """Fill the buffer; returns how many bytes it got."""
         piece = self.read(len(buffer))
         buffer[: len(piece)] = piece
         return len(piece)
 
 
-def size_of(source: Source) -> int:
-    """Bytes in a file; it is left at its beginning."""
+def size_of(source: SeekableFile) -> int:
+    """The size of a file in bytes; its position is at the beginning afterwards."""
     size = source.seek(0, io.SEEK_END)
     source.seek(0)
     return size
 
 
-class View:
-    """A file's bytes by place, read ahead in blocks: for scans that take a few bytes here and there."""
+class FileView:
+    """The bytes of a file by position, read ahead in blocks, for scans that take a few bytes at a time."""
 
-    def __init__(self, source: Source, block_bytes: int = 2**16) -> None:
+    def __init__(self, source: SeekableFile, block_bytes: int = 2**16) -> None:
         self._source = source
         self._block_bytes = block_bytes
         self._start = 0
         self._held = b""
 
     def at(self, place: int, size: int) -> bytes:
-        """`size` bytes from `place` on; fewer at the end."""
+        """The `size` bytes from `place` on; fewer at the end of the file."""
         start = place - self._start
         if start < 0 or start + size > len(self._held):
             self._source.seek(place)

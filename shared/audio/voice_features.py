@@ -1,4 +1,4 @@
-"""The features of v7: what is known of a window as a whole, and how it goes from frame to frame."""
+"""The features of v7: what is known of a window as a whole, and its descriptors frame by frame."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ QUIETEST_DB = -70.0  # below the loud level: a frame or a band that is quieter s
 
 
 def voice_features(windows: Floats, spec: VoiceSpec) -> Floats:
-    """Windows (n, spec.n_samples), float32, to rows (n, spec.n_voice): statistics, then frames."""
+    """Compute features of windows.
+
+    Args:
+        windows: samples, float32, shape (n, spec.n_samples).
+        spec: of the features.
+
+    Returns:
+        Statistics, then frames: shape (n, spec.n_voice).
+    """
     rows = np.zeros((len(windows), spec.n_voice), np.float32)
     with one_blas_thread():
         described = [describe(window, spec) for window in windows]
@@ -33,7 +41,14 @@ def voice_features(windows: Floats, spec: VoiceSpec) -> Floats:
 
 
 def melodies(described: Sequence[Descriptors], spec: VoiceSpec) -> list[Melody]:
-    """The pitch of each window; of all at once, since a step of the way costs as much for one as for 32."""
+    """The pitch of each window.
+
+    Computed for all windows at once: a step along the path costs as much for one as for 32.
+
+    Args:
+        described: their descriptors.
+        spec: of the features.
+    """
     if not described:
         return []
     lengths = np.array([len(one.energy) for one in described])
@@ -47,7 +62,7 @@ def melodies(described: Sequence[Descriptors], spec: VoiceSpec) -> list[Melody]:
 
 
 def _frames(one: Descriptors, melody: Melody) -> Floats:
-    """(frames, spec.descriptors): energy, spec.bands, harmonics, shape, pitch, voicing, and the flag."""
+    """Energy, mel bands, harmonics, shape, pitch, voicing and a flag: (frames, spec.descriptors)."""
     levels = np.column_stack([one.energy, one.mel, melody.harmonics])
     there = np.ones(len(one.energy), np.float32)
     return np.column_stack(
