@@ -25,7 +25,7 @@ from shared.models.data.audio_data import AudioData, Progress
 from shared.models.data.datasets import Example, Recordings, channel
 from shared.models.data.folds import Clips, Fold, Indices, Validation, check
 from shared.models.data.splits import baseline_fold, read_folds, speaker_folds
-from shared.models.evaluation.fold_results import FoldFacts, FoldOutputs, FoldResult
+from shared.models.evaluation.fold_results import FoldFacts, FoldOutputs, FoldResult, Part
 from shared.models.evaluation.plan import EvaluationPlan, Protocol
 from shared.models.serving.encoders import feature_maker
 from shared.models.training.baseline import TrainingConfig
@@ -128,10 +128,10 @@ def _tested(
             channels=np.array([channel(example) or "" for example in examples], np.str_),
         )
 
-    parts = {"test": fold.test, "unknown": fold.unknown}
+    parts = {Part.TEST: fold.test, Part.UNKNOWN: fold.unknown}
     outcome = {name: outputs_of(data, indices) for name, indices in parts.items()}
     if non_speech is not None:
-        outcome["non_speech"] = outputs_of(non_speech, np.arange(len(non_speech.examples)))
+        outcome[Part.NON_SPEECH] = outputs_of(non_speech, np.arange(len(non_speech.examples)))
     facts = FoldFacts(
         identity=identity,
         name=fold.name,
