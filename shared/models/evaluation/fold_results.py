@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
@@ -13,6 +14,14 @@ from pydantic import BaseModel
 from shared.models.data.folds import Indices, Words
 from shared.models.metrics.calibration import SCORES, Threshold, Values
 from voxmood.files import written_whole
+
+
+class Part(StrEnum):
+    """The clips of a fold that are tested: of known emotions, of unknown ones, and sounds without a voice."""
+
+    TEST = "test"
+    UNKNOWN = "unknown"
+    NON_SPEECH = "non_speech"
 
 
 class FoldFacts(BaseModel):
@@ -66,13 +75,13 @@ class FoldResult:
 
     Attributes:
         facts: of its training.
-        parts: outputs for test, unknown and, with the protocol open-set, non_speech.
+        parts: the outputs for each; those for sounds only with the protocol open-set.
     """
 
     facts: FoldFacts
-    parts: dict[str, FoldOutputs]
+    parts: dict[Part, FoldOutputs]
 
-    def scores(self, part: str, score: str) -> Values:
+    def scores(self, part: Part, score: str) -> Values:
         """A score of each clip of a part, shape (n,).
 
         Args:
@@ -81,14 +90,14 @@ class FoldResult:
         """
         return SCORES[score](self.parts[part].logits, self.facts.temperature, len(self.facts.labels))
 
-    def classes(self, part: str) -> Indices:
+    def classes(self, part: Part) -> Indices:
         """The true classes of the clips of a part with known emotions: indices of the labels, shape (n,)."""
         return np.searchsorted(self.facts.labels, self.parts[part].emotions)
 
     def only(self, channel: str) -> FoldResult:
         """The same training, tested only on the speech or the song of its test part."""
-        test = self.parts["test"]
-        return FoldResult(self.facts, {**self.parts, "test": test.only(test.channels == channel)})
+        test = self.parts[Part.TEST]
+        return FoldResult(self.facts, {**self.parts, Part.TEST: test.only(test.channels == channel)})
 
     @classmethod
     def read(cls, folder: Path, identity: str) -> Self | None:
@@ -98,10 +107,11 @@ class FoldResult:
             return None
         facts = FoldFacts.model_validate_json(file.read_bytes())
         with np.load(file.with_suffix(".npz"), allow_pickle=False) as arrays:
-            names = sorted({name.split(".")[0] for name in arrays.files})
+            names = {name.split(".")[0] for name in arrays.files}
             parts = {
-                name: FoldOutputs(*(arrays[f"{name}.{field}"] for field in FoldOutputs.__dataclass_fields__))
-                for name in names
+                part: FoldOutputs(*(arrays[f"{part}.{field}"] for field in FoldOutputs.__dataclass_fields__))
+                for part in sorted(Part)
+                if part in names
             }
         return cls(facts, parts)
 
@@ -110,8 +120,8 @@ class FoldResult:
         file = _file(folder, self.facts.identity)
         file.parent.mkdir(parents=True, exist_ok=True)
         arrays = {
-            f"{name}.{field}": values
-            for name, outputs in self.parts.items()
+            f"{part}.{field}": values
+            for part, outputs in self.parts.items()
             for field, values in asdict(outputs).items()
         }
         np.savez_compressed(file.with_suffix(".npz"), allow_pickle=False, **arrays)

@@ -25,7 +25,7 @@ from shared.models.data.audio_data import AudioData, Progress
 from shared.models.data.datasets import Example, Recordings, channel
 from shared.models.data.folds import Clips, Fold, Indices, Validation, check
 from shared.models.data.splits import baseline_fold, read_folds, speaker_folds
-from shared.models.evaluation.fold_results import FoldFacts, FoldOutputs, FoldResult
+from shared.models.evaluation.fold_results import FoldFacts, FoldOutputs, FoldResult, Part
 from shared.models.evaluation.plan import EvaluationPlan, Protocol
 from shared.models.serving.encoders import feature_maker
 from shared.models.training.baseline import TrainingConfig
@@ -82,13 +82,13 @@ def evaluate(
     for done, fold in enumerate(folds):
         report("folds", done, len(folds))
         identity = _identity(plan, recipe, clips, fold)
-        outcome = FoldResult.read(output, identity)
-        if outcome is None:
+        outputs = FoldResult.read(output, identity)
+        if outputs is None:
             config = TrainingConfig("", plan.network, seed=fold.seed, epochs=plan.epochs)
             result = recipe.train(FoldData.of(data, clips, fold), config, report, fits)
-            outcome = _tested(result, data, clips, fold, non_speech, identity)
-            outcome.write(output)
-        results.append(outcome)
+            outputs = _tested(result, data, clips, fold, non_speech, identity)
+            outputs.write(output)
+        results.append(outputs)
     report("folds", len(folds), len(folds))
     return results, data
 
@@ -128,10 +128,10 @@ def _tested(
             channels=np.array([channel(example) or "" for example in examples], np.str_),
         )
 
-    parts = {"test": fold.test, "unknown": fold.unknown}
-    outcome = {name: outputs_of(data, indices) for name, indices in parts.items()}
+    parts = {Part.TEST: fold.test, Part.UNKNOWN: fold.unknown}
+    outputs = {name: outputs_of(data, indices) for name, indices in parts.items()}
     if non_speech is not None:
-        outcome["non_speech"] = outputs_of(non_speech, np.arange(len(non_speech.examples)))
+        outputs[Part.NON_SPEECH] = outputs_of(non_speech, np.arange(len(non_speech.examples)))
     facts = FoldFacts(
         identity=identity,
         name=fold.name,
@@ -146,7 +146,7 @@ def _tested(
         train_accuracy=result.train_accuracy,
         digest=result.digest,
     )
-    return FoldResult(facts, outcome)
+    return FoldResult(facts, outputs)
 
 
 def _non_speech_data(spec: FeatureSpec) -> AudioData:

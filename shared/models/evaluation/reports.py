@@ -9,7 +9,7 @@ from pathlib import Path
 from shared.models.data.audio_data import AudioData
 from shared.models.data.datasets import Recordings, fingerprint
 from shared.models.data.folds import Validation
-from shared.models.evaluation.fold_results import FoldResult
+from shared.models.evaluation.fold_results import FoldResult, Part
 from shared.models.evaluation.plan import EvaluationPlan, Protocol
 from shared.models.evaluation.protocols import validation_of
 from shared.models.evaluation.summary import TOP, Document, closed_set, open_set, pooled, right
@@ -91,7 +91,7 @@ def write_report(
 def _fold(result: FoldResult) -> Document:
     facts = result.facts
     return {
-        "test_clips": len(result.parts["test"].paths),
+        "test_clips": len(result.parts[Part.TEST].paths),
         "accuracy": float(right([result]).mean()),
         **facts.model_dump(exclude={"labels"}),
     }
@@ -99,13 +99,13 @@ def _fold(result: FoldResult) -> Document:
 
 def _draw(plan: EvaluationPlan, honest: Sequence[FoldResult], document: Document, folder: Path) -> None:
     metrics = document["results"][HONEST]
-    is_right, confidences = right(honest), pooled(honest, "test", TOP)
+    is_right, confidences = right(honest), pooled(honest, Part.TEST, TOP)
     matrix = metrics["all"]["pooled"]["confusion_matrix"]
     plot_confusion_matrix(matrix, document["labels"], folder / "confusion_matrix.png")
     plot_reliability(Reliability.of(confidences, is_right), folder / "reliability.png")
     curves = {"known emotions": RiskCoverage.of(confidences, is_right)}
     if plan.protocol is Protocol.OPEN_SET:
-        unknown = pooled(honest, "unknown", TOP)
+        unknown = pooled(honest, Part.UNKNOWN, TOP)
         curves["with unknown ones, all wrong"] = RiskCoverage.of(
             [*confidences, *unknown], [*is_right, *([False] * len(unknown))]
         )

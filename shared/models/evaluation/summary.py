@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from shared.models.data.folds import Words
-from shared.models.evaluation.fold_results import FoldResult
+from shared.models.evaluation.fold_results import FoldResult, Part
 from shared.models.metrics.calibration import SCORES, Reliability, Values
 from shared.models.metrics.scores import average_recall, detection
 from shared.models.metrics.scores import scores as classification
@@ -32,19 +32,19 @@ def closed_set(results: Sequence[FoldResult]) -> Document:
     metrics: Document = {"all": _classified(results)}
     for channel in CHANNELS:
         within = [result.only(channel) for result in results]
-        if within := [result for result in within if len(result.parts["test"].paths)]:
+        if within := [result for result in within if len(result.parts[Part.TEST].paths)]:
             metrics[channel] = _classified(within)
     return metrics
 
 
 def _classified(results: Sequence[FoldResult]) -> Document:
     labels = results[0].facts.labels
-    truths = [result.classes("test") for result in results]
-    guesses = [result.parts["test"].logits.argmax(axis=1) for result in results]
+    truths = [result.classes(Part.TEST) for result in results]
+    guesses = [result.parts[Part.TEST].logits.argmax(axis=1) for result in results]
     pairs = list(zip(truths, guesses, strict=True))
     truth, guess = np.concatenate(truths), np.concatenate(guesses)
-    confidences, is_right = pooled(results, "test", TOP), truth == guess
-    plain = [result.parts["test"].logits for result in results]
+    confidences, is_right = pooled(results, Part.TEST, TOP), truth == guess
+    plain = [result.parts[Part.TEST].logits for result in results]
     curve = RiskCoverage.of(confidences, is_right)
     return {
         "clips": len(truth),
@@ -83,15 +83,17 @@ def open_set(results: Sequence[FoldResult]) -> Document:
 
 
 def _detected(results: Sequence[FoldResult], score: str) -> Document:
-    known, unknown, non_speech = (pooled(results, part, score) for part in ("test", "unknown", "non_speech"))
-    emotions, kinds = (emotions_of(results, part) for part in ("unknown", "non_speech"))
+    known, unknown, non_speech = (
+        pooled(results, part, score) for part in (Part.TEST, Part.UNKNOWN, Part.NON_SPEECH)
+    )
+    emotions, kinds = (emotions_of(results, part) for part in (Part.UNKNOWN, Part.NON_SPEECH))
     is_right = right(results)
     with_unknown = np.concatenate([is_right, np.zeros(len(unknown), bool)])
     curves = {
         "known": RiskCoverage.of(known, is_right),
         "known_and_unknown": RiskCoverage.of(np.concatenate([known, unknown]), with_unknown),
     }
-    each = (detection(one.scores("test", score), one.scores("unknown", score)) for one in results)
+    each = (detection(one.scores(Part.TEST, score), one.scores(Part.UNKNOWN, score)) for one in results)
     by_fold = [fold for fold in each if fold is not None]
     return {
         "unknown": detection(known, unknown),
@@ -125,12 +127,12 @@ def _accepted(results: Sequence[FoldResult], set_on: str, rule: str, score: str)
     ]
     tested = [result for result, _ in with_threshold]
 
-    def passes(part: str) -> Booleans:
+    def passes(part: Part) -> Booleans:
         return np.concatenate(
             [one.scores(part, score) >= threshold.value for one, threshold in with_threshold]
         )
 
-    known, emotions = passes("test"), emotions_of(tested, "unknown")
+    known, emotions = passes(Part.TEST), emotions_of(tested, Part.UNKNOWN)
     others = emotions != set_on
     return {
         "rule": rule,
@@ -142,8 +144,8 @@ def _accepted(results: Sequence[FoldResult], set_on: str, rule: str, score: str)
         "folds": len(with_threshold),
         "coverage": float(known.mean()),
         "accepted_accuracy": share(right(tested)[known]),
-        "unknown_let_through": share(passes("unknown")[others]),
-        "non_speech_let_through": share(passes("non_speech")),
+        "unknown_let_through": share(passes(Part.UNKNOWN)[others]),
+        "non_speech_let_through": share(passes(Part.NON_SPEECH)),
     }
 
 
@@ -152,12 +154,12 @@ def _keys(results: Sequence[FoldResult]) -> list[tuple[str, str, str]]:
     return [(threshold.set_on, threshold.rule, threshold.score) for threshold in thresholds]
 
 
-def pooled(results: Sequence[FoldResult], part: str, score: str) -> Values:
+def pooled(results: Sequence[FoldResult], part: Part, score: str) -> Values:
     """A score of the clips of all folds, one fold after another."""
     return np.concatenate([result.scores(part, score) for result in results])
 
 
-def emotions_of(results: Sequence[FoldResult], part: str) -> Words:
+def emotions_of(results: Sequence[FoldResult], part: Part) -> Words:
     """The emotions of the clips of all folds, in the order of `pooled`."""
     return np.concatenate([result.parts[part].emotions for result in results])
 
@@ -165,7 +167,7 @@ def emotions_of(results: Sequence[FoldResult], part: str) -> Words:
 def right(results: Sequence[FoldResult]) -> Booleans:
     """Whether each test clip of all folds is classified rightly, in the order of `pooled`."""
     return np.concatenate(
-        [result.parts["test"].logits.argmax(axis=1) == result.classes("test") for result in results]
+        [result.parts[Part.TEST].logits.argmax(axis=1) == result.classes(Part.TEST) for result in results]
     )
 
 
