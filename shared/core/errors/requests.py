@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from shared.core.errors.base import VoxmoodError
-from voxmood.errors import UnknownEncoding as UnknownEncoding
 from voxmood.errors import UnknownModel as UnknownModel
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.core.errors.base import VoxmoodError
+from voxmood.errors import UnknownEncoding as UnknownEncoding
 
 
 class UploadError(VoxmoodError):
