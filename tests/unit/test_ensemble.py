@@ -345,7 +345,7 @@ def test_an_epochs_loss_is_the_mean_of_its_batches(
         def train_on_batch(self, *_: np.ndarray) -> int:
             return next(self.said)
 
-    monkeypatch.setattr(tcn, "_renewed", lambda *_: Network())
+    monkeypatch.setattr(tcn, "_fresh", lambda *_: Network())
     monkeypatch.setattr(tcn, "BATCH_CLIPS", 10)
     of_all = TrainingSet(fold_data, fold_data.fold.train, fold_data.spec)
     assert -(-of_all.n_clips // 10) == 3
