@@ -91,9 +91,3 @@ class UploadAbandoned(UploadError):
 
 class UploadTooLarge(UploadError):
     """{name} has over {limit_bytes} bytes, the most an upload may have (VOXMOOD_MAX_UPLOAD_BYTES)."""
-
-
-class UnknownEncoding(VoxmoodError):
-    """{encoding} is no encoding of file names that is known. Give one such as cp932 (Japanese), gbk
-    (Chinese), cp866 or cp1251 (Russian), cp1252 (western Europe).
-    """
