@@ -9,9 +9,10 @@ most_kb=25000 # what is promised to those who install it, without the bytecode t
 
 rm -rf "$folder"
 mkdir -p "$folder"
+folder=$(cd "$folder" && pwd)
 export VIRTUAL_ENV="$folder/venv"
 "$bin/uv" venv --quiet --python "$bin/python" "$VIRTUAL_ENV"
-(cd client && "$bin/hatchling" build -t wheel -d "$OLDPWD/$folder" >/dev/null)
+(cd client && "$bin/hatchling" build -t wheel -d "$folder" >/dev/null 2>&1)
 "$bin/uv" pip sync --quiet --require-hashes requirements/client.lock
 "$bin/uv" pip install --quiet --no-index --no-deps "$folder"/voxmood-*.whl
 size_kb=$(du -sk "$VIRTUAL_ENV/lib" | cut -f1)

@@ -46,5 +46,6 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobDocument]:
     """The job of the archive that the server's demonstration makes, with segments, ended."""
     with pytest.MonkeyPatch.context() as patch, Client() as client:
         patch.setenv("VOXMOOD_STATE", str(tmp_path_factory.mktemp("state")))
-        begun = client.submit(Path("recordings.zip").resolve(), name="demonstration", windows="sliding")
+        archive = Path("recordings.zip").resolve()
+        begun = client.submit(archive, name="demonstration", windows="sliding", win_s=1, hop_s=0.5)
         yield client.wait(begun.id, timeout_s=120)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -67,12 +68,18 @@ def test_a_submit_that_was_killed_goes_on_where_it_was(client: Client, tmp_path:
 
 
 def test_an_upload_goes_on_from_a_byte(client: Client) -> None:
-    content = b"RIFF" + bytes(9 * 2**20)
+    content = b"RIFF" + bytes(20 * 2**20)
     job = client.create_job("by hand").id
 
     class Broken(OpenFile):
+        """Breaks off once the server has stored both parts that are whole, of 8 MiB each."""
+
         def read(self, start: int):  # type: ignore[no-untyped-def]
-            yield content[: 8 * 2**20]
+            yield content[: 17 * 2**20]
+            deadline = time.monotonic() + 30
+            with Client() as beside:
+                while beside.upload(job, "a b/ü.wav").bytes < 2**24 and time.monotonic() < deadline:
+                    time.sleep(0.02)
             raise OSError("planted")
 
     with pytest.raises(OSError, match="planted"):
