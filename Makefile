@@ -55,8 +55,8 @@ soak: setup  ## MINUTES=30 of kills under load, DATABASE=sqlite or postgresql; w
 format: setup  ## let ruff format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-bench: setup  ## all that is promised of speed and memory, measured in half an hour; writes docs/reports/bench
-	@$(BIN)/python -m benchmarks
+bench: setup  ## all that is promised of speed and memory, in an hour; writes docs/reports/bench; GO_ON=1 after a break
+	@$(BIN)/python -m benchmarks $(if $(GO_ON),--go-on)
 
 bench-short: setup  ## its ratios in minutes, for CI: fails where one is a third worse than it must be
 	@$(BIN)/python -m benchmarks --short

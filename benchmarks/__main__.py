@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,26 +20,39 @@ from benchmarks.command import ending_softly, run, say
 from benchmarks.report import FOLDER, Report, write
 from benchmarks.targets import TARGETS, short, show
 from shared.core.settings import REPOSITORY, Settings
+from voxmood.files import written_whole
 
+KEPT = REPOSITORY / "build" / "bench"
 CLIPS, SHORT_CLIPS = 4000, 1000
 ROWS = 1_000_000
 # CI's machines do other things beside: a ratio fails there that is a third worse than it must be.
 SHORT_SLACK = 2 / 3
 
 
-def part(module: str, *arguments: str) -> dict[str, Any]:
-    """Run a benchmark and return what it prints as JSON.
+def part(module: str, *arguments: str, champion: str, goes_on: bool) -> dict[str, Any]:
+    """Run a benchmark and return what it prints as JSON, which is kept too.
 
     Args:
         module: its name.
         *arguments: of its command line.
+        champion: the version that it measures.
+        goes_on: take what an earlier run has kept of the same benchmark, if it has.
     """
+    kept = KEPT / f"{'-'.join((champion, module, *arguments)).replace('---', '-')}.json"
+    found: dict[str, Any]
+    if goes_on and kept.exists():
+        say(f"benchmarks.{module} as {kept.relative_to(REPOSITORY)} has it")
+        found = json_module.loads(kept.read_text(encoding="utf-8"))
+        return found
     say(f"benchmarks.{module} {' '.join(arguments)}")
     command = [sys.executable, "-m", f"benchmarks.{module}", "--json", *arguments]
     done = subprocess.run(command, cwd=REPOSITORY, check=False, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise SystemExit(f"benchmarks.{module} failed; it has said why above.")
-    found: dict[str, Any] = json_module.loads(done.stdout.splitlines()[-1])
+    found = json_module.loads(done.stdout.splitlines()[-1])
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with written_whole(kept) as file:
+        file.write_text(json_module.dumps(found), encoding="utf-8")
     return found
 
 
@@ -50,17 +64,19 @@ def machine() -> str:
     return "unknown processor"
 
 
-def measure(is_short: bool) -> Report:
+def measure(is_short: bool, goes_on: bool) -> Report:
     """Run the benchmarks.
 
     Args:
         is_short: leave out rows, infrastructure and large jobs.
+        goes_on: take over what an interrupted run has measured.
 
     Returns:
         The report.
     """
     champion = Settings().champion
-    clip = part("clip")
+    run_part = partial(part, champion=champion, goes_on=goes_on)
+    clip = run_part("clip")
     ways, costs = clip["ms_a_clip"], clip["stages_ms_a_clip"][champion]
     ours = ways["ours, seed-v6"]
     found = {f"ms_a_clip_{name.replace(', ', '_')}": cost for name, cost in ways.items()}
@@ -75,11 +91,11 @@ def measure(is_short: bool) -> Report:
         "network": costs["network"],
     }
     clips = SHORT_CLIPS if is_short else CLIPS
-    flow = part("flow", "--clips", str(clips), *([] if is_short else ["--large"]))
+    flow = run_part("flow", "--clips", str(clips), *([] if is_short else ["--large"]))
     found |= {key: value for key, value in flow.items() if key != "clips"}
     if not is_short:
-        stages |= {name.replace("_", " "): cost for name, cost in part("infrastructure").items()}
-        rows = part("rows", "--rows", str(ROWS))
+        stages |= {name.replace("_", " "): cost for name, cost in run_part("infrastructure").items()}
+        rows = run_part("rows", "--rows", str(ROWS))
         found |= {key: value for key, value in rows.items() if key != "rows"}
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
@@ -97,12 +113,15 @@ def main(
     is_short: Annotated[
         bool, typer.Option("--short", help="Ratios alone, in minutes; fails by them.")
     ] = False,
+    goes_on: Annotated[
+        bool, typer.Option("--go-on", help="Take over what an interrupted run has measured (build/bench).")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     output: Annotated[Path, typer.Option(help="Folder of the report; --short writes none.")] = FOLDER,
 ) -> None:
     """Measure all, and print the table."""
     ending_softly()
-    report = measure(is_short)
+    report = measure(is_short, goes_on)
     if json:
         print(json_module.dumps(report))
     else:
