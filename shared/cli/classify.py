@@ -52,9 +52,9 @@ def classify_files(
         task = bar.add_task("clips", total=len(files)) if bar else None
         for start in range(0, len(files), size):
             batch = files[start : start + size]
-            for verdict in _classify(classifier, batch, threshold, size):
-                counts[verdict.outcome] += 1
-                sys.stdout.write(_line(verdict, classifier) if json else _block(verdict))
+            for result in _classify(classifier, batch, threshold, size):
+                counts[result.outcome] += 1
+                sys.stdout.write(_line(result, classifier) if json else _block(result))
             if bar and task is not None:
                 bar.advance(task, len(batch))
     if len(files) != 1:
@@ -94,34 +94,34 @@ def _classify(
                 clips.append((path, stack.enter_context(file.open("rb"))))
             except OSError as error:
                 closed[place] = ClipResult.failed(path, Unreadable(path=path, reason=error.strerror))
-        verdicts = iter(classifier.classify(clips, threshold, batch_clips))
-        return [closed.get(place) or next(verdicts) for place in range(len(files))]
+        results = iter(classifier.classify(clips, threshold, batch_clips))
+        return [closed.get(place) or next(results) for place in range(len(files))]
 
 
-def _line(verdict: ClipResult, classifier: Classifier) -> str:
+def _line(result: ClipResult, classifier: Classifier) -> str:
     """One JSON line, in the order of the result columns."""
-    probabilities = verdict.probabilities or {}
+    probabilities = result.probabilities or {}
     row: dict[str, Any] = {
-        "path": verdict.path,
-        "outcome": verdict.outcome,
-        "emotion": verdict.emotion,
-        "confidence": verdict.confidence,
-        "threshold": verdict.threshold,
+        "path": result.path,
+        "outcome": result.outcome,
+        "emotion": result.emotion,
+        "confidence": result.confidence,
+        "threshold": result.threshold,
         "model_version": classifier.manifest.version,
-        "duration_s": verdict.duration_s,
-        "error_code": verdict.error_code,
-        "error": verdict.error,
-        "quality": None if verdict.quality is None else " ".join(verdict.quality.flags),
+        "duration_s": result.duration_s,
+        "error_code": result.error_code,
+        "error": result.error,
+        "quality": None if result.quality is None else " ".join(result.quality.flags),
         **{f"p_{label}": probabilities.get(label) for label in classifier.manifest.labels},
-        "message": verdict.message,
+        "message": result.message,
     }
     return json_module.dumps(row, ensure_ascii=False) + "\n"
 
 
-def _block(verdict: ClipResult) -> str:
+def _block(result: ClipResult) -> str:
     """What the seed's test_model.py printed: the answer, then all probabilities from the highest."""
-    lines = [verdict.path, f"  {verdict.message}"]
-    ranked = sorted((verdict.probabilities or {}).items(), key=lambda item: -item[1])
+    lines = [result.path, f"  {result.message}"]
+    ranked = sorted((result.probabilities or {}).items(), key=lambda item: -item[1])
     lines += [
         f"  {label:<10} {share:.4f} {'█' * round(share * BAR_WIDTH)}".rstrip() for label, share in ranked
     ]
