@@ -38,7 +38,8 @@ def part(module: str, *arguments: str, champion: str, goes_on: bool) -> dict[str
         champion: the version that it measures.
         goes_on: take what an earlier run has kept of the same benchmark, if it has.
     """
-    kept = KEPT / f"{'-'.join((champion, module, *arguments)).replace('---', '-')}.json"
+    words = (word.removeprefix("--") for word in (champion, module, *arguments))
+    kept = KEPT / f"{'-'.join(words)}.json"
     found: dict[str, Any]
     if goes_on and kept.exists():
         say(f"benchmarks.{module} as {kept.relative_to(REPOSITORY)} has it")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from benchmarks import __main__ as bench
 from benchmarks.report import JSON, MARKDOWN, PICTURE, STAGES, markdown, read, write
 from benchmarks.targets import FLOW, TARGETS, rows, short
 from shared.core.settings import REPOSITORY
@@ -55,3 +57,23 @@ def test_a_report_is_written_with_its_picture(tmp_path: Path) -> None:
 def test_the_docs_show_what_the_last_run_found() -> None:
     figures = (REPOSITORY / "docs" / "figures.md").read_text()
     assert [line for line in markdown(read()) if line not in figures] == []
+
+
+def test_a_run_that_goes_on_takes_what_was_kept_of_the_same_benchmark_and_champion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        ran.append(command[3:])
+        return subprocess.CompletedProcess(command, 0, stdout=f'a word before\n{{"run": {len(ran)}}}\n')
+
+    monkeypatch.setattr(bench, "KEPT", tmp_path)
+    monkeypatch.setattr(bench, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(bench.subprocess, "run", run)
+    assert bench.part("flow", "--clips", "8", champion="v8", goes_on=True) == {"run": 1}
+    assert bench.part("flow", "--clips", "8", champion="v8", goes_on=True) == {"run": 1}, "kept"
+    assert bench.part("flow", "--clips", "8", champion="v9", goes_on=True) == {"run": 2}, "another champion"
+    assert bench.part("flow", "--clips", "9", champion="v8", goes_on=True) == {"run": 3}, "other clips"
+    assert bench.part("flow", "--clips", "8", champion="v8", goes_on=False) == {"run": 4}, "measured anew"
+    assert ran[0] == ["--json", "--clips", "8"]
