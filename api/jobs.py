@@ -26,6 +26,7 @@ from shared.core.states import JobState, UploadState
 from shared.database import jobs, keys, uploads
 from shared.database.jobs import JobRow, NewJob
 from shared.database.sessions import Connection
+from shared.database.webhooks import insert_webhook
 from shared.jobs import leases, webhooks
 from shared.jobs.doorbell import UNPACK, Bell
 from shared.jobs.status import documents
@@ -82,7 +83,7 @@ def create_job(
             job_id = before.id
         else:
             if request.webhook is not None:
-                jobs.insert_webhook(connection, job_id, request.webhook, private)
+                insert_webhook(connection, job_id, request.webhook, private)
             quotas.check_jobs(connection, caller.key_id, services.settings.key_max_jobs)
         response.headers["Location"] = jobs_path(job_id)
         return documents(connection, services.database, [find(connection, job_id)])[0]

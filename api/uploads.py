@@ -152,7 +152,7 @@ def _location(job_id: int, name: str) -> str:
 def _insert_sources(services: Services, job_id: int, objects: list[tuple[StoredObject, int]]) -> None:
     with services.database.write() as connection:
         lock_open_job(connection, job_id)
-        names = {row.name for row in uploads.uploads_of(connection, [job_id])}
+        names = uploads.upload_names(connection, job_id)
         for stored, _ in objects:
             if stored.key in names:
                 raise UploadExists(job=job_id, name=stored.key)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from shared.core import logs
-from shared.core.errors.infrastructure import ObjectMissing
 from shared.core.errors.recordings import CrashesDecoder, LostInStore, TakesTooMuchMemory
 from shared.core.states import Outcome, WorkState
 from shared.database import predictions, work
@@ -102,7 +101,7 @@ class Classifying(LeasedWork):
 
     def is_hopeless(self, error: Exception) -> bool:
         """Only where the shard is lost: of a unit that crashed, the next attempt goes clip by clip."""
-        return isinstance(error, ObjectMissing) and self.lease.returns >= leases.RETURNS_UNTIL_LOST
+        return leases.is_lost(error, self.lease)
 
     def give_up(self, error: Exception) -> str:
         """End the unit: what is left of it can never be read."""
@@ -206,7 +205,7 @@ def prediction_of(one: ClipToClassify, result: ClipResult) -> NewPrediction:
         clip_id=one.id,
         upload_id=one.upload_id,
         member=one.member,
-        outcome=Outcome(result.outcome),
+        outcome=result.outcome,
         emotion=result.emotion,
         confidence=result.confidence,
         threshold=result.threshold,
@@ -231,7 +230,7 @@ def segments_of(results: Sequence[tuple[ClipToClassify, ClipResult]]) -> Iterato
                 channel=int(segment.channel or 0),
                 start_s=segment.start_s,
                 end_s=segment.end_s,
-                outcome=Outcome(segment.outcome),
+                outcome=segment.outcome,
                 emotion=segment.emotion,
                 confidence=segment.confidence,
                 probabilities=segment.probabilities,

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 from shared import archives
 from shared.archives import Member
 from shared.core import logs
-from shared.core.errors.infrastructure import InfrastructureError, ObjectMissing
+from shared.core.errors.infrastructure import InfrastructureError
 from shared.core.errors.recordings import ClipError
 from shared.core.errors.uploads import EmptyArchive, UnpackFailed, UploadError
 from shared.core.states import UploadState
@@ -107,7 +107,7 @@ class Unpacking(LeasedWork):
     def is_hopeless(self, error: Exception) -> bool:
         """Where the upload's object stays away, or it has broken as often as may be."""
         if isinstance(error, InfrastructureError):
-            return isinstance(error, ObjectMissing) and self.lease.returns >= leases.RETURNS_UNTIL_LOST
+            return leases.is_lost(error, self.lease)
         return self.crashes + 1 >= MOST_CRASHES
 
     def give_up(self, error: Exception) -> str:

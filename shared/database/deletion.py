@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_
 
-from shared.core.states import Outcome, UploadState
+from shared.core.states import UploadState
 from shared.database.sessions import Database
 from shared.database.tables import (
     clip,
@@ -34,14 +34,6 @@ class Tombstone:
 
     id: int
     prefix: str
-
-
-def delete_failed_predictions(connection: Connection, job_id: int) -> None:
-    """Remove what failed under any version, and the tries that were counted, so that it runs again."""
-    units = select(unit.c.id).where(unit.c.job_id == job_id)
-    connection.execute(delete(clip_try).where(clip_try.c.unit_id.in_(units)))
-    failed = prediction.c.unit_id.in_(units), prediction.c.outcome == Outcome.FAILED
-    connection.execute(delete(prediction).where(*failed))
 
 
 def erase_rows(database: Database, job_id: int) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Exists, Table, exists, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Exists, Table, exists, or_, select, true, update
 
 from shared.audio.windows import Windows
 from shared.core.states import ENDED, EXPECTED_UPLOADS, LEFT, JobState
 from shared.database.sessions import Database
-from shared.database.tables import clip, job, unit, upload, webhook
+from shared.database.tables import clip, job, unit, upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +109,6 @@ def job_of_request(connection: Connection, idempotency_key: str | None, key_id: 
     """The job that an earlier request with this idempotency key and API key made."""
     same = job.c.idempotency_key == idempotency_key, job.c.key_id.is_not_distinct_from(key_id)
     return JobRow(**connection.execute(select(job).where(*same)).mappings().one())
-
-
-def insert_webhook(connection: Connection, job_id: int, url: str, private: bool) -> None:
-    """Have the job's end told to this address; private: it may lead into a private network."""
-    connection.execute(insert(webhook).values(job_id=job_id, url=url, private=private))
 
 
 def lock_job(connection: Connection, job_id: int) -> JobState | None:

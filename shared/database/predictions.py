@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
 from shared.audio.windows import Windows
 from shared.core.states import Outcome
@@ -158,3 +158,11 @@ def take_try_back(connection: Connection, unit_id: int, clip_id: int) -> None:
     """The clip had no part in what ended its try."""
     tried = clip_try.c.unit_id == unit_id, clip_try.c.clip_id == clip_id
     connection.execute(update(clip_try).where(*tried).values(tries=clip_try.c.tries - 1))
+
+
+def delete_failed_predictions(connection: Connection, job_id: int) -> None:
+    """Remove what failed under any version, and the tries that were counted, so that it runs again."""
+    units = select(unit.c.id).where(unit.c.job_id == job_id)
+    connection.execute(delete(clip_try).where(clip_try.c.unit_id.in_(units)))
+    failed = prediction.c.unit_id.in_(units), prediction.c.outcome == Outcome.FAILED
+    connection.execute(delete(prediction).where(*failed))

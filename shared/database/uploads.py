@@ -54,16 +54,16 @@ def uploads_of(connection: Connection, job_ids: Sequence[int]) -> list[UploadRow
     return [UploadRow(**row) for row in connection.execute(statement).mappings()]
 
 
-def upload_row(connection: Connection, upload_id: int) -> UploadRow:
-    """An upload that is there."""
-    return UploadRow(**connection.execute(select(upload).where(upload.c.id == upload_id)).mappings().one())
-
-
 def upload_named(connection: Connection, job_id: int, name: str) -> UploadRow | None:
     """A job's upload of this name, if it has one."""
     same = upload.c.job_id == job_id, upload.c.name == name
     row = connection.execute(select(upload).where(*same)).mappings().one_or_none()
     return None if row is None else UploadRow(**row)
+
+
+def upload_names(connection: Connection, job_id: int) -> set[str]:
+    """The names of a job's uploads."""
+    return set(connection.execute(select(upload.c.name).where(upload.c.job_id == job_id)).scalars())
 
 
 def insert_upload(

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
 from shared.core.states import ENDED, WebhookState
 from shared.database.leasing import LeaseLost, change_leased, take_lease
@@ -50,6 +50,11 @@ def webhooks_of(connection: Connection, job_ids: Sequence[int]) -> dict[int, Web
     shown = webhook.c["job_id", "url", "state", "attempts", "error"]
     rows = connection.execute(select(*shown).where(webhook.c.job_id.in_(job_ids)))
     return {row.job_id: WebhookRow(*row) for row in rows}
+
+
+def insert_webhook(connection: Connection, job_id: int, url: str, private: bool) -> None:
+    """Have the job's end told to this address; private: it may lead into a private network."""
+    connection.execute(insert(webhook).values(job_id=job_id, url=url, private=private))
 
 
 def owe_delivery(connection: Connection, database: Database, job_id: int, event_id: str) -> None:

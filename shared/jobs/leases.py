@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from shared.core.errors.infrastructure import ObjectMissing
 from shared.core.retries import jittered
 from shared.core.states import JobState
 from shared.database import bells, jobs, work
@@ -87,6 +88,11 @@ def give_back(
     except LeaseLost:
         # Whatever the job's state: nothing of the work is kept.
         database.write_again(lambda connection: work.release(connection, lease))
+
+
+def is_lost(error: Exception, lease: Lease) -> bool:
+    """Whether the object that the work needs has been missing from the store for so long that it is lost."""
+    return isinstance(error, ObjectMissing) and lease.returns >= RETURNS_UNTIL_LOST
 
 
 def record_crash(database: Database, table: LeasedTable, row_id: int) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Collection
 
 from shared.core.errors.requests import UnknownJob, WrongJobState
 from shared.core.states import ENDED, UNFINISHED, JobState
-from shared.database import deletion, jobs, work
+from shared.database import deletion, jobs, predictions, work
 from shared.database.sessions import Connection, Database
 from shared.database.tables import unit, upload
 from shared.jobs import leases, status, webhooks
@@ -50,7 +50,7 @@ def retry(database: Database, job_id: int, uploads_in_store: Collection[int]) ->
     with database.write() as connection:
         _lock(connection, job_id, "retried", ENDED)
         unit_ids = work.units_to_retry(connection, database, job_id)
-        deletion.delete_failed_predictions(connection, job_id)
+        predictions.delete_failed_predictions(connection, job_id)
         upload_ids = work.uploads_to_retry(connection, database, job_id, uploads_in_store)
         return _run_again(connection, database, job_id, upload_ids, unit_ids)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from shared.core.states import COMPLETE, JobState, Outcome
@@ -27,9 +26,9 @@ def documents(connection: Connection, database: Database, rows: Sequence[JobRow]
     return [_document(row, uploads[row.id], counted[row.id], webhooks.get(row.id), now) for row in rows]
 
 
-def upload_document(row: UploadRow) -> UploadDocument:
-    """One upload, as its own row counts it."""
-    return UploadDocument.model_validate(row, from_attributes=True)
+def upload_document(row: UploadRow, **counted: int) -> UploadDocument:
+    """One upload, as its own row counts it but for what is `counted` otherwise."""
+    return UploadDocument(**{name: getattr(row, name) for name in UploadDocument.model_fields} | counted)
 
 
 def standing(connection: Connection, job_id: int) -> int:
@@ -60,8 +59,8 @@ def _document(
     for one in uploads:
         of_upload = tally.of(one.id) + Counter(failed=one.failed)
         outcomes += of_upload
-        counted = replace(one, failed=of_upload["failed"], duplicates=tally.copies[one.id])
-        shown.append(upload_document(counted))
+        counted = {"failed": of_upload["failed"], "duplicates": tally.copies[one.id]}
+        shown.append(upload_document(one, **counted))
     clips = sum(one.clips for one in uploads)
     done = outcomes.total()
     return JobDocument(
