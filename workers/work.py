@@ -21,6 +21,10 @@ from workers.ending import Ending
 T = TypeVar("T")
 
 
+class Yielding(Exception):
+    """Others go first: give the work back, with what is done of it."""
+
+
 def look(database: Database, lease: Lease, read: Callable[[Connection], T]) -> T:
     """Read what the work needs to know. Where that fails, the lease is given back."""
     try:
@@ -56,6 +60,9 @@ class LeasedWork(ABC):
         except Ending:
             self.give_back(keep=True)
             return "given back: this worker ends"
+        except Yielding:
+            self.give_back(keep=True)
+            return "given back, with what is done: a small job goes first"
         except InfrastructureError as error:
             if not self.is_hopeless(error):
                 self.give_back(keep=True, pause=True)

@@ -22,7 +22,8 @@ INSERTED_SEGMENTS = 1000  # a statement; a recording of 20 hours has 50,000
 class UnitToClassify:
     """A unit, its shard and what its job says: what a classifier needs to know.
 
-    shard_bytes: of the whole shard; threshold: the job's own, None: the version's.
+    shard_bytes: of the whole shard; threshold: the job's own, None: the version's; small: its job has the
+    queues of small jobs.
     """
 
     model_version: str
@@ -31,6 +32,7 @@ class UnitToClassify:
     shard_bytes: int
     threshold: float | None
     windows: Windows
+    small: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +99,16 @@ def unit_to_classify(connection: Connection, unit_id: int) -> UnitToClassify:
     """A unit that is there."""
     statement = (
         select(unit.c.model_version, unit.c.shard_id, shard.c.object_key, shard.c.bytes,
-               job.c.threshold, job.c.windows, job.c.win_s, job.c.hop_s, job.c.channels)
+               job.c.threshold, job.c.windows, job.c.win_s, job.c.hop_s, job.c.channels, job.c.small)
         .join(shard, shard.c.id == unit.c.shard_id)
         .join(job, job.c.id == unit.c.job_id)
         .where(unit.c.id == unit_id)
     )  # fmt: skip
     row = connection.execute(statement).one()
     windows = Windows(row.windows, row.win_s, row.hop_s, row.channels)
-    return UnitToClassify(row.model_version, row.shard_id, row.object_key, row.bytes, row.threshold, windows)
+    return UnitToClassify(
+        row.model_version, row.shard_id, row.object_key, row.bytes, row.threshold, windows, row.small
+    )
 
 
 def insert_predictions(

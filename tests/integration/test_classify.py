@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import insert, select
 
 from shared.core.settings import Settings
 from shared.database.tables import clip_try, job, prediction, unit, upload
+from shared.jobs.doorbell import CLASSIFY, Bell, Doorbell, celery_app
 from tests.integration.builders import add_prediction, row_of, set_row
 from tests.integration.sending import clips_of, outcomes, sent
 from workers.classify import MOST_TRIES, Classifying, classify
@@ -52,6 +55,40 @@ def test_a_worker_that_was_overtaken_writes_nothing(
         patch.setattr(Classifying, "run", overtaken)
         assert classify(services, units[0]) == "lease lost; another worker has it"
     assert outcomes(services, upload_id) == {}
+
+
+def test_a_large_job_s_unit_lets_a_small_job_go_first_and_goes_on_where_it_was(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.classify.YIELDS_AFTER_S", 0.0)
+    upload_id, units = sent(services, ["a.wav", "b.wav", "c.wav"])
+    one_by_one = replace(services, settings=services.settings.model_copy(update={"batch_clips": 1}))
+    bell = Bell(CLASSIFY, 1_000_000, small=True, text="a small job")
+    services.doorbell.ring([bell])
+    try:
+        assert classify(one_by_one, units[0]) == "given back, with what is done: a small job goes first"
+        assert len(outcomes(services, upload_id)) == 1, "what was done stands"
+        assert row_of(services.database, unit, units[0]).state == "pending"
+        assert classify(one_by_one, units[0]) == "given back, with what is done: a small job goes first"
+        assert len(outcomes(services, upload_id)) == 2, "each time a batch is done, so that the unit ends"
+        set_row(services.database, job, row_of(services.database, unit, units[0]).job_id, small=True)
+        assert classify(one_by_one, units[0]).startswith("3 clips: "), "small jobs wait for each other"
+    finally:
+        with celery_app(services.settings).connection_for_write() as connection:
+            connection.default_channel.queue_purge(bell.queue)
+    ended = row_of(services.database, unit, units[0])
+    assert (ended.state, ended.returns) == ("done", 2)
+
+
+def test_a_queue_that_does_not_answer_is_no_reason_to_give_work_back(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.classify.YIELDS_AFTER_S", 0.0)
+    _, units = sent(services, ["a.wav", "b.wav"])
+    settings = services.settings.model_copy(update={"batch_clips": 1})
+    broken = celery_app(settings.model_copy(update={"broker_url": SecretStr("redis://127.0.0.1:1/0")}))
+    alone = replace(services, settings=settings, doorbell=Doorbell(broken))
+    assert classify(alone, units[0]).startswith("2 clips: ")
 
 
 def test_a_cancelled_job_s_work_is_dropped(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

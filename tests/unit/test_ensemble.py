@@ -12,10 +12,13 @@ import pytest
 from shared.audio.spec import ENCODED_V8, VOICE_V7, VoiceSpec
 from shared.models.data.folds import Clips
 from shared.models.data.splits import training_fold
+from shared.models.serving.artefacts import SHIPPED
 from shared.models.serving.backend import load_keras
-from shared.models.training import distance, ensemble, mlps, tcn
+from shared.models.serving.manifest import Manifest
+from shared.models.training import distance, ensemble, ensemble_network, mlps, tcn
 from shared.models.training.baseline import TrainingConfig
 from shared.models.training.distance import DistanceShrinkage, PrincipalAxes
+from shared.models.training.export import probe_inputs
 from shared.models.training.fit_result import Fits, Outputs, ValidationOutputs
 from shared.models.training.fold_data import FoldData
 from shared.models.training.hints import HINTS, hints_of
@@ -375,3 +378,23 @@ def test_everybody_who_learns_chooses_once(fold_data: FoldData) -> None:
     assert sorted(chosen) == list(range(CLIPS))
     for part in fold_data.fold.cross_validation:
         assert not set(fold_data.clips.speakers[part.train]) & set(fold_data.clips.speakers[part.validation])
+
+
+def test_a_network_is_put_together_again_from_its_layers() -> None:
+    manifest, folder = SHIPPED / "v8-small" / "manifest.json", SHIPPED / "v8-small"
+    spec = Manifest.model_validate_json(manifest.read_bytes()).feature_spec
+    assert isinstance(spec, VoiceSpec)
+    network = load_keras().models.load_model(folder / "model.keras", compile=False)
+    parts = ensemble_network.layers_of(network, spec)
+    assert [kernel.shape for member in parts.members for kernel, _ in member] == 3 * [(851, 256), (256, 256)]
+    again = ensemble_network.assembled(parts)
+    steepness = network.get_layer(ensemble_network.BEYOND).get_weights()
+    again.get_layer(ensemble_network.BEYOND).set_weights(steepness)
+    inputs = probe_inputs(spec)
+    assert np.abs(network.predict_on_batch(inputs) - again.predict_on_batch(inputs)).max() < 1e-5
+
+
+def test_another_kind_of_network_is_not_taken_apart() -> None:
+    network = load_keras().models.load_model(SHIPPED / "seed-v6" / "model.keras", compile=False)
+    with pytest.raises(ValueError, match="is no ensemble"):
+        ensemble_network.layers_of(network, SPEC)

@@ -23,7 +23,8 @@ from shared.models.metrics.calibration import Logits, Values
 from shared.models.serving.backend import load_keras
 from shared.models.training import mlps, tcn
 from shared.models.training.baseline import TrainingConfig
-from shared.models.training.distance import LEAST_LOG, NEAR, DistanceShrinkage, PrincipalAxes
+from shared.models.training.distance import NEAR, DistanceShrinkage
+from shared.models.training.ensemble_network import BEYOND, DISTANCE, EnsembleLayers, assembled
 from shared.models.training.fit_result import (
     FitResult,
     Fits,
@@ -33,13 +34,11 @@ from shared.models.training.fit_result import (
     temperature_of,
 )
 from shared.models.training.fold_data import FoldData
-from shared.models.training.scaling import FARTHEST, Scale
 from shared.models.training.training_set import TrainingSet
 
 # Of the joined logits, what the MLPs have: with an encoder they are better than the convolutions, without
 # one they are worse (decisions 006 and 013).
 WITH_ENCODER, WITHOUT = 0.5, 0.3
-DISTANCE, BEYOND = "distance", "beyond"  # layers of the joined network
 # The steepness of the shrinkage where there is no foreign corpus to fit it: that of v8.
 DEFAULT_STEEPNESS = 2.0
 BATCH_CLIPS = 256
@@ -203,94 +202,24 @@ def joined(mlp_members: Any, convolutional: Any, training_set: TrainingSet) -> A
         A Keras network from features (n, *spec.shape) to probabilities (n, n_outputs).
     """
     keras = load_keras()
-    layers, spec = keras.layers, training_set.spec
-    inputs = keras.Input(spec.shape)
-    whole, frames = _sides(inputs, spec)
-    hidden, kernels, biases = [], [], []
-    heads, bias = mlp_members.get_layer("head").get_weights()
+    spec = training_set.spec
     share = share_of_mlps(spec)
-    whole = _scaled(whole, training_set.of_whole)
-    for member, values in enumerate(_mlp_outputs(mlp_members, whole)):
-        hidden.append(values)
-        kernels.append(heads[member] * share / len(heads))
-        biases.append(bias[member] * share / len(heads))
-    shown = layers.Multiply()([_scaled(frames, training_set.of_frames), tcn.flags(frames)])
-    head = convolutional.get_layer(tcn.HEAD)
-    hidden.append(keras.Model(convolutional.inputs[0], head.input)(shown))
-    kernel, constant = head.get_weights()
-    kernels.append(kernel * (1 - share))
-    biases.append(constant * (1 - share))
-    # Logits are shrunk by what they are made of, the bias included, so that the last layer stays what it is.
-    shrinkage = _shrinkage(whole, training_set.directions)
-    shrunk_hidden = layers.Multiply()([layers.Concatenate()(hidden), shrinkage])
-    last = layers.Dense(training_set.n_outputs, activation="softmax")
-    network = keras.Model(inputs, last(layers.Concatenate()([shrunk_hidden, shrinkage])), name="ensemble")
-    bias = np.sum(biases, axis=0)
-    last.set_weights([np.concatenate([*kernels, bias[np.newaxis]]), np.zeros_like(bias)])
-    return network
-
-
-def _shrinkage(whole: Any, directions: PrincipalAxes) -> Any:
-    """The factor of the logits, (n, 1), for scaled rows (n, width); it is 1 until `with_shrinkage`."""
-    layers = load_keras().layers
-    width, n_axes = directions.axes.shape
-    centred = layers.Rescaling(1.0, (-directions.mean).tolist())(whole)
-    project = layers.Dense(n_axes, use_bias=False)
-    inside = project(centred)
-    project.set_weights([directions.axes])
-
-    def mean_square(values: Any, length: int) -> Any:
-        squares = layers.Reshape((length, 1))(layers.Multiply()([values, values]))
-        return layers.Rescaling(length / width)(layers.GlobalAveragePooling1D()(squares))
-
-    squares = [mean_square(centred, width), mean_square(inside, n_axes)]
-    beyond = layers.Dense(1, name=BEYOND)
-    steps = layers.ReLU(max_value=LEAST_LOG)(beyond(layers.Subtract(name=DISTANCE)(squares)))
-    beyond.set_weights([np.zeros((1, 1)), np.zeros(1)])
-    return layers.Activation("exponential")(layers.Rescaling(-1.0)(steps))
-
-
-def _sides(inputs: Any, spec: VoiceSpec) -> tuple[Any, Any]:
-    """The recording as a whole, statistics and embeddings, and its frames.
-
-    Returns:
-        Tensors of shape (n, width) and (n, spec.frames, spec.descriptors).
-    """
-    layers = load_keras().layers
-    (length,) = spec.shape
-    column = layers.Reshape((length, 1))(inputs)
-
-    def cut(part: slice) -> Any:
-        start, stop, _ = part.indices(length)
-        return layers.Reshape((stop - start,))(layers.Cropping1D((start, length - stop))(column))
-
-    whole = cut(slice(spec.statistics))
-    if isinstance(spec, EncodedSpec):
-        whole = layers.Concatenate()([whole, cut(spec.embeddings)])
-    frames = cut(slice(spec.statistics, spec.n_voice))
-    return whole, layers.Reshape((spec.frames, spec.descriptors))(frames)
-
-
-def _scaled(values: Any, scale: Scale) -> Any:
-    """What a Scale computes, clipped by a ReLU between 0 and twice FARTHEST.
-
-    Keras has no layer that clips on both sides.
-    """
-    layers = load_keras().layers
-    units = layers.Rescaling((1 / scale.std).tolist(), (FARTHEST - scale.mean / scale.std).tolist())(values)
-    return layers.Rescaling(1.0, -FARTHEST)(layers.ReLU(max_value=2 * FARTHEST)(units))
-
-
-def _mlp_outputs(mlp_members: Any, values: Any) -> list[Any]:
-    """The last hidden layer of each MLP, with its normalisation folded into its weights."""
-    layers = load_keras().layers
-    weights = [mlps.folded(mlp_members, number) for number in (1, 2)]
-    outputs = []
-    for member in range(len(weights[0][0])):
-        inner = values
-        for kernels, biases in weights:
-            dense = layers.Dense(mlps.HIDDEN, activation="relu")
-            inner = dense(inner)
-            dense.set_weights([kernels[member], biases[member]])
-        outputs.append(inner)
-    return outputs
+    last = convolutional.get_layer(tcn.HEAD)
+    heads, constants = mlp_members.get_layer("head").get_weights()
+    kernel, constant = last.get_weights()
+    layers = [mlps.folded(mlp_members, number) for number in (1, 2)]
+    return assembled(
+        EnsembleLayers(
+            spec,
+            training_set.of_whole,
+            training_set.of_frames,
+            training_set.directions,
+            members=tuple(
+                tuple((kernels[member], biases[member]) for kernels, biases in layers)
+                for member in range(len(heads))
+            ),
+            convolutions=keras.Model(convolutional.inputs[0], last.input),
+            kernel=np.concatenate([*(heads * share / len(heads)), kernel * (1 - share)]),
+            bias=constants.mean(axis=0) * share + constant * (1 - share),
+        )
+    )
