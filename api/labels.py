@@ -16,6 +16,7 @@ from shared.core.errors.models import NoLabelStored
 from shared.core.errors.requests import LabelsUnnamed, UnknownJob
 from shared.database import jobs, labels
 from shared.database.labels import LabelSelection, NewLabel
+from shared.jobs import champions
 from shared.models.serving import registry
 from voxmood.documents import Code, Deleted, Label, LabelDocument, LabelPage, Refusal, Stored
 
@@ -53,7 +54,9 @@ def store_labels(
 
     Each is checked for itself; if none can be stored it is 422, with the same `refused`.
     """
-    champion = registry.read_manifest(services.settings.model_folders, services.settings.champion)
+    settings = services.settings
+    version = champions.current(services.database, settings.champion)
+    champion = registry.read_manifest(settings.model_folders, version)
     emotions = [*champion.labels, *champion.unknown_labels]
     with services.database.write() as connection:
         clip_ids = sorted({one.clip_id for one in wanted})

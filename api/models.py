@@ -1,21 +1,31 @@
-"""Model versions: which there are, under which names, and the retraining that makes more."""
+"""Model versions: which there are, which is the champion, and the retraining that makes more."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Body
 
-from api.access import Admin, Reader
+from api.access import Admin, Caller, Reader
 from api.services import Services, Wired
-from shared.database import labels, models
+from shared.database import labels, models, promotions
 from shared.database.retrainings import retraining_row
-from shared.jobs import retraining
-from shared.models.serving import registry
+from shared.jobs import champions, retraining
+from shared.models.serving import registry, version_pins
 from shared.models.serving.manifest import Manifest
-from voxmood.documents import CHAMPION, ModelDocument, Models, RetrainingDocument
+from voxmood.documents import (
+    CHAMPION,
+    ChampionDocument,
+    ModelDocument,
+    Models,
+    PromotionDocument,
+    RetrainingDocument,
+)
 
 router = APIRouter(prefix="/v1", tags=["models"])
+SHOWN_PROMOTIONS = 10
 
 
 @router.get("/models")
@@ -25,7 +35,36 @@ def list_models(services: Wired, _: Reader) -> Models:
     names = aliases(services)
     found = [registry.read_manifest(folders, version) for version in registry.versions(folders)]
     documents = [_document(manifest, names) for manifest in found]
-    return Models(models=documents, retraining=_retraining(services))
+    return Models(models=documents, champion=_champion(services), retraining=_retraining(services))
+
+
+@router.post("/models/{version}/promote")
+def promote_model(version: str, services: Wired, caller: Admin) -> ChampionDocument:
+    """Make a version the champion: jobs that are made from now on have it, all others keep theirs.
+
+    It may be named by an alias, as `candidate`. Repeated, it changes nothing.
+    """
+    settings = services.settings
+    version = aliases(services).get(version, version)
+    version_pins.confirm(services.database, registry.verify(settings.model_folders, version))
+    champions.promote(services.database, version, settings.champion, _name(caller))
+    return _champion(services)
+
+
+@router.post("/models/rollback")
+def roll_back_champion(services: Wired, _: Admin) -> ChampionDocument:
+    """Make the champion before the last promotion the champion again, and freeze it."""
+    champions.roll_back(services.database, services.settings.champion)
+    return _champion(services)
+
+
+@router.post("/models/freeze")
+def freeze_champion(
+    services: Wired, _: Admin, frozen: Annotated[bool, Body(embed=True)] = True
+) -> ChampionDocument:
+    """Have the champion stay what it is, whatever is trained; with `{"frozen": false}`, let it move again."""
+    champions.freeze(services.database, frozen=frozen)
+    return _champion(services)
 
 
 @router.post("/retrain", status_code=202)
@@ -39,7 +78,33 @@ def retrain(services: Wired, _: Admin) -> RetrainingDocument:
 def aliases(services: Services) -> dict[str, str]:
     """Which version each movable name means now."""
     with services.database.read() as connection:
-        return models.aliases(connection) | {CHAMPION: services.settings.champion}
+        return {CHAMPION: services.settings.champion} | models.aliases(connection)
+
+
+def _name(caller: Caller) -> str:
+    return "the owner" if caller.key_id is None else f"key {caller.key_id}"
+
+
+def _champion(services: Services) -> ChampionDocument:
+    with services.database.read() as connection:
+        version = promotions.champion(connection, services.settings.champion)
+        frozen_at = promotions.frozen_since(connection)
+        moves = promotions.promotions(connection, SHOWN_PROMOTIONS)
+    return ChampionDocument(
+        version=version,
+        frozen_at=_moment(frozen_at),
+        promotions=[
+            PromotionDocument(
+                **asdict(move)
+                | {"promoted_at": _moment(move.promoted_at), "undone_at": _moment(move.undone_at)}
+            )
+            for move in moves
+        ],
+    )
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _document(manifest: Manifest, names: dict[str, str]) -> ModelDocument:
@@ -63,6 +128,6 @@ def _retraining(services: Services) -> RetrainingDocument:
         is_asked=row.asked_at is not None,
         newly_labelled=new,
         wanted=services.settings.retrain_min_labels,
-        ended_at=None if row.ended_at is None else datetime.fromtimestamp(row.ended_at, UTC),
+        ended_at=_moment(row.ended_at),
         text=row.text,
     )

@@ -208,7 +208,7 @@ def _start_child(**_: object) -> None:
     if CLASSIFY in app.amqp.queues.consume_from:
         from workers.classify import classifier
 
-        classifier(settings.model_folders, settings.champion)
+        classifier(settings.model_folders, services().champion())
     if TRAIN not in app.amqp.queues.consume_from:  # which bounds its own by VOXMOOD_RETRAIN_MAX_LABELS
         bound_memory(settings.task_memory_bytes)
 

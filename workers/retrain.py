@@ -164,7 +164,7 @@ class Retraining(LeasedWork):
 
     def _train(self) -> str:
         settings = self.services.settings
-        champion = registry.read_manifest(settings.model_folders, settings.champion)
+        champion = registry.read_manifest(settings.model_folders, self.services.champion())
         with self.services.database.read() as connection:
             new = labels.newly_labelled(connection)
             votes = labels.votes(connection, settings.retrain_max_labels)

@@ -14,6 +14,7 @@ from shared.core.settings import Settings
 from shared.database import upgrade
 from shared.database.consumption import note_consumption
 from shared.database.sessions import Database
+from shared.jobs import champions
 from shared.jobs.doorbell import Doorbell, celery_app
 from shared.models.serving import devices, registry
 from shared.store.objects import Storage
@@ -31,6 +32,10 @@ class Services:
     storage: Storage
     doorbell: Doorbell
     _signs: dict[str, float] = field(default_factory=dict)
+
+    def champion(self) -> str:
+        """The version that is the champion now."""
+        return champions.current(self.database, self.settings.champion)
 
     def seen(self, queue: str) -> None:
         """Note, every 5 s at most, that something was taken from `queue`: `/health/ready` asks for it."""
@@ -58,13 +63,13 @@ def wait_for_services(classifies: bool) -> Services:
     probes and classify nothing: Celery logs an error in a child's start and goes on.
     """
     own = services()
+    _wait("the database's schema", lambda: upgrade.current(own.database) == upgrade.head())
     if classifies:
         settings = own.settings
-        _wait("the model", lambda: bool(registry.verify(settings.model_folders, settings.champion)))
+        _wait("the model", lambda: bool(registry.verify(settings.model_folders, own.champion())))
         # TensorFlow is not asked: a parent that has run it leaves children that hang.
         if (settings.device, settings.runtime) == ("gpu", "onnx"):
             _wait("a GPU", _has_provider)
-    _wait("the database's schema", lambda: upgrade.current(own.database) == upgrade.head())
     _wait("the object store", own.storage.ensure_bucket)
     return own
 

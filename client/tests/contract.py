@@ -51,6 +51,9 @@ def requests() -> list[Request[Any]]:
         endpoints.store_labels([documents.Label(clip_id=1, emotion="calm", speaker="19", labeller="anna")]),
         endpoints.delete_labels(LABELS),
         endpoints.list_models(),
+        endpoints.promote_model("v8"),
+        endpoints.roll_back_champion(),
+        endpoints.freeze_champion(frozen=False),
         endpoints.retrain(),
         endpoints.ready(),
     ]

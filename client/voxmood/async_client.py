@@ -9,6 +9,7 @@ from typing import Unpack
 
 from voxmood import endpoints, flows
 from voxmood.documents import (
+    ChampionDocument,
     JobDocument,
     Label,
     LabelDocument,
@@ -128,6 +129,15 @@ class AsyncClient(AsyncResults):
 
     async def model(self, version: str) -> ModelDocument:
         return endpoints.named_model(await self.models(), version)
+
+    async def promote(self, version: str) -> ChampionDocument:
+        return await self._ask(endpoints.promote_model(version))
+
+    async def roll_back(self) -> ChampionDocument:
+        return await self._ask(endpoints.roll_back_champion())
+
+    async def freeze(self, *, frozen: bool = True) -> ChampionDocument:
+        return await self._ask(endpoints.freeze_champion(frozen=frozen))
 
     async def retrain(self) -> RetrainingDocument:
         return await self._ask(endpoints.retrain())

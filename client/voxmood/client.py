@@ -9,6 +9,7 @@ from typing import Unpack
 from voxmood import endpoints, flows
 from voxmood.async_client import AsyncClient
 from voxmood.documents import (
+    ChampionDocument,
     JobDocument,
     Label,
     LabelDocument,
@@ -198,6 +199,26 @@ class Client(Results):
             UnknownModel: there is none.
         """
         return endpoints.named_model(self.models(), version)
+
+    def promote(self, version: str) -> ChampionDocument:
+        """Make a version the champion, by its name or by an alias as `candidate`; jobs keep theirs.
+
+        Raises:
+            RequestRefused: there is no such version, it is damaged, or the champion is frozen.
+        """
+        return self._ask(endpoints.promote_model(version))
+
+    def roll_back(self) -> ChampionDocument:
+        """Make the champion before the last promotion the champion again, and freeze it.
+
+        Raises:
+            RequestRefused: no promotion stands.
+        """
+        return self._ask(endpoints.roll_back_champion())
+
+    def freeze(self, *, frozen: bool = True) -> ChampionDocument:
+        """Have the champion stay what it is, whatever is trained, or let it move again."""
+        return self._ask(endpoints.freeze_champion(frozen=frozen))
 
     def retrain(self) -> RetrainingDocument:
         """Have a candidate trained from the labels that there are."""

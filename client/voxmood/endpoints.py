@@ -9,6 +9,7 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from voxmood.documents import (
+    ChampionDocument,
     Deleted,
     JobDocument,
     JobPage,
@@ -241,6 +242,21 @@ def named_model(models: Models, name: str) -> ModelDocument:
         if name == one.version or name in one.aliases:
             return one
     raise UnknownModel(model=name, known=", ".join(one.version for one in models.models))
+
+
+def promote_model(version: str) -> Request[ChampionDocument]:
+    """`POST /v1/models/{version}/promote`."""
+    return Request("POST", f"/v1/models/{quote(version, safe='')}/promote", ChampionDocument)
+
+
+def roll_back_champion() -> Request[ChampionDocument]:
+    """`POST /v1/models/rollback`."""
+    return Request("POST", "/v1/models/rollback", ChampionDocument)
+
+
+def freeze_champion(*, frozen: bool) -> Request[ChampionDocument]:
+    """`POST /v1/models/freeze`."""
+    return Request("POST", "/v1/models/freeze", ChampionDocument, json={"frozen": frozen})
 
 
 def retrain() -> Request[RetrainingDocument]:

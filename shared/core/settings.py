@@ -134,7 +134,9 @@ class Settings(BaseSettings):
         description="folder where `train` and `evaluate` keep features of datasets, the four last used: they "
         "take ten minutes for 2,036 recordings and v8, and 620 MB",
     )
-    champion: str = Field(default="v8", description="the version that a job without --model gets")
+    champion: str = Field(
+        default="v8", description="the version that a job without --model gets, until one is promoted"
+    )
     runtime: Runtime = Field(
         default="onnx",
         description="what runs the networks: onnx is loaded in 1.2 s and 350 MB and takes 0.9 ms a clip, "

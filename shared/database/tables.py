@@ -332,6 +332,19 @@ retraining = Table(
     Column("taken_at", Seconds),
     Column("ended_at", Seconds),
     Column("text", Text, comment="what became of the last one"),
+    Column("frozen_at", Seconds, comment="null: the champion may move"),
+)
+
+promotion = Table(
+    "promotion",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("previous", Text, nullable=False, comment="the champion until then"),
+    Column("promoted_by", Text, nullable=False, comment="an API key, the owner, or the gate"),
+    Column("promoted_at", Seconds, nullable=False),
+    Column("undone_at", Seconds, comment="by a rollback; null: it stands"),
+    sqlite_autoincrement=True,
 )
 
 alias = Table(

@@ -59,6 +59,7 @@ def settings(store: Store, valkey: str, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("VOXMOOD_BROKER_URL", valkey)
     monkeypatch.setenv("VOXMOOD_DATABASE_URL", f"sqlite:///{tmp_path / 'voxmood.db'}")
     monkeypatch.setenv("VOXMOOD_SOURCE_BUCKETS", '["tapes"]')
+    monkeypatch.setenv("VOXMOOD_TRAINED_DIR", str(tmp_path / "trained"))
     made = Settings(part_bytes=5 * MEBIBYTE, s3_public_url=store.endpoint)
     upgrade.upgrade(Database(made.database_url))
     Storage(made).ensure_bucket()

@@ -40,7 +40,7 @@ from tests.servers import VOXMOOD, processes_of
 Rows = dict[str, list[dict[str, Any]]]
 # Of a job that came with an API key: the schema before keys knows one Idempotency-Key for all.
 NOT_KEPT = {"idempotency_key", "idempotency_digest"}
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009"]
 
 
 def fill(database: Database) -> Made:

@@ -102,6 +102,23 @@ def test_models_are_listed_and_shown() -> None:
     assert "clips labelled since the last one" in voxmood("retrain").stdout
 
 
+def test_the_champion_is_moved_by_commands_that_say_what_undoes_them() -> None:
+    other = json.loads(voxmood("models", "list", "--json").stdout.splitlines()[0])["version"]
+    before = json.loads(voxmood("models", "show", "champion", "--json").stdout)["version"]
+    said = voxmood("models", "promote", other)
+    try:
+        assert said.stderr.strip() == f"The champion is {other}. `voxmood models rollback` undoes that."
+        assert f"{before} → {other}." in " ".join(voxmood("models", "list").stderr.split())
+    finally:
+        said = voxmood("models", "rollback")
+    assert said.stderr.startswith(f"The champion is {before} again, and frozen.")
+    assert "The champion is frozen since" in voxmood("models", "list").stderr
+    refused = voxmood("models", "promote", other)
+    assert (refused.returncode, refused.stderr.startswith("voxmood: The champion is frozen")) == (1, True)
+    assert voxmood("models", "freeze").stderr.startswith(f"The champion stays {before}.")
+    assert json.loads(voxmood("models", "freeze", "--off", "--json").stdout)["frozen_at"] is None
+
+
 def test_no_server_is_a_sentence() -> None:
     done = voxmood("jobs", VOXMOOD_URL="http://127.0.0.1:9")
     assert (done.returncode, done.stdout) == (1, "")

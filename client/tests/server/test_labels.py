@@ -1,4 +1,4 @@
-"""Labels and model versions."""
+"""Labels, model versions, and the champion."""
 
 from __future__ import annotations
 
@@ -42,6 +42,22 @@ def test_a_model_is_known_by_its_name_and_by_its_alias(client: Client) -> None:
     assert models.retraining.is_running is False
     with pytest.raises(UnknownModel, match=f"no model version v0. Available: .*{champion.version}"):
         client.model("v0")
+
+
+def test_a_version_is_promoted_rolled_back_and_let_go_again(client: Client) -> None:
+    before = client.models().champion
+    other = next(one.version for one in client.models().models if one.version != before.version)
+    told = client.promote(other)
+    try:
+        assert (told.version, told.promotions[0].previous) == (other, before.version)
+        assert client.model("champion").version == other
+    finally:
+        told = client.roll_back()
+    assert told.version == before.version
+    assert told.frozen_at is not None
+    with pytest.raises(RequestRefused, match="The champion is frozen: it stays"):
+        client.promote(other)
+    assert client.freeze(frozen=False).frozen_at is None
 
 
 def test_a_server_says_whether_it_is_ready(client: Client) -> None:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from voxmood.cli.commands import App
 from voxmood.cli.console import Server, err, hinted, is_narrow, out, print_json, say
-from voxmood.documents import RetrainingDocument
+from voxmood.documents import ChampionDocument, RetrainingDocument
 
 if TYPE_CHECKING:
     from voxmood.client import Client
@@ -34,7 +34,8 @@ def list_models(
     from voxmood.client import Client
 
     with Client(server) as client:
-        found = client.models().models
+        told = client.models()
+    found = told.models
     if json:
         for document in found:
             print_json(document)
@@ -53,6 +54,18 @@ def list_models(
         )  # fmt: skip
     out.print(table)
     say("Accuracy is that on the test part of each version's own training: compare it with care.")
+    if told.champion.promotions:
+        say(_last_move(told.champion))
+    if told.champion.frozen_at is not None:
+        say(f"The champion is frozen since {told.champion.frozen_at.astimezone():%Y-%m-%d %H:%M}.")
+
+
+def _last_move(champion: ChampionDocument) -> str:
+    """What became of the newest promotion."""
+    last = champion.promotions[0]
+    moved = f"{last.promoted_at.astimezone():%Y-%m-%d %H:%M}: {last.previous} → {last.version}"
+    undone = "" if last.undone_at is None else f", undone {last.undone_at.astimezone():%Y-%m-%d %H:%M}"
+    return f"Last promotion, by {last.promoted_by}, {moved}{undone}."
 
 
 @app.command(name="show")
@@ -76,6 +89,58 @@ def show_model(
         words = ", ".join(value) if isinstance(value, list) else "" if value is None else str(value)
         table.add_row(name.replace("_", " "), words)
     out.print(table)
+
+
+@app.command()
+def promote(
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="A version, or an alias as candidate.")],
+    json: Annotated[bool, typer.Option("--json", help="Print the champion as JSON.")] = False,
+    server: Server = None,
+) -> None:
+    """Make a version the champion: jobs that are made from now on have it, all others keep theirs."""
+    from voxmood.client import Client
+
+    with Client(server) as client:
+        told = client.promote(version)
+    if json:
+        print_json(told)
+    else:
+        say(f"The champion is {told.version}. `voxmood models rollback` undoes that.")
+
+
+@app.command()
+def rollback(
+    json: Annotated[bool, typer.Option("--json", help="Print the champion as JSON.")] = False,
+    server: Server = None,
+) -> None:
+    """Undo the last promotion, and freeze the champion so that no retraining moves it again."""
+    from voxmood.client import Client
+
+    with Client(server) as client:
+        told = client.roll_back()
+    if json:
+        print_json(told)
+    else:
+        say(f"The champion is {told.version} again, and frozen. `voxmood models freeze --off` lets it move.")
+
+
+@app.command()
+def freeze(
+    off: Annotated[bool, typer.Option("--off", help="Let it move again.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the champion as JSON.")] = False,
+    server: Server = None,
+) -> None:
+    """Have the champion stay what it is, whatever is trained."""
+    from voxmood.client import Client
+
+    with Client(server) as client:
+        told = client.freeze(frozen=not off)
+    if json:
+        print_json(told)
+    elif off:
+        say(f"The champion is {told.version} and may move.")
+    else:
+        say(f"The champion stays {told.version}. `voxmood models freeze --off` lets it move again.")
 
 
 def retrain(

@@ -10,7 +10,13 @@ from voxmood.documents.jobs import (
     WebhookDocument,
 )
 from voxmood.documents.labels import Code, Deleted, LabelDocument, LabelPage, Refusal, Stored
-from voxmood.documents.models import ModelDocument, Models, RetrainingDocument
+from voxmood.documents.models import (
+    ChampionDocument,
+    ModelDocument,
+    Models,
+    PromotionDocument,
+    RetrainingDocument,
+)
 from voxmood.documents.requests import (
     CHAMPION,
     FormRequest,
@@ -24,6 +30,7 @@ from voxmood.documents.server import Problem, Readiness
 
 __all__ = [
     "CHAMPION",
+    "ChampionDocument",
     "Code",
     "Counts",
     "Deleted",
@@ -38,6 +45,7 @@ __all__ = [
     "Models",
     "Problem",
     "Progress",
+    "PromotionDocument",
     "Readiness",
     "ReclassifyRequest",
     "Refusal",

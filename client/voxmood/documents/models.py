@@ -35,8 +35,28 @@ class RetrainingDocument(BaseModel):
     text: str | None = Field(description="what came of it")
 
 
+class PromotionDocument(BaseModel):
+    """A move of the champion's name."""
+
+    id: int
+    version: str
+    previous: str = Field(description="the champion until then")
+    promoted_by: str = Field(description="an API key, the owner, or the gate")
+    promoted_at: datetime
+    undone_at: datetime | None = Field(description="by a rollback; null: it stands")
+
+
+class ChampionDocument(BaseModel):
+    """The version that answers unless another is asked for."""
+
+    version: str
+    frozen_at: datetime | None = Field(description="since when it may not move; null: it may")
+    promotions: list[PromotionDocument] = Field(description="the newest ten, the last one first")
+
+
 class Models(BaseModel):
-    """All versions, and the retraining."""
+    """All versions, the champion, and the retraining."""
 
     models: list[ModelDocument]
+    champion: ChampionDocument
     retraining: RetrainingDocument

@@ -64,6 +64,14 @@ class ModelReplaced(VoxmoodError):
     """
 
 
+class ChampionFrozen(VoxmoodError):
+    """The champion is frozen: it stays {champion} until `voxmood models freeze --off` lets it move."""
+
+
+class NothingToRollBack(VoxmoodError):
+    """No promotion can be undone: the champion is {champion}, as VOXMOOD_CHAMPION says."""
+
+
 class UnknownNetwork(VoxmoodError):
     """There is no network {network}. Available: {known}."""
 
