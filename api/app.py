@@ -17,6 +17,7 @@ from api import (
     models,
     problems,
     results,
+    review,
     uploads,
     webhook_event,
 )
@@ -58,7 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Gate, settings=settings, database=app.state.services.database)
     app.add_middleware(HeadRequests)
     app.add_middleware(RequestIds)
-    for module in (documentation, jobs, lifecycle, uploads, results, clips, labels, models, health):
+    for module in (documentation, jobs, lifecycle, uploads, results, clips, labels, review, models, health):
         app.include_router(module.router)
     return app
 

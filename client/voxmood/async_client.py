@@ -17,6 +17,7 @@ from voxmood.documents import (
     Models,
     Readiness,
     RetrainingDocument,
+    ReviewQueue,
     Stored,
     UploadDocument,
     UploadForm,
@@ -123,6 +124,9 @@ class AsyncClient(AsyncResults):
 
     async def delete_labels(self, **choice: Unpack[LabelChoice]) -> int:
         return (await self._ask(endpoints.delete_labels(choice))).deleted
+
+    async def review(self, job: int, limit: int = 50, model: str | None = None) -> ReviewQueue:
+        return await self._ask(endpoints.review_queue(job, limit, model))
 
     async def models(self) -> Models:
         return await self._ask(endpoints.list_models())

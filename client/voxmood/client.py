@@ -17,6 +17,7 @@ from voxmood.documents import (
     Models,
     Readiness,
     RetrainingDocument,
+    ReviewQueue,
     Stored,
     UploadDocument,
     UploadForm,
@@ -187,6 +188,16 @@ class Client(Results):
     def delete_labels(self, **choice: Unpack[LabelChoice]) -> int:
         """Remove labels of a job or of a clip; what is given is joined by *and*. How many went."""
         return self._ask(endpoints.delete_labels(choice)).deleted
+
+    def review(self, job: int, limit: int = 50, model: str | None = None) -> ReviewQueue:
+        """The clips of an ended job that are most worth a label, and its accuracy by the labels so far.
+
+        Args:
+            job: its number.
+            limit: how many clips, up to 1,000.
+            model: a version, or an alias; None: the job's.
+        """
+        return self._ask(endpoints.review_queue(job, limit, model))
 
     def models(self) -> Models:
         """The model versions, and how far the next retraining is."""

@@ -22,6 +22,7 @@ from voxmood.documents import (
     ResultPage,
     ResultRow,
     RetrainingDocument,
+    ReviewQueue,
     SegmentRow,
     Stored,
     UploadDocument,
@@ -225,6 +226,13 @@ def store_labels(labels: Sequence[Label]) -> Request[Stored]:
 def delete_labels(choice: LabelChoice) -> Request[Deleted]:
     """`DELETE /v1/labels`."""
     return Request("DELETE", "/v1/labels", Deleted, params=_said(choice))
+
+
+def review_queue(job: int, limit: int, model: str | None) -> Request[ReviewQueue]:
+    """`GET /v1/jobs/{job_id}/review`."""
+    return Request(
+        "GET", f"/v1/jobs/{job}/review", ReviewQueue, params=_said({"limit": limit, "model": model})
+    )
 
 
 def list_models() -> Request[Models]:

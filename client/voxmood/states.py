@@ -49,6 +49,15 @@ class WebhookState(StrEnum):
     GIVEN_UP = "given_up"
 
 
+class ReviewReason(StrEnum):
+    """Why a clip is worth a label."""
+
+    RANDOM = "random"  # drawn from all clips with an answer: these estimate the job's accuracy
+    NEAR_THRESHOLD = "near_threshold"
+    WINDOWS_DISAGREE = "windows_disagree"
+    VERSIONS_DISAGREE = "versions_disagree"
+
+
 class QualityFlag(StrEnum):
     """What is said of a recording's quality. Each but the first is something that the recording lacks."""
 

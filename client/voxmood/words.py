@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from voxmood.states import Outcome
 
 if TYPE_CHECKING:
-    from voxmood.documents import Counts, JobDocument
+    from voxmood.documents import AccuracyDocument, Counts, JobDocument
 
 MOST_DIGITS = 17  # two different doubles differ in them
 
@@ -35,7 +35,7 @@ def clips(counts: Counts) -> str:
 
 
 def job_sentence(job: JobDocument) -> str:
-    """What has become of a job, in a line, and a line for each upload that is in trouble."""
+    """What has become of a job, in a line, a line for each upload in trouble, and how often it is right."""
     counts = job.counts
     numbers = {outcome: int(getattr(counts, outcome)) for outcome in Outcome}
     of_them = ", ".join(f"{number:,} {key.replace('_', ' ')}" for key, number in numbers.items() if number)
@@ -47,7 +47,26 @@ def job_sentence(job: JobDocument) -> str:
         f"Job {job.id} is {job.state}: {clips(counts)}" + (f" ({of_them})" if of_them else "") + speed + "."
     ]
     lines += [f"  {upload.error}" for upload in job.uploads if upload.error]
+    if job.accuracy is not None:
+        lines.append(accuracy_sentence(job.accuracy))
     return "\n".join(lines)
+
+
+def accuracy_sentence(accuracy: AccuracyDocument) -> str:
+    """How often answers are right, as a sample says, with its interval.
+
+    >>> from voxmood.documents import AccuracyDocument, ShareDocument
+    >>> share = ShareDocument(clips=40, share=0.9, low=0.77, high=0.96)
+    >>> accuracy_sentence(AccuracyDocument(reviewed=60, all=None, accepted=share))
+    'Of 60 clips reviewed at random, right of what is classified: 90% (77 to 96%, of 40).'
+    """
+    shares = ((accuracy.all, "right of all best guesses"), (accuracy.accepted, "right of what is classified"))
+    told = [
+        f"{words}: {one.share:.0%} ({100 * one.low:.0f} to {one.high:.0%}, of {one.clips:,})"
+        for one, words in shares
+        if one is not None
+    ]
+    return f"Of {accuracy.reviewed:,} clips reviewed at random, {'; '.join(told)}."
 
 
 def below(confidence: float, threshold: float) -> str:

@@ -11,6 +11,7 @@ from voxmood.states import (
     UNFINISHED,
     JobState,
     Outcome,
+    ReviewReason,
     UploadState,
     WebhookState,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "UNFINISHED",
     "JobState",
     "Outcome",
+    "ReviewReason",
     "UploadState",
     "WebhookState",
     "WorkState",

@@ -15,6 +15,7 @@ from shared.database.tables import (
     job,
     label,
     prediction,
+    review_sample,
     segment,
     shard,
     tombstone,
@@ -53,6 +54,7 @@ def _rows_of(job_id: int) -> Iterator[tuple[Table, ColumnElement[bool]]]:
     clips = select(clip.c.id).where(of_job)
     units = select(unit.c.id).where(unit.c.job_id == job_id)
     uploads = select(upload.c.id).where(upload.c.job_id == job_id)
+    yield review_sample, review_sample.c.job_id == job_id
     yield label, label.c.clip_id.in_(clips)
     yield segment, segment.c.clip_id.in_(clips)
     yield prediction, prediction.c.unit_id.in_(units)

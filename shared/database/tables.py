@@ -313,6 +313,15 @@ label = Table(
     sqlite_autoincrement=True,
 )
 
+review_sample = Table(
+    "review_sample",
+    metadata,
+    Column("job_id", Id, ForeignKey("job.id"), primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False,
+           comment="in the order in which they were drawn, from 0"),
+    Column("clip_id", Id, ForeignKey("clip.id"), nullable=False, index=True),
+)  # fmt: skip
+
 model = Table(
     "model",
     metadata,

@@ -13,17 +13,24 @@ from shared.database.sessions import Connection, Database
 from shared.database.tallies import Tally
 from shared.database.uploads import UploadRow, uploads_of
 from shared.database.webhooks import WebhookRow, webhooks_of
+from shared.jobs import review
 from voxmood.documents import Counts, JobDocument, Progress, UploadDocument, WebhookDocument
 
 
 def documents(connection: Connection, database: Database, rows: Sequence[JobRow]) -> list[JobDocument]:
-    """The documents of these jobs, with five queries whatever their number."""
+    """The documents of these jobs, with six queries whatever their number, one more for each version."""
     ids = [row.id for row in rows]
     uploads = _uploads(connection, ids)
     counted = _tallies(connection, uploads)
     webhooks = webhooks_of(connection, ids)
+    accurate = review.accuracies(connection, {row.id: row.model_version for row in rows})
     now = database.now(connection)
-    return [_document(row, uploads[row.id], counted[row.id], webhooks.get(row.id), now) for row in rows]
+    return [
+        _document(row, uploads[row.id], counted[row.id], webhooks.get(row.id), now).model_copy(
+            update={"accuracy": accurate.get(row.id)}
+        )
+        for row in rows
+    ]
 
 
 def upload_document(row: UploadRow, **counted: int) -> UploadDocument:

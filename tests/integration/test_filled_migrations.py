@@ -27,7 +27,9 @@ from shared.database.tables import (
     metadata,
     model,
     prediction,
+    promotion,
     retraining,
+    review_sample,
     segment,
     tombstone,
     upload,
@@ -40,7 +42,7 @@ from tests.servers import VOXMOOD, processes_of
 Rows = dict[str, list[dict[str, Any]]]
 # Of a job that came with an API key: the schema before keys knows one Idempotency-Key for all.
 NOT_KEPT = {"idempotency_key", "idempotency_digest"}
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"]
 
 
 def fill(database: Database) -> Made:
@@ -64,6 +66,9 @@ def fill(database: Database) -> Made:
         label: {"clip_id": made.clips[0], "emotion": "sad", "labeller": "second ear", "created_at": 3.5},
         model: {"version": "seed-v7", "manifest": {"labels": ["happy", "sad"]}, "created_at": 4.5},
         alias: {"name": "champion", "version": "seed-v7", "moved_at": 5.5},
+        promotion: {"version": "seed-v7", "previous": "seed-v6", "promoted_by": "the owner",
+                    "promoted_at": 5.5},
+        review_sample: {"job_id": made.job, "number": 0, "clip_id": made.clips[0]},
         tombstone: {"prefix": "jobs/gone/", "sweep_after": 6.5},
         segment: {"clip_id": made.clips[0], "model_version": "seed-v6", "number": 0, "channel": 2,
                   "start_s": 0.5, "end_s": 3.25, "outcome": "rejected", "confidence": 0.5,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import json
 import os
@@ -100,6 +101,31 @@ def test_models_are_listed_and_shown() -> None:
     shown = json.loads(voxmood("models", "show", "champion", "--json").stdout)
     assert "champion" in shown["aliases"]
     assert "clips labelled since the last one" in voxmood("retrain").stdout
+
+
+def test_clips_are_reviewed_in_a_file_that_is_imported_again(done: JobDocument, tmp_path: Path) -> None:
+    listed = voxmood("review", str(done.id))
+    assert "best guess" in listed.stdout
+    file = tmp_path / "review.csv"
+    assert f"voxmood label import {done.id}" in " ".join(
+        voxmood("review", str(done.id), "--output", str(file)).stderr.split()
+    )
+    with file.open(encoding="utf-8-sig", newline="") as text:
+        rows = list(csv.DictReader(text))
+    queue = [json.loads(line) for line in voxmood("review", str(done.id), "--json").stdout.splitlines()]
+    assert [row["clip_id"] for row in rows] == [str(one["clip_id"]) for one in queue]
+    with file.open("w", encoding="utf-8", newline="") as text:
+        writer = csv.DictWriter(text, rows[0])
+        writer.writeheader()
+        writer.writerows(row | {"label": row["best_guess"], "labeller": "ann"} for row in rows)
+    stored = voxmood("label", "import", str(done.id), str(file), "--json")
+    try:
+        assert json.loads(stored.stdout) == {"stored": len(rows), "without_label": 0, "refused": []}
+        assert "Nothing is left to review" in voxmood("review", str(done.id)).stderr
+        said = " ".join(voxmood("status", str(done.id)).stdout.split())
+        assert f"Of {len(rows)} clips reviewed at random, right of all best guesses: 100%" in said
+    finally:
+        voxmood("label", "delete", str(done.id), "--yes", "--labeller", "ann")
 
 
 def test_the_champion_is_moved_by_commands_that_say_what_undoes_them() -> None:

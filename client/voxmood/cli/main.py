@@ -28,6 +28,7 @@ COMMANDS = {
     "delete": "voxmood.cli.lifecycle:delete",
     "results": "voxmood.cli.results:show_results",
     "report": "voxmood.cli.report:report",
+    "review": "voxmood.cli.review:review",
     "retrain": "voxmood.cli.models:retrain",
     "label": "voxmood.cli.label:app",
     "models": "voxmood.cli.models:app",
@@ -35,7 +36,7 @@ COMMANDS = {
 # All of help, in its order, with those that a server brings.
 ORDER = (
     *("up", "down", "doctor", "demo"),
-    *("submit", "jobs", "status", "cancel", "retry", "reclassify", "delete", "results", "report"),
+    *("submit", "jobs", "status", "cancel", "retry", "reclassify", "delete", "results", "report", "review"),
     *("classify", "train", "evaluate", "retrain", "label", "models", "dataset", "keys"),
 )
 SETTINGS = "Settings"  # what pydantic calls those of a server where one of them is wrong

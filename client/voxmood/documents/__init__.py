@@ -1,10 +1,12 @@
 """The documents of the API: what its requests and its answers say, defined once for server and clients."""
 
 from voxmood.documents.jobs import (
+    AccuracyDocument,
     Counts,
     JobDocument,
     JobPage,
     Progress,
+    ShareDocument,
     UploadDocument,
     UploadForm,
     WebhookDocument,
@@ -26,10 +28,12 @@ from voxmood.documents.requests import (
     SourceRequest,
 )
 from voxmood.documents.results import ResultPage, ResultRow, SegmentRow
+from voxmood.documents.review import ReviewClip, ReviewQueue
 from voxmood.documents.server import Problem, Readiness
 
 __all__ = [
     "CHAMPION",
+    "AccuracyDocument",
     "ChampionDocument",
     "Code",
     "Counts",
@@ -52,7 +56,10 @@ __all__ = [
     "ResultPage",
     "ResultRow",
     "RetrainingDocument",
+    "ReviewClip",
+    "ReviewQueue",
     "SegmentRow",
+    "ShareDocument",
     "SourceRequest",
     "Stored",
     "UploadDocument",

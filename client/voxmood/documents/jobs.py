@@ -60,6 +60,23 @@ class WebhookDocument(BaseModel):
     error: str | None = Field(description="why the last one failed")
 
 
+class ShareDocument(BaseModel):
+    """A share of clips, and where it lies with 95 % confidence."""
+
+    clips: int
+    share: float
+    low: float
+    high: float
+
+
+class AccuracyDocument(BaseModel):
+    """How often a job's answers are right, as the labels of clips that were drawn at random say."""
+
+    reviewed: int = Field(description="clips of the sample that have a label, and those who gave one agree")
+    all: ShareDocument | None = Field(description="right best guesses, of what is classified or rejected")
+    accepted: ShareDocument | None = Field(description="right answers, of what is classified")
+
+
 class JobDocument(BaseModel):
     """A job, whole."""
 
@@ -80,6 +97,9 @@ class JobDocument(BaseModel):
     counts: Counts
     progress: Progress
     webhook: WebhookDocument | None
+    accuracy: AccuracyDocument | None = Field(
+        default=None, description="null: nobody has labelled a clip that was drawn at random for review"
+    )
 
 
 class JobPage(BaseModel):
