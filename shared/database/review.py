@@ -68,10 +68,16 @@ def insert_sample(connection: Connection, database: Database, job_id: int, clip_
 
 def sampled(connection: Connection, job_id: int, model_version: str, most: int) -> list[ReviewRow]:
     """Clips of the sample that nobody has labelled, in the order in which they were drawn."""
+    # Without the job of the prediction: SQLite would look through all of them, for 1.6 s of 1,000,000.
     chosen = (
-        _answered(job_id, model_version)
-        .join(review_sample, review_sample.c.clip_id == prediction.c.clip_id)
-        .where(~_is_labelled())
+        select(review_sample.c.clip_id)
+        .join(prediction, prediction.c.clip_id == review_sample.c.clip_id)
+        .where(
+            review_sample.c.job_id == job_id,
+            prediction.c.model_version == model_version,
+            prediction.c.confidence.is_not(None),
+            ~_is_labelled(),
+        )
         .order_by(review_sample.c.number)
         .limit(most)
     )
