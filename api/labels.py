@@ -17,8 +17,18 @@ from shared.core.errors.requests import LabelsUnnamed, UnknownJob
 from shared.database import jobs, labels
 from shared.database.labels import LabelSelection, NewLabel
 from shared.jobs import champions
+from shared.jobs.agreement import agreement_of
 from shared.models.serving import registry
-from voxmood.documents import Code, Deleted, Label, LabelDocument, LabelPage, Refusal, Stored
+from voxmood.documents import (
+    AgreementDocument,
+    Code,
+    Deleted,
+    Label,
+    LabelDocument,
+    LabelPage,
+    Refusal,
+    Stored,
+)
 
 router = APIRouter(prefix="/v1/labels", tags=["labels"])
 MOST_LABELS = 10_000
@@ -97,6 +107,13 @@ def list_labels(
         for row in rows
     ]
     return LabelPage(labels=documents, next=rows[-1].id if len(rows) == limit else None)
+
+
+@router.get("/agreement")
+def labellers_agreement(services: Wired, selection: Selected, _: LabelReader) -> AgreementDocument:
+    """How far labellers agree, of a job or of all labels; what is asked is joined by *and*."""
+    with services.database.read() as connection:
+        return agreement_of(labels.opinions(connection, selection))
 
 
 @router.delete("")

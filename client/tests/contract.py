@@ -51,6 +51,7 @@ def requests() -> list[Request[Any]]:
         endpoints.store_labels([documents.Label(clip_id=1, emotion="calm", speaker="19", labeller="anna")]),
         endpoints.delete_labels(LABELS),
         endpoints.list_models(),
+        endpoints.agreement(LABELS),
         endpoints.review_queue(1, 50, "v8"),
         endpoints.promote_model("v8"),
         endpoints.roll_back_champion(),

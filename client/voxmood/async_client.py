@@ -9,6 +9,7 @@ from typing import Unpack
 
 from voxmood import endpoints, flows
 from voxmood.documents import (
+    AgreementDocument,
     ChampionDocument,
     JobDocument,
     Label,
@@ -124,6 +125,9 @@ class AsyncClient(AsyncResults):
 
     async def delete_labels(self, **choice: Unpack[LabelChoice]) -> int:
         return (await self._ask(endpoints.delete_labels(choice))).deleted
+
+    async def agreement(self, **choice: Unpack[LabelChoice]) -> AgreementDocument:
+        return await self._ask(endpoints.agreement(choice))
 
     async def review(self, job: int, limit: int = 50, model: str | None = None) -> ReviewQueue:
         return await self._ask(endpoints.review_queue(job, limit, model))

@@ -9,6 +9,7 @@ from typing import Unpack
 from voxmood import endpoints, flows
 from voxmood.async_client import AsyncClient
 from voxmood.documents import (
+    AgreementDocument,
     ChampionDocument,
     JobDocument,
     Label,
@@ -188,6 +189,10 @@ class Client(Results):
     def delete_labels(self, **choice: Unpack[LabelChoice]) -> int:
         """Remove labels of a job or of a clip; what is given is joined by *and*. How many went."""
         return self._ask(endpoints.delete_labels(choice)).deleted
+
+    def agreement(self, **choice: Unpack[LabelChoice]) -> AgreementDocument:
+        """How far labellers agree on the clips that several of them have labelled, of a job or of all."""
+        return self._ask(endpoints.agreement(choice))
 
     def review(self, job: int, limit: int = 50, model: str | None = None) -> ReviewQueue:
         """The clips of an ended job that are most worth a label, and its accuracy by the labels so far.

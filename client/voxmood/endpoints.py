@@ -9,6 +9,7 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from voxmood.documents import (
+    AgreementDocument,
     ChampionDocument,
     Deleted,
     JobDocument,
@@ -221,6 +222,11 @@ def store_labels(labels: Sequence[Label]) -> Request[Stored]:
     """`POST /v1/labels`."""
     body = [label.model_dump(exclude_defaults=True) for label in labels]
     return Request("POST", "/v1/labels", Stored, json=body)
+
+
+def agreement(choice: LabelChoice) -> Request[AgreementDocument]:
+    """`GET /v1/labels/agreement`."""
+    return Request("GET", "/v1/labels/agreement", AgreementDocument, params=_said(choice))
 
 
 def delete_labels(choice: LabelChoice) -> Request[Deleted]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from voxmood.states import Outcome
 
 if TYPE_CHECKING:
-    from voxmood.documents import AccuracyDocument, Counts, JobDocument
+    from voxmood.documents import AccuracyDocument, AgreementDocument, Counts, JobDocument
 
 MOST_DIGITS = 17  # two different doubles differ in them
 
@@ -67,6 +67,20 @@ def accuracy_sentence(accuracy: AccuracyDocument) -> str:
         if one is not None
     ]
     return f"Of {accuracy.reviewed:,} clips reviewed at random, {'; '.join(told)}."
+
+
+def agreement_sentence(agreement: AgreementDocument) -> str:
+    """How far labellers agree.
+
+    >>> from voxmood.documents import AgreementDocument
+    >>> agreement_sentence(AgreementDocument(labellers=2, clips=40, disputed=6, kappa=0.812))
+    '2 labellers have 40 clips in common and disagree on 6: kappa 0.81.'
+    """
+    told = "not defined" if agreement.kappa is None else f"{agreement.kappa:.2f}"
+    return (
+        f"{agreement.labellers} labellers have {agreement.clips:,} clips in common and disagree on "
+        f"{agreement.disputed:,}: kappa {told}."
+    )
 
 
 def below(confidence: float, threshold: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, select
 
 from shared.core.states import JobState
 from shared.database.jobs import of_key
@@ -69,6 +69,15 @@ class Vote:
 
 
 @dataclass(frozen=True, slots=True)
+class Opinion:
+    """What a labeller says of a clip."""
+
+    clip_id: int
+    labeller: str
+    emotion: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewLabel:
     """A label to be stored."""
 
@@ -92,6 +101,19 @@ def labels_page(
         .limit(limit)
     )
     return [LabelRow(**row) for row in connection.execute(statement).mappings()]
+
+
+def opinions(connection: Connection, selection: LabelSelection) -> list[Opinion]:
+    """The labels of all clips that more than one labeller has labelled."""
+    other = label.alias("other")
+    disputable = exists().where(other.c.clip_id == label.c.clip_id, other.c.labeller != label.c.labeller)
+    statement = (
+        select(label.c.clip_id, label.c.labeller, label.c.emotion)
+        .join(clip, clip.c.id == label.c.clip_id)
+        .join(job, job.c.id == clip.c.job_id)
+        .where(*selection.conditions(), disputable)
+    )
+    return [Opinion(*row) for row in connection.execute(statement)]
 
 
 def delete_labels(connection: Connection, selection: LabelSelection) -> int:

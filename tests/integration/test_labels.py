@@ -180,3 +180,22 @@ def test_deleted_labels_are_those_that_were_asked_for(
     assert deleted(clip_id=made.clips[0]) == 0
     assert deleted(job=made.job) == 3
     assert {clip_id for clip_id, *_ in stored(database)} == set(other.clips)
+
+
+def test_the_agreement_of_labellers_is_told_of_a_job_or_of_all(
+    client: TestClient, database: Database
+) -> None:
+    made, other = make_job(database, clips=3), make_job(database, clips=1)
+    first, second, third = made.clips
+    (of_other,) = other.clips
+    said = [(first, "anna", "sad"), (second, "anna", "calm"), (third, "anna", "calm"), (first, "ben", "sad"),
+            (second, "ben", "sad"), (of_other, "anna", "sad"), (of_other, "ben", "calm")]  # fmt: skip
+    body = [{"clip_id": clip_id, "labeller": who, "emotion": what} for clip_id, who, what in said]
+    assert client.post("/v1/labels", json=body).json()["stored"] == 7
+    told = client.get("/v1/labels/agreement", params={"job": made.job}).json()
+    assert told == {"labellers": 2, "clips": 2, "disputed": 1, "kappa": 0.0}
+    told = client.get("/v1/labels/agreement").json()
+    assert (told["clips"], told["disputed"]) == (3, 2)
+    assert client.get("/v1/labels/agreement", params={"job": 99}).status_code == 404
+    told = client.get("/v1/labels/agreement", params={"job": other.job, "labeller": "x"}).json()
+    assert (told["clips"], told["kappa"]) == (0, None)

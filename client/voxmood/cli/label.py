@@ -17,6 +17,7 @@ from voxmood.cli.console import Server, is_narrow, out, print_json, progress, sa
 from voxmood.cli.label_file import Line, RefusedLine, clips_meant, faults, read_lines, unguarded
 from voxmood.documents import Label, Refusal, ResultRow
 from voxmood.errors import NoLabelInFile, RequestRefused, WrongLabelLines
+from voxmood.words import agreement_sentence
 
 if TYPE_CHECKING:
     from voxmood.client import Client
@@ -126,8 +127,11 @@ def list_labels(
             stored = one.created_at.astimezone()
             cells = (one.path, one.emotion, one.speaker or "", one.labeller, one.upload)
             table.add_row(*map(Text, cells), f"{stored:{moment}}")
+        agreed = None if json else client.agreement(job=job)
     if table.row_count:
         out.print(table)
+        if agreed is not None and agreed.clips:
+            say(agreement_sentence(agreed))
     elif not json:
         say(f"Job {job} has no labels yet. `voxmood label import {job} labels.csv` stores some.")
 

@@ -11,7 +11,15 @@ from voxmood.documents.jobs import (
     UploadForm,
     WebhookDocument,
 )
-from voxmood.documents.labels import Code, Deleted, LabelDocument, LabelPage, Refusal, Stored
+from voxmood.documents.labels import (
+    AgreementDocument,
+    Code,
+    Deleted,
+    LabelDocument,
+    LabelPage,
+    Refusal,
+    Stored,
+)
 from voxmood.documents.models import (
     ChampionDocument,
     ModelDocument,
@@ -34,6 +42,7 @@ from voxmood.documents.server import Problem, Readiness
 __all__ = [
     "CHAMPION",
     "AccuracyDocument",
+    "AgreementDocument",
     "ChampionDocument",
     "Code",
     "Counts",

@@ -40,6 +40,18 @@ class LabelPage(BaseModel):
     next: int | None = Field(description="give as `after` for the next page; null: this is the last")
 
 
+class AgreementDocument(BaseModel):
+    """How far labellers agree on the clips that two or more of them have labelled."""
+
+    labellers: int = Field(description="who have labelled such a clip")
+    clips: int
+    disputed: int = Field(description="of them, those of which not all say the same")
+    kappa: float | None = Field(
+        description="Cohen's of two labellers, else Fleiss': 1 is agreement, 0 no more than by chance; null: "
+        "not defined"
+    )
+
+
 class Deleted(BaseModel):
     """How many labels there were."""
 
