@@ -6,18 +6,19 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Query
 
 from api.access import Admin, Caller, Reader
 from api.services import Services, Wired
 from shared.database import labels, models, promotions
 from shared.database.retrainings import retraining_row
-from shared.jobs import champions, retraining
+from shared.jobs import champions, drift, retraining
 from shared.models.serving import registry, version_pins
 from shared.models.serving.manifest import Manifest
 from voxmood.documents import (
     CHAMPION,
     ChampionDocument,
+    DriftDocument,
     ModelDocument,
     Models,
     PromotionDocument,
@@ -36,6 +37,19 @@ def list_models(services: Wired, _: Reader) -> Models:
     found = [registry.read_manifest(folders, version) for version in registry.versions(folders)]
     documents = [_document(manifest, names) for manifest in found]
     return Models(models=documents, champion=_champion(services), retraining=_retraining(services))
+
+
+@router.get("/models/{version}/drift")
+def model_drift(
+    version: str, services: Wired, _: Reader, days: Annotated[float, Query(gt=0, le=3650)] = 7.0
+) -> DriftDocument:
+    """How far a version's confidences of the last days are from those that its threshold was set on.
+
+    A shift says that recordings are of another kind: label some of them, as `GET /v1/jobs/{id}/review` asks.
+    """
+    version = aliases(services).get(version, version)
+    manifest = registry.read_manifest(services.settings.model_folders, version)
+    return drift.drift(services.database, manifest, days)
 
 
 @router.post("/models/{version}/promote")

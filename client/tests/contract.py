@@ -53,6 +53,7 @@ def requests() -> list[Request[Any]]:
         endpoints.list_models(),
         endpoints.agreement(LABELS),
         endpoints.review_queue(1, 50, "v8"),
+        endpoints.model_drift("v8", 7.0),
         endpoints.promote_model("v8"),
         endpoints.roll_back_champion(),
         endpoints.freeze_champion(frozen=False),

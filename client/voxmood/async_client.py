@@ -9,8 +9,10 @@ from typing import Unpack
 
 from voxmood import endpoints, flows
 from voxmood.documents import (
+    CHAMPION,
     AgreementDocument,
     ChampionDocument,
+    DriftDocument,
     JobDocument,
     Label,
     LabelDocument,
@@ -137,6 +139,9 @@ class AsyncClient(AsyncResults):
 
     async def model(self, version: str) -> ModelDocument:
         return endpoints.named_model(await self.models(), version)
+
+    async def drift(self, version: str = CHAMPION, days: float = 7.0) -> DriftDocument:
+        return await self._ask(endpoints.model_drift(version, days))
 
     async def promote(self, version: str) -> ChampionDocument:
         return await self._ask(endpoints.promote_model(version))

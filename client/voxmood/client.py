@@ -9,8 +9,10 @@ from typing import Unpack
 from voxmood import endpoints, flows
 from voxmood.async_client import AsyncClient
 from voxmood.documents import (
+    CHAMPION,
     AgreementDocument,
     ChampionDocument,
+    DriftDocument,
     JobDocument,
     Label,
     LabelDocument,
@@ -215,6 +217,15 @@ class Client(Results):
             UnknownModel: there is none.
         """
         return endpoints.named_model(self.models(), version)
+
+    def drift(self, version: str = CHAMPION, days: float = 7.0) -> DriftDocument:
+        """Whether what a version hears lately is like what its threshold was set on.
+
+        Args:
+            version: a version, or an alias.
+            days: jobs that were started in them count.
+        """
+        return self._ask(endpoints.model_drift(version, days))
 
     def promote(self, version: str) -> ChampionDocument:
         """Make a version the champion, by its name or by an alias as `candidate`; jobs keep theirs.

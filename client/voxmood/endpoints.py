@@ -12,6 +12,7 @@ from voxmood.documents import (
     AgreementDocument,
     ChampionDocument,
     Deleted,
+    DriftDocument,
     JobDocument,
     JobPage,
     Label,
@@ -256,6 +257,11 @@ def named_model(models: Models, name: str) -> ModelDocument:
         if name == one.version or name in one.aliases:
             return one
     raise UnknownModel(model=name, known=", ".join(one.version for one in models.models))
+
+
+def model_drift(version: str, days: float) -> Request[DriftDocument]:
+    """`GET /v1/models/{version}/drift`."""
+    return Request("GET", f"/v1/models/{quote(version, safe='')}/drift", DriftDocument, params={"days": days})
 
 
 def promote_model(version: str) -> Request[ChampionDocument]:

@@ -58,6 +58,15 @@ class ReviewReason(StrEnum):
     VERSIONS_DISAGREE = "versions_disagree"
 
 
+class DriftState(StrEnum):
+    """How far a version's confidences have moved from those that its threshold was set on."""
+
+    STABLE = "stable"
+    SHIFTED = "shifted"
+    CHANGED = "changed"
+    UNKNOWN = "unknown"  # too few clips, or a version that keeps nothing to compare with
+
+
 class QualityFlag(StrEnum):
     """What is said of a recording's quality. Each but the first is something that the recording lacks."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, select, update
 
 from shared.audio.windows import Windows
 from shared.core.states import Outcome
@@ -144,6 +144,29 @@ def count_outcomes(connection: Connection, unit_id: int) -> Counter[str]:
     values = {outcome: counts[outcome] for outcome in Outcome}
     connection.execute(update(unit).where(unit.c.id == unit_id).values(values))
     return counts
+
+
+def confidence_counts(
+    connection: Connection, database: Database, model_version: str, seconds: float, bounds: Sequence[float]
+) -> list[int]:
+    """How many answers of a version have a confidence within each range.
+
+    Args:
+        connection: to read.
+        database: its clock says what is recent.
+        model_version: whose answers.
+        seconds: jobs that were started within so many seconds count.
+        bounds: rising; each range has its lower bound, the last one its upper too.
+    """
+    recent = select(job.c.id).where(job.c.started_at >= database.clock - seconds)
+    confidence = prediction.c.confidence
+    # A range's clips are those from its lower bound on, less those from the next one on.
+    from_each = [func.count(case((confidence >= bound, 1))) for bound in bounds[:-1]]
+    statement = select(*from_each).where(
+        prediction.c.job_id.in_(recent), prediction.c.model_version == model_version, confidence.is_not(None)
+    )
+    above = [*connection.execute(statement).one(), 0]
+    return [one - following for one, following in pairwise(above)]
 
 
 def count_try(connection: Connection, database: Database, unit_id: int, clip_id: int) -> int:

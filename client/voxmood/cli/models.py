@@ -10,7 +10,8 @@ from rich.table import Table
 
 from voxmood.cli.commands import App
 from voxmood.cli.console import Server, err, hinted, is_narrow, out, print_json, say
-from voxmood.documents import ChampionDocument, RetrainingDocument
+from voxmood.documents import CHAMPION, ChampionDocument, DriftDocument, RetrainingDocument
+from voxmood.states import DriftState
 
 if TYPE_CHECKING:
     from voxmood.client import Client
@@ -89,6 +90,46 @@ def show_model(
         words = ", ".join(value) if isinstance(value, list) else "" if value is None else str(value)
         table.add_row(name.replace("_", " "), words)
     out.print(table)
+
+
+@app.command()
+def drift(
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="A version, or an alias.")] = CHAMPION,
+    days: Annotated[float, typer.Option(min=0.01, max=3650, help="Of jobs that were started in them.")] = 7.0,
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    server: Server = None,
+) -> None:
+    """Show whether what a version hears lately is like what its threshold was set on."""
+    from voxmood.client import Client
+
+    with Client(server) as client:
+        told = client.drift(version, days)
+    if json:
+        print_json(told)
+        return
+    if told.bins:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for column in ("confidence", "when set", "lately"):
+            table.add_column(column, justify="right", no_wrap=True)
+        for one in told.bins:
+            table.add_row(f"{one.low:.2f} to {one.high:.2f}", f"{one.expected:.0%}", f"{one.found:.0%}")
+        out.print(table)
+    typer.echo(hinted(_drifted(told)))
+
+
+def _drifted(told: DriftDocument) -> str:
+    """What the index means, and what to do."""
+    clips = f"{told.clips:,} clips of {told.version} in {told.days:g} days"
+    if told.index is None:
+        lack = "too few to compare" if told.bins else "its card keeps nothing to compare with"
+        return f"{clips}: {lack}."
+    ask = "`voxmood review JOB` asks for the labels that say so"
+    sentences = {
+        DriftState.STABLE: "Recordings are as when the threshold was set.",
+        DriftState.SHIFTED: f"Recordings have shifted. Is it still right? {ask}.",
+        DriftState.CHANGED: f"Recordings are of another kind. Do not rely on it before you know: {ask}.",
+    }
+    return f"{clips}: stability index {told.index:.2f}. {sentences[told.state]}"
 
 
 @app.command()

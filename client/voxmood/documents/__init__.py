@@ -22,6 +22,8 @@ from voxmood.documents.labels import (
 )
 from voxmood.documents.models import (
     ChampionDocument,
+    DriftBin,
+    DriftDocument,
     ModelDocument,
     Models,
     PromotionDocument,
@@ -47,6 +49,8 @@ __all__ = [
     "Code",
     "Counts",
     "Deleted",
+    "DriftBin",
+    "DriftDocument",
     "FormRequest",
     "JobDocument",
     "JobPage",

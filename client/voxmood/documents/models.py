@@ -6,6 +6,8 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
+from voxmood.states import DriftState
+
 
 class ModelDocument(BaseModel):
     """One version."""
@@ -52,6 +54,29 @@ class ChampionDocument(BaseModel):
     version: str
     frozen_at: datetime | None = Field(description="since when it may not move; null: it may")
     promotions: list[PromotionDocument] = Field(description="the newest ten, the last one first")
+
+
+class DriftBin(BaseModel):
+    """A range of confidence, and the share of clips in it when the threshold was set, and lately."""
+
+    low: float
+    high: float
+    expected: float
+    found: float
+
+
+class DriftDocument(BaseModel):
+    """Whether what a version hears lately is like what its threshold was set on."""
+
+    version: str
+    days: float = Field(description="jobs that were started in them count")
+    clips: int = Field(description="with an answer, classified or rejected")
+    index: float | None = Field(
+        description="population stability index of the confidences: below 0.1 stable, from 0.25 on changed; "
+        "null: too few clips, or nothing to compare with"
+    )
+    state: DriftState
+    bins: list[DriftBin]
 
 
 class Models(BaseModel):
