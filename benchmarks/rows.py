@@ -37,7 +37,7 @@ from shared.database.tables import clip, job, prediction, shard, unit, upload
 from shared.models.data.datasets import RAVDESS_EMOTIONS
 from shared.models.serving import registry
 from shared.models.serving.manifest import MANIFEST
-from tests.servers import running_postgres
+from tests.postgres import running_postgres
 
 VERSION = "rows"
 EMOTIONS = sorted(RAVDESS_EMOTIONS.values())

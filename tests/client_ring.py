@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from shared.core.settings import REPOSITORY
-from tests.servers import running_stack
+from tests.stacks import running_stack
 
 CLIENT = REPOSITORY / "client"
 

@@ -7,15 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.planting import environment
-from tests.servers import (
-    Stack,
-    Store,
-    new_database,
-    running_postgres,
-    running_stack,
-    running_store,
-    running_valkey,
-)
+from tests.postgres import new_database, running_postgres
+from tests.servers import Store, running_store, running_valkey
+from tests.stacks import Stack, running_stack
 
 
 @pytest.fixture(scope="session")

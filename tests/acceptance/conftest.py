@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.acceptance.jobs import Api
 from tests.recordings import RAVDESS
-from tests.servers import Stack, running_stack
+from tests.stacks import Stack, running_stack
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = [

@@ -19,7 +19,8 @@ from shared.database import upgrade
 from shared.database.sessions import Database
 from tests.acceptance.jobs import Api
 from tests.archive_builders import zip_of
-from tests.servers import VOXMOOD, Stack, _ports, _running, _wait
+from tests.children import free_ports, running_program, wait_until_ready
+from tests.stacks import VOXMOOD, Stack
 
 PLACES = [("GET", "/v1/jobs"), ("POST", "/v1/jobs"), ("GET", "/v1/jobs/1"), ("PUT", "/v1/jobs/1/uploads/a"),
           ("POST", "/v1/jobs/1/start"), ("DELETE", "/v1/jobs/1"), ("GET", "/v1/jobs/1/export"),
@@ -38,7 +39,7 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Cli
     """An API process that listens on all addresses, and the environment of its machine."""
     folder = tmp_path_factory.mktemp("public")
     upgrade.upgrade(Database(f"sqlite:///{folder / 'voxmood.db'}"))
-    with _ports("api") as ports:
+    with free_ports("api") as ports:
         own = {
             "VOXMOOD_STATE": str(folder),
             "VOXMOOD_API_HOST": "0.0.0.0",
@@ -46,10 +47,10 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Cli
             "VOXMOOD_REQUIRE_KEY": "false",
         }
         with (
-            _running([sys.executable, "-m", "api.app"], folder, own),
+            running_program([sys.executable, "-m", "api.app"], folder, own),
             httpx.Client(base_url=f"http://127.0.0.1:{ports['api']}", trust_env=False, timeout=30) as client,
         ):
-            _wait(lambda: client.get("/health/live").raise_for_status(), httpx.HTTPError, folder)
+            wait_until_ready(lambda: client.get("/health/live").raise_for_status(), httpx.HTTPError, folder)
             assert "nobody has an API key yet" in (folder / "log").read_text()
             yield client, {**os.environ, **own, "COLUMNS": "400"}
 

@@ -15,7 +15,7 @@ from tests.archive_builders import tar_of, zip_of
 from tests.audio_builders import chunk, format_chunk, pcm16, riff
 from tests.inputs.recordings import LINKS, MEMBERS, RECORDINGS, Outcome
 from tests.inputs.uploads import UPLOADS
-from tests.servers import Stack
+from tests.stacks import Stack
 from tests.waiting import ANSWERED
 
 CONTENTS = RECORDINGS | MEMBERS

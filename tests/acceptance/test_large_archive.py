@@ -7,7 +7,7 @@ import pytest
 from tests.acceptance.jobs import Api
 from tests.acceptance.memory import MemoryWatch
 from tests.archive_builders import tar_stream
-from tests.servers import Stack
+from tests.stacks import Stack
 
 MEGABYTE = 10**6
 API_LIMIT, WORKER_LIMIT = 300 * MEGABYTE, 1_200 * MEGABYTE

@@ -28,7 +28,7 @@ from shared.audio.synthesis import speech_like, unique_clip, wav_bytes
 from shared.core.settings import REPOSITORY
 from shared.stack.state import StateFolder
 from tests.readme import Block, WrongReadme, blocks, terminal
-from tests.servers import Stack, prefer_unusual_ports, processes_of
+from tests.stacks import Stack, prefer_unusual_ports, processes_of
 
 README = REPOSITORY / "README.md"
 # What the README says of a command's output, or shows of it, by how the command begins.

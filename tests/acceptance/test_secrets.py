@@ -11,7 +11,7 @@ import httpx
 import psutil
 
 from tests.archive_builders import zip_of
-from tests.servers import processes_of
+from tests.stacks import processes_of
 
 FLOWER_PAGES = (
     "/",

@@ -13,7 +13,7 @@ import pytest
 
 from shared.audio.synthesis import speech_like, wav_bytes
 from tests.acceptance.jobs import Api
-from tests.servers import Stack
+from tests.stacks import Stack
 
 RATE = 16_000
 

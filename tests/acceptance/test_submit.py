@@ -20,7 +20,7 @@ from shared.store.objects import Storage
 from tests.acceptance.jobs import Api
 from tests.archive_builders import tar_stream, zip_of
 from tests.receivers import running_receiver
-from tests.servers import VOXMOOD, Stack
+from tests.stacks import VOXMOOD, Stack
 from tests.waiting import wait_for
 
 MEGABYTE = 10**6

@@ -9,7 +9,7 @@ import pytest
 
 from tests.acceptance.jobs import Api
 from tests.recordings import ORIGINAL, zip_files
-from tests.servers import Stack
+from tests.stacks import Stack
 from tests.waiting import ANSWERED
 
 

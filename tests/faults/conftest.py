@@ -11,7 +11,7 @@ import pytest
 from shared.stack.control import local_client, waited_for
 from shared.stack.state import StateFolder
 from tests.faults.planting import Planted
-from tests.servers import Stack
+from tests.stacks import Stack
 from tests.waiting import wait_for
 
 SEED = "VOXMOOD_TEST_SEED"

@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.conftest import is_ready
 from tests.faults.work import Work, clips, sent
-from tests.servers import Stack
+from tests.stacks import Stack
 from tests.waiting import wait_for
 
 CLIPS = 1600  # 8 s of work: time to end the stack before the job ends

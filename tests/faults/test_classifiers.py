@@ -8,7 +8,7 @@ import signal
 from shared.stack.state import StateFolder
 from tests.faults.planting import Planted
 from tests.faults.work import SHARD_CLIPS, Work, clips, sent
-from tests.servers import Stack
+from tests.stacks import Stack
 from tests.waiting import wait_for
 
 OVERTAKEN = "lease lost; another worker has it"

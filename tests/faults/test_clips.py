@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.planting import environment
 from tests.faults.work import clips, sent
-from tests.servers import Stack, running_stack
+from tests.stacks import Stack, running_stack
 from tests.waiting import ANSWERED
 
 

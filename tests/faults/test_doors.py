@@ -10,7 +10,7 @@ import psutil
 
 from shared.stack.state import StateFolder
 from tests.faults.conftest import is_ready
-from tests.servers import Stack, processes_of
+from tests.stacks import Stack, processes_of
 
 
 def test_two_stacks_stand_side_by_side(stack: Stack, standing: Stack) -> None:

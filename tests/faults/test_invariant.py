@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from shared.database.sessions import Database
 from tests.faults.work import clips, sent
-from tests.servers import Stack
+from tests.stacks import Stack
 
 OF_JOB = "WHERE job_id = :job"
 LAST = f"(SELECT max(id) FROM clip {OF_JOB} AND member = 19)"

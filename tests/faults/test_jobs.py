@@ -10,7 +10,7 @@ from shared.jobs.doorbell import WORK_QUEUES, Doorbell, celery_app
 from shared.store.names import job_prefix
 from shared.store.objects import Storage
 from tests.faults.work import SHARD_CLIPS, Work, clips, sent, settings_of
-from tests.servers import Stack
+from tests.stacks import Stack
 from tests.waiting import wait_for
 
 LEASE_S = 3  # of `own_stack`

@@ -18,7 +18,7 @@ from shared.core.processes import die_with_parent
 from shared.stack.state import StateFolder
 from tests.faults.planting import Planted
 from tests.faults.work import SHARD_CLIPS, clips, sent, settings_of
-from tests.servers import Stack
+from tests.stacks import Stack
 from tests.waiting import wait_for
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from shared.database.sessions import Database
 from shared.database.tables import unit, upload
 from tests.faults.work import Work, clips, sent
-from tests.servers import Stack
+from tests.stacks import Stack
 from tests.waiting import wait_for
 
 CLIPS = 600

@@ -27,8 +27,9 @@ from shared.database.tables import clip, shard
 from shared.stack.ports import LOOPBACK
 from shared.store.objects import Storage
 from tests.archive_builders import zip_of
+from tests.children import free_ports, running_program, wait_until_ready
 from tests.integration.builders import set_row
-from tests.servers import Store, _ports, _running, _wait
+from tests.servers import Store
 from tests.waiting import wait_for
 
 READERS, EXPORTS, DRIPPERS = 300, 80, 60
@@ -77,7 +78,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, store: Store, valkey: str) 
     set_row(database, clip, 1, offset=0, size=RECORDING_BYTES)
     database.close()
     (folder / "spool").mkdir()
-    with _ports("api") as ports:
+    with free_ports("api") as ports:
         environment = {
             **store.environment,
             "VOXMOOD_BROKER_URL": valkey,
@@ -87,10 +88,10 @@ def server(tmp_path_factory: pytest.TempPathFactory, store: Store, valkey: str) 
         }
         url = f"http://{LOOPBACK}:{ports['api']}"
         with (
-            _running([sys.executable, "-m", "api.app"], folder, environment) as process,
+            running_program([sys.executable, "-m", "api.app"], folder, environment) as process,
             httpx.Client(base_url=url, trust_env=False, timeout=60) as client,
         ):
-            _wait(lambda: client.get("/health/live").raise_for_status(), httpx.HTTPError, folder)
+            wait_until_ready(lambda: client.get("/health/live").raise_for_status(), httpx.HTTPError, folder)
             made = Server(client, psutil.Process(process.pid), folder / "spool")
             # What a process has taken once it has done everything once.
             client.get("/v1/clips/1/audio").raise_for_status()

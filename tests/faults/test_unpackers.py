@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.planting import Planted
 from tests.faults.work import SHARD_CLIPS, clips, sent
-from tests.servers import Stack
+from tests.stacks import Stack
 
 SECOND = 2 * SHARD_CLIPS
 

@@ -12,7 +12,7 @@ from tests.archive_builders import zip_of
 from tests.faults.invariant import every_clip_has_one_outcome
 from tests.faults.planting import Planted
 from tests.faults.work import clips
-from tests.servers import Stack
+from tests.stacks import Stack
 
 
 @pytest.mark.parametrize("step", ["store.after_part", "api.after_row"])

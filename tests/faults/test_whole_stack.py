@@ -12,7 +12,7 @@ from shared.stack.programs import STORE_PORTS
 from shared.stack.state import StateFolder
 from tests.faults.conftest import is_ready
 from tests.faults.work import SHARD_CLIPS, clips, sent
-from tests.servers import Stack, processes_of
+from tests.stacks import Stack, processes_of
 from tests.waiting import wait_for
 
 

@@ -13,7 +13,7 @@ from shared.stack.state import StateFolder
 from tests.acceptance.jobs import Api
 from tests.archive_builders import zip_of
 from tests.faults.invariant import Manifest, every_clip_has_one_outcome
-from tests.servers import Stack
+from tests.stacks import Stack
 from tests.waiting import ANSWERED
 
 SHARD_CLIPS = 16  # of `own_stack`

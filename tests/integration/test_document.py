@@ -17,7 +17,8 @@ from api.app import create_app
 from shared.core.settings import Settings
 from shared.database.sessions import Database
 from shared.stack.ports import LOOPBACK
-from tests.servers import Store, _ports, _running, _wait
+from tests.children import free_ports, running_program, wait_until_ready
+from tests.servers import Store
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
@@ -25,7 +26,7 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 @pytest.fixture
 def api_url(tmp_path: Path, store: Store, valkey: str, database: Database) -> Iterator[str]:
     """The address of an API process with a store, a queue and a database of its own, and no workers."""
-    with _ports("api") as ports:
+    with free_ports("api") as ports:
         environment = {
             **store.environment,
             "VOXMOOD_BROKER_URL": valkey,
@@ -33,9 +34,11 @@ def api_url(tmp_path: Path, store: Store, valkey: str, database: Database) -> It
             "VOXMOOD_API_PORT": str(ports["api"]),
         }
         url = f"http://{LOOPBACK}:{ports['api']}"
-        with _running([sys.executable, "-m", "api.app"], tmp_path, environment):
+        with running_program([sys.executable, "-m", "api.app"], tmp_path, environment):
             live = f"{url}/health/live"
-            _wait(lambda: httpx.get(live, trust_env=False).raise_for_status(), httpx.HTTPError, tmp_path)
+            wait_until_ready(
+                lambda: httpx.get(live, trust_env=False).raise_for_status(), httpx.HTTPError, tmp_path
+            )
             yield url
 
 

@@ -26,7 +26,8 @@ from tests.faults.work import clips
 from tests.integration.builders import set_row
 from tests.integration.sending import count, send
 from tests.integration.working import is_classified, work
-from tests.servers import Postgres, Store, own_postgres
+from tests.postgres import Postgres, own_postgres
+from tests.servers import Store
 from workers.services import Services
 
 CLIPS = 40

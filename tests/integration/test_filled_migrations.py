@@ -37,7 +37,7 @@ from shared.database.tables import (
     webhook,
 )
 from tests.integration.builders import Made, add_prediction, make_job
-from tests.servers import VOXMOOD, processes_of
+from tests.stacks import VOXMOOD, processes_of
 
 Rows = dict[str, list[dict[str, Any]]]
 # Of a job that came with an API key: the schema before keys knows one Idempotency-Key for all.

@@ -16,7 +16,7 @@ from api.limits import BODY_BYTES, LABELS_BYTES, LEAST_BYTES
 from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.stack.ports import LOOPBACK
-from tests.servers import _ports, _running, _wait
+from tests.children import free_ports, running_program, wait_until_ready
 
 TIMEOUT_S = 3
 EACH = 60
@@ -28,7 +28,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("api")
     address = f"sqlite:///{folder / 'voxmood.db'}"
     upgrade.upgrade(Database(address))
-    with _ports("api") as ports:
+    with free_ports("api") as ports:
         environment = {
             "VOXMOOD_DATABASE_URL": address,
             "VOXMOOD_API_PORT": str(ports["api"]),
@@ -38,10 +38,10 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         }
         url = f"http://{LOOPBACK}:{ports['api']}"
         with (
-            _running([sys.executable, "-m", "api.app"], folder, environment),
+            running_program([sys.executable, "-m", "api.app"], folder, environment),
             httpx.Client(base_url=url, trust_env=False, timeout=20) as client,
         ):
-            _wait(lambda: client.get("/health/live").raise_for_status(), httpx.HTTPError, folder)
+            wait_until_ready(lambda: client.get("/health/live").raise_for_status(), httpx.HTTPError, folder)
             yield client
 
 

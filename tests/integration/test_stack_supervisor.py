@@ -16,7 +16,7 @@ import redis
 from shared.core.processes import start_time
 from shared.stack.ports import LOOPBACK
 from shared.stack.state import Record, StateFolder
-from tests.servers import processes_of
+from tests.stacks import processes_of
 from tests.waiting import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]

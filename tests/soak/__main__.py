@@ -19,11 +19,12 @@ import time
 from pathlib import Path
 
 from shared.core.settings import REPOSITORY
-from tests.servers import Postgres, Stack, own_postgres, running_stack
+from tests.postgres import Postgres, own_postgres
 from tests.soak.killing import Killer
 from tests.soak.load import Load
 from tests.soak.memory import MemoryWatch
 from tests.soak.report import Soak
+from tests.stacks import Stack, running_stack
 
 STORM = 0.6
 WARM_UP = 0.3  # of the calm; the slope is that of the rest

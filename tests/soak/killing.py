@@ -13,7 +13,8 @@ import psutil
 import redis
 
 from shared.stack.state import StateFolder
-from tests.servers import Postgres, Stack, processes_of
+from tests.postgres import Postgres
+from tests.stacks import Stack, processes_of
 
 MAINS = ("classify", "unpack", "unpack-small", "maintenance", "train")
 WITH_CHILDREN = ("classify", "classify", "unpack", "unpack-small", "train")

@@ -19,8 +19,8 @@ import httpx
 
 from tests.acceptance.jobs import Api
 from tests.faults.invariant import every_clip_has_one_outcome
-from tests.servers import Stack
 from tests.soak.recordings import Maker, Upload
+from tests.stacks import Stack
 
 PATIENCE_S = 300.0
 LOOK_EVERY_S = 0.5

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from tests.servers import Stack
+from tests.stacks import Stack
 
 EVERY_S = 5.0
 MEGABYTE = 10**6

@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from tests.servers import VOXMOOD
+from tests.stacks import VOXMOOD
 from voxmood.cli import console
 from voxmood.cli.main import app
 from voxmood.wording import fault_in_words

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.servers import VOXMOOD
+from tests.stacks import VOXMOOD
 
 
 @pytest.mark.parametrize(
