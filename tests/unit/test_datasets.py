@@ -73,6 +73,12 @@ def test_a_table_at_the_root_wins_over_the_names(tmp_path: Path) -> None:
     )
 
 
+def test_a_table_of_a_spreadsheet_whose_decimal_sign_is_the_comma_is_read(tmp_path: Path) -> None:
+    folder = place(tmp_path, "a.wav")
+    (folder / "labels.csv").write_text("path;emotion;speaker\r\na.wav;sad;anna\r\n", encoding="utf-8-sig")
+    assert read_dataset(folder).examples == (Example("a.wav", "sad", "anna"),)
+
+
 def test_a_table_from_elsewhere_wins_over_the_one_at_the_root(tmp_path: Path) -> None:
     folder = place(tmp_path / "data", "a.wav")
     (folder / "labels.csv").write_text("path,emotion,speaker\na.wav,happy,anna\n")

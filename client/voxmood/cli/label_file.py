@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from voxmood.documents import ResultRow
-from voxmood.errors import FileMissing, UnjudgedExport, WrongLabels
+from voxmood.errors import UnjudgedExport, WrongLabels
+from voxmood.label_tables import read_label_table
 
 OPTIONAL = ("upload", "speaker", "labeller", "clip_id")
 # What the exports have and a list of labels has not: beside them `emotion` is a model's guess.
@@ -66,23 +66,12 @@ def read_lines(file: Path) -> Iterator[Line]:
     if zipfile.is_zipfile(file):
         reason = "this is a workbook; save it as CSV (in Excel: CSV UTF-8) and import that"
         raise WrongLabels(file=file, line=1, reason=reason)
-    try:
-        # utf-8-sig, since Excel writes a mark first.
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            first = text.readline()
-            text.seek(0)
-            # Where the comma is the decimal sign, spreadsheets write this.
-            reader = csv.DictReader(text, delimiter=";" if ";" in first and "," not in first else ",")
-            judged = _judged_column(file, reader.fieldnames or ())
-            for row in reader:
-                # A path is taken as it is, but for the other columns nobody means the blanks.
-                words = {name: (row.get(name) or "").strip() for name in OPTIONAL}
-                emotion = (row.get(judged) or "").strip()
-                yield Line(number=reader.line_num, path=row["path"] or "", emotion=emotion, **words)
-    except FileNotFoundError as error:
-        raise FileMissing(path=file) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise WrongLabels(file=file, line=1, reason=f"not a CSV file in UTF-8 ({error})") from error
+    table = read_label_table(file)
+    judged = _judged_column(file, table.columns)
+    for number, cells in table.lines:
+        # A path is taken as it is, but for the other columns nobody means the blanks.
+        words = {name: cells.get(name, "").strip() for name in OPTIONAL}
+        yield Line(number=number, path=cells["path"], emotion=cells[judged].strip(), **words)
 
 
 def _judged_column(file: Path, names: Sequence[str]) -> str:

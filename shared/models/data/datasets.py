@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,8 @@ from typing import BinaryIO, Protocol
 
 from shared.core.errors.models import ForeignNames, NoRecordings, UnknownEmotion, UnknownSpeaker, WrongLabels
 from shared.models.serving.checksums import sha256
+from voxmood.errors import FileMissing
+from voxmood.label_tables import read_label_table
 
 LABELS = "labels.csv"
 COLUMNS = "path", "emotion", "speaker"
@@ -222,19 +223,16 @@ def _labelled(folder: Path, file: Path) -> Iterator[Example]:
 
 
 def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """The line number and the three columns of each row; utf-8-sig, since Excel writes a mark first."""
+    """The line number and the three columns of each row, without blanks around them."""
     try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            reader = csv.DictReader(text)
-            missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-            if missing:
-                raise WrongLabels(file=file, line=1, reason=f"the column {missing[0]} is missing")
-            for row in reader:
-                yield reader.line_num, {column: (row[column] or "").strip() for column in COLUMNS}
-    except FileNotFoundError as error:
+        table = read_label_table(file)
+    except FileMissing as error:
         raise WrongLabels(file=file, line=1, reason="the file does not exist") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise WrongLabels(file=file, line=1, reason=f"not a CSV file in UTF-8 ({error})") from error
+    missing = [column for column in COLUMNS if column not in table.columns]
+    if missing:
+        raise WrongLabels(file=file, line=1, reason=f"the column {missing[0]} is missing")
+    for number, cells in table.lines:
+        yield number, {column: cells[column].strip() for column in COLUMNS}
 
 
 def channel(example: Example) -> str | None:
