@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol, Self
 
-import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.ffmpeg import FfmpegFile
 from shared.audio.flaws import DAMAGE, breaks_off, damaged_at
 from shared.audio.links import Link
 from shared.core.errors.recordings import ClipError, NotAudio
 
-Floats = NDArray[np.float32]
 SHORT_S = 0.05  # of a recording that its header makes longer; less is a matter of rounding
 SKIPPED_FRAMES = 2**16
 

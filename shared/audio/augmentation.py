@@ -13,7 +13,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from shared.audio.arrays import Floats
+
 Alteration = Callable[[Floats, np.random.Generator], Floats]
 
 

@@ -14,7 +14,7 @@ import soxr
 from numpy.typing import NDArray
 from scipy import signal
 
-Floats = NDArray[np.float32]
+from shared.audio.arrays import Floats
 
 TELEPHONE_BAND_HZ = 300.0, 3400.0
 TELEPHONE_HZ = 8000  # its sampling rate

@@ -17,6 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from shared.audio import filters
+from shared.audio.arrays import Floats
 from shared.audio.spec import BASELINE_V6, BaselineSpec
 from shared.audio.threads import one_blas_thread
 from shared.audio.tuning import estimate_tuning
@@ -24,7 +25,6 @@ from shared.audio.tuning import estimate_tuning
 if TYPE_CHECKING:
     import scipy.sparse
 
-Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
 
 MFCC_MELS = 128  # librosa's default bands beneath MFCC

@@ -7,15 +7,14 @@ from typing import Self
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.audio_files import AudioFile
 from shared.audio.channels import mixed, spread_over
 from shared.audio.flaws import one_of
 from shared.audio.links import Link
 from shared.core.errors.recordings import ClipError
 
-Floats = NDArray[np.float32]
 # Hz, of links behind the first, which is checked with the whole: below the lowest no voice is left (and the
 # resampler takes 195 MB for 1 Hz), and nobody records above the highest.
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from shared.audio.arrays import Floats
 
 # Of the power that channels which have nothing in common would keep in their mean. Those of one voice keep
 # more; a voice that is inverted in one of two, with noise 10 dB below it, keeps 0.1.

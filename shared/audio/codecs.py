@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.bands import fitted
 from shared.audio.decode import decode
 from shared.audio.limits import DecodeLimits
@@ -22,7 +22,6 @@ from shared.core.errors.recordings import NeedsAv
 if TYPE_CHECKING:
     from av import AudioStream
 
-Floats = NDArray[np.float32]
 
 LIMITS = DecodeLimits(max_sampling_rate=48000, max_channels=1, max_windows=10**9)
 

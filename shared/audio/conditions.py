@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.bands import telephone_band, through_rate, through_telephone
 from shared.audio.codecs import AMR_NB, MP3, OPUS, Codec, is_there, through_codec
 from shared.audio.noises import BROWN, PINK, WHITE, babble, coloured, with_noise
@@ -22,7 +22,6 @@ from shared.audio.recorder import at_peak, in_16_bits, overdriven, with_offset, 
 from shared.audio.rooms import in_a_room
 from shared.core.errors.models import UnknownCondition
 
-Floats = NDArray[np.float32]
 Pool = Sequence[Floats]
 Alteration = Callable[[Floats, int, np.random.Generator, Pool], Floats]
 

@@ -9,14 +9,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.channels import mixed
 from shared.audio.decode import SILENT_PEAK, Stream
 from shared.audio.spec import FeatureSpec
 from shared.audio.windows import MINIMUM_S, Windows, sliding, spread
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 import soxr
-from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.audio_files import AudioFile
 from shared.audio.chained_file import LOWEST_RATE
 from shared.audio.channels import mixed
@@ -52,7 +52,7 @@ class Recording:
         flaw: why less was decoded than wanted; None if nothing is missing.
     """
 
-    samples: NDArray[np.float32]
+    samples: Floats
     duration_s: float
     peak: float
     flaw: str | None = None
@@ -129,7 +129,7 @@ class Stream:
             self._file = opened(self._watched, path, whole=seconds is None)
             self.claimed_s = self.duration_s = _checked_duration(self._file, path, limits)
 
-    def blocks(self) -> Iterator[NDArray[np.float32]]:
+    def blocks(self) -> Iterator[Floats]:
         """Decode the recording, or its first `seconds`.
 
         Where all of it is wanted and it is damaged on the way, it ends before the damage, provided that 0.1 s
@@ -193,7 +193,7 @@ def _checked_duration(file: AudioFile, path: str, limits: DecodeLimits) -> float
     return duration_s
 
 
-def _read(file: AudioFile, path: str, frames: int | None) -> tuple[NDArray[np.float32], float, str | None]:
+def _read(file: AudioFile, path: str, frames: int | None) -> tuple[Floats, float, str | None]:
     """Read frames.
 
     Args:
@@ -204,7 +204,7 @@ def _read(file: AudioFile, path: str, frames: int | None) -> tuple[NDArray[np.fl
     Returns:
         Mono samples, the peak over all channels, and the flaw.
     """
-    blocks: list[NDArray[np.float32]] = []
+    blocks: list[Floats] = []
     peak = 0.0
     for block, block_peak in _blocks(file, path, frames, BLOCK_SAMPLES // file.channels):
         peak = max(peak, block_peak)
@@ -214,7 +214,7 @@ def _read(file: AudioFile, path: str, frames: int | None) -> tuple[NDArray[np.fl
 
 def _blocks(
     file: AudioFile, path: str, frames: int | None, block_frames: int
-) -> Iterator[tuple[NDArray[np.float32], float]]:
+) -> Iterator[tuple[Floats, float]]:
     """Blocks (n, channels) at the native rate with their peaks, up to `frames` frames (None: all)."""
     done = 0
     while frames is None or done < frames:

@@ -18,9 +18,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from shared.audio import filters, pitch
+from shared.audio.arrays import Floats
 from shared.audio.spec import VoiceSpec
-
-Floats = NDArray[np.float32]
 
 LOUD_PERCENTILE = 95
 SOUNDING_DB = 35.0  # below the loud level: where a recording begins and ends

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats as Floats
 from shared.audio.baseline_features import baseline_features
 from shared.audio.rumble import without_rumble
 from shared.audio.spec import BaselineSpec, FeatureSpec, VoiceSpec
 from shared.audio.voice_features import voice_features
-
-Floats = NDArray[np.float32]
 
 
 def fixed_length(samples: Floats, spec: FeatureSpec, clear: Floats | None = None) -> Floats:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.channels import mixed, spread_over
 from shared.audio.ffmpeg_formats import DECODERS, DEMUXERS, STATES_LENGTH
 from shared.audio.flaws import DAMAGE, breaks_off, damaged_at
@@ -192,7 +192,7 @@ class FfmpegFile:
             self._note_flaw()
             return []
 
-    def _decoded(self, stream: AudioStream) -> Iterator[NDArray[np.float32]]:
+    def _decoded(self, stream: AudioStream) -> Iterator[Floats]:
         """Blocks of shape (n, channels), about 20 ms each."""
         decoder = None
         better = _BETTER.get(stream.codec_context.codec.name)
@@ -206,7 +206,7 @@ class FfmpegFile:
         if self._resampler is not None:
             yield from self._converted(None)
 
-    def _converted(self, frame: AudioFrame | None) -> Iterator[NDArray[np.float32]]:
+    def _converted(self, frame: AudioFrame | None) -> Iterator[Floats]:
         """A frame at the rate and with the channels of the beginning, interleaved; None: what is left."""
         blocks: list[Any] = []
         if frame is not None:
@@ -224,7 +224,7 @@ class FfmpegFile:
             self._decoded_frames += len(samples)
             yield samples
 
-    def read(self, frames: int, dtype: str = "float32", always_2d: bool = True) -> NDArray[np.float32]:
+    def read(self, frames: int, dtype: str = "float32", always_2d: bool = True) -> Floats:
         """The next frames.
 
         Args:

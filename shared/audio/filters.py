@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.spec import VOICE_V7
 
-Floats = NDArray[np.float32]
 KEPT = Path(__file__).with_suffix(".npz")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from shared.audio.arrays import Floats
+
 Counts = NDArray[np.uint16]
 
 FRAME_S = 0.02

@@ -9,10 +9,9 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.descriptors import sounding
 from shared.audio.spec import VoiceSpec
-
-Floats = NDArray[np.float32]
 
 SAMPLING_RATE = 16000
 N_FFT, HOP_LENGTH, N_MELS = 400, 160, 80  # windows of 25 ms, 10 ms apart

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
+from shared.audio.arrays import Floats
 from shared.audio.levels import FRAME_S, LOUD_SHARE, VOICE_DB
-
-Floats = NDArray[np.float32]
 
 # Exponents of the frequency by which the power falls.
 WHITE, PINK, BROWN = 0.0, 1.0, 2.0

@@ -14,9 +14,9 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from shared.audio import filters
+from shared.audio.arrays import Floats
 from shared.audio.spec import VoiceSpec
 
-Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 CANDIDATES = 5

@@ -13,11 +13,10 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.filters import hann
 from shared.audio.levels import FRAME_S, LEVELS, LOUD_SHARE, VOICE_DB, Counts, levels
 from shared.audio.quality_flags import QualityFlag
-
-Floats = NDArray[np.float32]
 
 BAND_HZ = 250.0
 N_FFT = 512  # at 16 kHz: bins of 31 Hz, 8 a band

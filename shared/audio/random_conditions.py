@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.bands import TELEPHONE_HZ, telephone_band, through_rate, through_telephone
 from shared.audio.codecs import AMR_NB, AMR_NB_BIT_RATES, MP3, OPUS, is_there, through_codec
 from shared.audio.conditions import Alteration, Pool, within_full_scale
 from shared.audio.noises import BROWN, babble, coloured, with_noise
 from shared.audio.recorder import at_peak, in_16_bits, overdriven, with_offset, with_silence
 from shared.audio.rooms import in_a_room
-
-Floats = NDArray[np.float32]
 
 MOST = 2  # conditions at once
 # Ranges, both ends included; decibels, seconds, Hz, bits a second.

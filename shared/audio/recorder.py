@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from shared.audio.arrays import Floats
+
 QUIETEST_PEAK = 1e-9
 STEPS = 2**15  # of a half-wave in 16 bits
 

@@ -9,12 +9,10 @@ exponential decay behind the direct sound.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
+from shared.audio.arrays import Floats
 from shared.audio.noises import QUIETEST, voice_level
-
-Floats = NDArray[np.float32]
 
 DIRECT_DB = 0.0  # direct sound against the room's: about the distance of a table, 1 to 2 m
 

@@ -6,9 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from shared.audio.arrays import Floats
 
 # A man's voice begins at about 80 Hz. Of 100 recordings without rumble, 98 keep v7's class with this filter;
 # with a hum of 25 Hz and an amplitude of 0.02, 97 keep it with the filter and 57 without it.

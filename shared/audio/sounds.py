@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
+from shared.audio.arrays import Floats
 from shared.audio.noises import BROWN, PINK, WHITE, coloured
 from shared.audio.recorder import at_peak
 
-Floats = NDArray[np.float32]
 Sound = NDArray[np.float64]
 Maker = Callable[[int, int, np.random.Generator], Sound]
 

@@ -10,10 +10,10 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.descriptors import FEWEST_FRAMES, Descriptors, Melody
 from shared.audio.spec import VoiceSpec
 
-Floats = NDArray[np.float32]
 Booleans = NDArray[np.bool_]
 
 ACTIVE_DB = 30.0  # below the loud level: a frame in which somebody speaks

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.spec import BASELINE_V6, BaselineSpec
 
-Floats = NDArray[np.float32]
 Wide = NDArray[np.floating[Any]]  # float64: an integer and a float32 make one
 Indices = NDArray[np.intp]
 

@@ -15,9 +15,9 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.filters import hann
 
-Floats = NDArray[np.float32]
 Weights = Mapping[str, NDArray[np.floating]]
 
 SAMPLING_RATE: Final = 16_000

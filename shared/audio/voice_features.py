@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shared.audio import pitch
+from shared.audio.arrays import Floats
 from shared.audio.descriptors import Descriptors, Melody, describe
 from shared.audio.spec import VoiceSpec
 from shared.audio.statistics import statistics
 from shared.audio.threads import one_blas_thread
-
-Floats = NDArray[np.float32]
 
 QUIETEST_DB = -70.0  # below the loud level: a frame or a band that is quieter says no more
 

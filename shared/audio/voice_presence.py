@@ -9,9 +9,9 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.voice_activity import CHUNK_S, SAMPLING_RATE
 
-Floats = NDArray[np.float32]
 Detect = Callable[[Floats], Floats]
 DetectBlocks = Callable[[Floats], Iterable[Floats]]
 

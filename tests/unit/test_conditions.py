@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.bands import fitted, mu_law, telephone_band, through_rate, through_telephone
 from shared.audio.codecs import AMR_NB, MP3, OPUS, Codec, encoded, is_there, through_codec
 from shared.audio.conditions import CLEAN, CONDITIONS, Condition, conditions
@@ -19,7 +19,6 @@ from shared.audio.synthesis import speech_like
 from shared.core.errors.models import UnknownCondition
 from shared.core.errors.recordings import NeedsAv
 
-Floats = NDArray[np.float32]
 HZ = 16000
 
 

@@ -11,8 +11,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.decode import decode
-from shared.audio.features import Floats, fixed_length
+from shared.audio.features import fixed_length
 from shared.audio.limits import DecodeLimits
 from shared.audio.random_conditions import random_copy
 from shared.audio.spec import FeatureSpec

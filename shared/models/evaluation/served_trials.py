@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.conditions import Condition
 from shared.audio.decode import decode
 from shared.audio.limits import DecodeLimits
@@ -31,8 +31,6 @@ from shared.models.evaluation.predictions import Predictions
 from shared.models.serving.classifier import Classifier
 from shared.models.serving.clip_results import ClipResult
 from shared.models.serving.manifest import Manifest
-
-Floats = NDArray[np.float32]
 
 BATCH_CLIPS = 32
 POOL_CLIPS = 24  # that babble is made of

@@ -8,9 +8,10 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.cutting import Window, windows_of
 from shared.audio.decode import Stream, decode
-from shared.audio.features import Floats, fixed_length
+from shared.audio.features import fixed_length
 from shared.audio.levels import levels
 from shared.audio.limits import DecodeLimits
 from shared.audio.rumble import without_rumble

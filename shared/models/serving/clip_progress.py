@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.audio.arrays import Floats
 from shared.audio.cutting import Window
-from shared.audio.features import Floats
 from shared.audio.levels import Counts, voice_weights
 from shared.audio.quality import QualityMeter
 from shared.audio.voice_presence import presence_weights

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from shared.audio.arrays import Floats
 from shared.audio.threads import one_blas_thread
 from shared.audio.voice_activity import VoiceActivity
-from shared.audio.voice_presence import Floats, VoicePresence, has_voice, presence
+from shared.audio.voice_presence import VoicePresence, has_voice, presence
 from shared.models.serving.artefacts import ArtefactManifest, Folders, detector_file, verify_artefact
 from shared.models.serving.manifest import DetectorRef
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.audio.features import Floats
+from shared.audio.arrays import Floats
 from shared.audio.log_mel import N_MELS
 
 HEADS = 8

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.audio.features import Floats, features
+from shared.audio.arrays import Floats
+from shared.audio.features import features
 from shared.audio.log_mel import encoder_input
 from shared.audio.spec import EncodedSpec, FeatureSpec
 from shared.audio.threads import one_blas_thread

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.audio.features import Floats
+from shared.audio.arrays import Floats
 from shared.core.errors.models import DamagedModel, DoesNotRun, GpuDiffers, NoGpu
 from shared.core.settings import Device, Runtime
 from shared.models.serving.backend import load_keras, tensorflow_lack
