@@ -11,6 +11,10 @@ from sqlalchemy import insert, select, update
 from shared.database.sessions import Database
 from shared.database.tables import clip, job, prediction, shard, unit, upload
 
+# The seed's version, and what it tells apart.
+VERSION = "seed-v6"
+LABELS = ("angry", "calm", "disgust", "fearful", "happy", "neutral")
+
 
 @dataclass(frozen=True)
 class Made:
@@ -32,13 +36,13 @@ def make_job(
         def add(table: Any, **row: Any) -> int:
             return int(connection.execute(insert(table).values(row).returning(table.c.id)).scalar_one())
 
-        row = {"key": uuid4().hex, "state": "running", "model_version": "seed-v6",
+        row = {"key": uuid4().hex, "state": "running", "model_version": VERSION,
                "created_at": database.clock, "started_at": database.clock} | values  # fmt: skip
         job_id = add(job, **row)
         upload_id = add(upload, job_id=job_id, name="a.zip", object_key=uuid4().hex, state=upload_state)
         shard_id = add(shard, job_id=job_id, upload_id=upload_id, number=1, object_key=uuid4().hex, bytes=9,
                        clips=clips)  # fmt: skip
-        unit_id = add(unit, job_id=job_id, shard_id=shard_id, model_version="seed-v6", state=unit_state)
+        unit_id = add(unit, job_id=job_id, shard_id=shard_id, model_version=VERSION, state=unit_state)
         ids = [
             add(clip, job_id=job_id, upload_id=upload_id, member=member, path=f"{member}.wav",
                 sha256=f"{member:064d}", shard_id=shard_id, offset=512, size=1)

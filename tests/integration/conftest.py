@@ -14,6 +14,7 @@ from shared.database import upgrade
 from shared.database.sessions import Database
 from shared.jobs.doorbell import Doorbell, celery_app
 from shared.store.objects import Storage
+from tests.integration.filled_results import fill
 from tests.servers import Store
 from workers.services import Services
 
@@ -35,6 +36,13 @@ def database(empty_database: Database) -> Database:
     """A database with the newest schema, of each kind."""
     upgrade.upgrade(empty_database)
     return empty_database
+
+
+@pytest.fixture
+def filled(database: Database) -> Database:
+    """A database with the job of 800 clips that `filled_results.answers` describes."""
+    fill(database, 800)
+    return database
 
 
 @pytest.fixture

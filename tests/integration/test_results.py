@@ -1,123 +1,23 @@
-"""Pages of results: every filter, wherever the cursor stands, on both databases; bounded exports."""
+"""Pages of results: every filter, wherever the cursor stands, on both databases."""
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
-import json
 import re
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
-import psutil
-import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import JSON, event, insert, text
 
-from api.exports import FORMATS, ROW_GROUP_ROWS
-from shared.core.settings import Settings
 from shared.database import results
 from shared.database.filters import Filters
-from shared.database.keyset_scans import Cursor
 from shared.database.results import RESULT_COLUMNS, RESULTS
 from shared.database.sessions import Database
-from shared.database.tables import clip, job, prediction, shard, unit, upload
-from shared.models.serving import registry
-from shared.models.serving.manifest import Manifest
-from tests.integration.builders import add_prediction, make_job, set_row
-from tests.integration.sending import as_dict
-
-VERSION = "seed-v6"
-LABELS = ("angry", "calm", "disgust", "fearful", "happy", "neutral")
-LARGE = 200_000
-
-
-def answers(clips: int) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None]]:
-    """Clip and prediction rows of a job in four uploads: copies, unpack's failures, clips still waiting."""
-    per_upload = clips // 4
-    originals: list[int] = []
-    for n in range(clips):
-        place = {"job_id": 1, "upload_id": 1 + n // per_upload, "member": n % per_upload}
-        row = place | {"id": clips - n, "path": f"tapes/{n * 20 // clips:02d}/clip {n}.wav", "sha256": None,
-                       "duplicate_of": None, "error_code": None, "error": None}  # fmt: skip
-        if n % 31 == 30:
-            yield row | {"duplicate_of": originals[n // 62]}, None
-        elif n % 53 == 52:
-            yield row | {"error_code": "encrypted", "error": f"{row['path']} is encrypted."}, None
-        elif n % 47 == 46:
-            yield row, None  # no outcome yet
-        else:
-            originals.append(row["id"])
-            yield row, _prediction(n, clips) | place | {"clip_id": row["id"], "unit_id": 1}
-
-
-QUALITIES = "good", "narrow_band", "narrow_band noisy", "noisy little_voice"
-
-
-def _prediction(n: int, clips: int) -> dict[str, Any]:
-    row = {"model_version": VERSION, "outcome": "classified", "emotion": LABELS[n * 7 % 5], "threshold": 0.5,
-           "confidence": n * 37 % 1000 / 1000, "duration_s": 3.0, "error_code": None, "error": None,
-           "probabilities": dict.fromkeys(LABELS, 1 / 6), "quality": QUALITIES[n % 4]}  # fmt: skip
-    if n % (clips // 3) == 1:
-        return row | {"emotion": "neutral"}  # the rarest
-    if n % 7 == 3:
-        return row | {"outcome": "rejected", "emotion": None}
-    if n % 97 == 5:
-        nothing = dict.fromkeys(("emotion", "confidence", "threshold", "probabilities", "quality"))
-        return row | nothing | {"outcome": "failed", "error_code": "not_audio", "error": "{path} is text."}
-    return row
-
-
-def fill(database: Database, clips: int) -> None:
-    """Write the job of `answers`."""
-    with database.write() as connection:
-        values = {"state": "done", "model_version": VERSION}
-        connection.execute(insert(job).values(values | {"id": 1, "key": "k", "created_at": 0}))
-        for n in range(1, 5):
-            values = {"id": n, "job_id": 1, "name": f"{n}.zip", "object_key": "o", "state": "done"}
-            connection.execute(insert(upload).values(values))
-        values = {
-            "id": 1,
-            "job_id": 1,
-            "upload_id": 1,
-            "number": 1,
-            "object_key": "s",
-            "bytes": 1,
-            "clips": 1,
-        }
-        connection.execute(insert(shard).values(values))
-        values = {"id": 1, "job_id": 1, "shard_id": 1, "model_version": VERSION, "state": "done"}
-        connection.execute(insert(unit).values(values))
-        rows = answers(clips)
-        while batch := list(itertools.islice(rows, 5000)):
-            connection.execute(insert(clip), [row for row, _ in batch])
-            connection.execute(insert(prediction), [found for _, found in batch if found is not None])
-    if not database.is_sqlite:
-        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("VACUUM ANALYZE"))
-
-
-@pytest.fixture
-def filled(database: Database) -> Database:
-    """A job of 800 clips."""
-    fill(database, 800)
-    return database
-
-
-def pages(database: Database, filters: Filters, limit: int, version: str = VERSION) -> list[Any]:
-    """All rows by pages of a size."""
-    found: list[Any] = []
-    after: Cursor | None = None
-    while True:
-        with database.read() as connection:
-            rows = RESULTS.page(connection, 1, version, after, limit, filters or Filters())
-        found += [as_dict(row) for row in rows]
-        if len(rows) < limit:
-            return found
-        after = RESULTS.cursor_of(rows[-1])
+from shared.database.tables import clip, job, unit, upload
+from tests.integration.builders import VERSION, add_prediction, make_job, set_row
+from tests.integration.filled_results import LARGE, answers, fill, pages
 
 
 def holds(row: Any, filters: Filters) -> bool:
@@ -252,67 +152,6 @@ def test_no_page_looks_through_a_whole_table(filled: Database) -> None:
         assert scans == []
 
 
-def exported(database: Database, format: str, page: int = 1000) -> Iterator[Any]:
-    """The blocks of an export."""
-    manifest = registry.read_manifest(Settings().model_folders, VERSION)
-    return FORMATS[format][0](RESULTS.pages(database, 1, VERSION, most=page), manifest)
-
-
-@pytest.mark.parametrize("page", [7, 799, 4096])
-def test_an_export_has_every_row_as_the_pages_have_it(filled: Database, page: int) -> None:
-    second = {"job_id": 1, "shard_id": 1, "model_version": "v2", "state": "done", "id": 2}
-    originals = [row for row, found in answers(800) if found]
-    with filled.write() as connection:
-        connection.execute(insert(unit).values(second))
-        # Another version, with labels of its own, that has not come far: also `no_voice`, and other errors.
-        for n, row in enumerate(originals[:300]):
-            place = {name: row[name] for name in ("job_id", "upload_id", "member")}
-            found = _prediction(n, 800) | place | {"clip_id": row["id"], "unit_id": 2, "model_version": "v2"}
-            if n % 5 == 2:
-                found |= {"outcome": "no_voice", "emotion": None, "confidence": None, "probabilities": None}
-            elif found["probabilities"]:
-                found["probabilities"] = {"happy": n / 300, "bored": 1 - n / 300}
-            connection.execute(insert(prediction).values(found))
-    known = registry.read_manifest(Settings().model_folders, VERSION)
-    labels = {VERSION: known.labels, "v2": ["bored", "happy", "unheard of"]}
-    for version, of_version in labels.items():
-        rows = pages(filled, Filters(), 60, version)
-        outcomes = {"classified", "rejected", "failed"} | ({"no_voice"} if version == "v2" else set())
-        assert {row["outcome"] for row in rows} == outcomes
-        assert any(row["error"] == f"{row['path']} is text." for row in rows)
-        expected = [
-            {name: row[name] for name in RESULT_COLUMNS}
-            | {f"p_{label}": (row["probabilities"] or {}).get(label) for label in of_version}
-            for row in rows
-        ]
-        manifest = known.model_copy(update={"version": version, "labels": of_version})
-
-        def content(format: str, filters: Filters | None = None, manifest: Manifest = manifest) -> bytes:
-            every = RESULTS.pages(filled, 1, manifest.version, filters, page)
-            blocks = FORMATS[format][0](every, manifest, RESULT_COLUMNS)
-            return b"".join(block.encode() if isinstance(block, str) else block for block in blocks)
-
-        assert pq.read_table(io.BytesIO(content("parquet"))).to_pylist() == expected
-        lines = [json.loads(line) for line in content("jsonl").splitlines()]
-        assert [{name: line[name] for name in expected[0]} for line in lines] == expected
-        cells = csv.DictReader(io.StringIO(content("csv").decode(), newline=""))
-        as_text = [
-            {name: "" if cell is None else str(cell) for name, cell in row.items()} for row in expected
-        ]
-        assert list(cells) == as_text
-        # The other way of reading, that of filters: here one that every row fulfils.
-        for format in FORMATS:
-            assert content(format, Filters(path_prefix="t")) == content(format)
-
-
-def test_an_export_that_is_broken_off_gives_its_connection_back(filled: Database) -> None:
-    stream = exported(filled, "csv", page=10)
-    next(stream)
-    stream.close()
-    assert filled.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
-    assert not [one for one in threading.enumerate() if one.name.startswith("next page")]
-
-
 @pytest.mark.long
 def test_pages_of_a_large_job_are_fast_wherever_the_cursor_stands(database: Database) -> None:
     fill(database, LARGE)
@@ -339,29 +178,3 @@ def test_pages_of_a_large_job_are_fast_wherever_the_cursor_stands(database: Data
             if min(durations) > 0.2:  # 0.1 s alone on the machine
                 slow[name, after] = min(durations)
     assert slow == {}
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("empty_database", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("format", ["csv", "jsonl", "parquet"])
-def test_memory_does_not_grow_with_an_export(database: Database, format: str) -> None:
-    fill(database, LARGE)
-    process = psutil.Process()
-    resident = [process.memory_info().rss for _ in exported(database, format)]
-    half = len(resident) // 2
-    assert max(resident[half:]) < max(resident[:half]) + 16 * 2**20
-
-
-def test_a_parquet_file_comes_in_bounded_row_groups(
-    filled: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("api.exports.ROW_GROUP_ROWS", 300)
-    blocks = list(exported(filled, "parquet", page=100))
-    assert len(blocks) >= 3
-    file = pq.ParquetFile(io.BytesIO(b"".join(blocks)))
-    rows = pages(filled, Filters(), 1000)
-    groups = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
-    assert sum(groups) == len(rows)
-    assert max(groups) <= 300
-    assert ROW_GROUP_ROWS <= 64 * 1024
-    assert file.read(["clip_id"])["clip_id"].to_pylist() == [row["clip_id"] for row in rows]

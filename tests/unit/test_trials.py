@@ -11,36 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import Result
-from scipy.special import log_softmax
-from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner
 
 from shared.audio.demonstration import RECORDINGS
 from shared.audio.synthesis import speech_like, wav_bytes
-from shared.core.errors.models import (
-    ForeignNames,
-    HeardSpeakers,
-    NobodyJudges,
-    TooFewCorpora,
-    UnknownCondition,
-    WrongCorpus,
-)
+from shared.core.errors.models import HeardSpeakers, NobodyJudges, TooFewCorpora, UnknownCondition
 from shared.core.settings import Settings
-from shared.models.data.corpora import JoinedCorpora, read_corpora
-from shared.models.data.datasets import (
-    BANGLASER,
-    NOT_STATED,
-    RAVDESS,
-    RAVDESS_EMOTIONS,
-    Example,
-    read_dataset,
-)
+from shared.models.data.datasets import BANGLASER, NOT_STATED, RAVDESS, RAVDESS_EMOTIONS, read_dataset
 from shared.models.evaluation.predictions import Predictions
 from shared.models.evaluation.served_trials import clips_to_test, is_foreign
 from shared.models.serving.manifest import Speakers
 from shared.models.serving.registry import read_manifest
-from shared.models.training.losses import masked_crossentropy, masked_targets
-from shared.models.training.masked import RIDGE, Linear, probabilities
 from voxmood.cli.main import app
 
 pytestmark = pytest.mark.slow
@@ -242,30 +223,6 @@ def test_an_option_of_another_protocol_is_wrong_usage(words: tuple[str, ...], hi
     assert hint in done.output
 
 
-def test_corpora_are_read_by_their_names_and_keep_speakers_apart(tmp_path: Path) -> None:
-    for name in ("ravdess", "banglaser"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "03-01-03-01-01-01-02.wav").write_bytes(name.encode())
-    read = read_corpora([f"{name}={tmp_path / name}" for name in ("ravdess", "banglaser")])
-    joined = JoinedCorpora(read)
-    assert joined.examples == (
-        Example("ravdess/03-01-03-01-01-01-02.wav", "happy", "ravdess/02", "ravdess"),
-        Example("banglaser/03-01-03-01-01-01-02.wav", "angry", "banglaser/02", "banglaser"),
-    )
-    assert [example.corpus for example in joined.examples] == ["ravdess", "banglaser"]
-    with joined.open(joined.examples[1]) as file:
-        assert file.read() == b"banglaser"
-    assert joined.sha256(joined.examples[0]) != joined.sha256(joined.examples[1])
-    assert joined.licence == "CC BY-NC-SA 4.0; CC BY 4.0"
-    assert "BanglaSER" in joined.credit
-    for wrong in (["ravdess"], ["=x"], ["a/b=x"], [f"ravdess={tmp_path / 'ravdess'}"] * 2):
-        with pytest.raises(WrongCorpus):
-            read_corpora(wrong)
-    (tmp_path / "banglaser" / "03-01-06-01-01-01-02.wav").write_bytes(b"")
-    with pytest.raises(ForeignNames, match="BanglaSER has no emotion 06"):
-        read_corpora([f"banglaser={tmp_path / 'banglaser'}"])
-
-
 def test_one_corpus_is_too_few_to_hold_one_out(corpora: dict[str, Path]) -> None:
     done = run("--protocol", "corpus", "--corpus", f"one={corpora['one']}")
     assert isinstance(done.exception, TooFewCorpora)
@@ -297,47 +254,3 @@ def test_replies_are_counted_by_hand() -> None:
     assert metrics["recall"] == {"angry": pytest.approx(2 / 3), "sad": 0}
     assert metrics["uar"] == pytest.approx(1 / 3)
     assert metrics["ece"] == pytest.approx((0.1 + 0.4 + 0.8 + 0.7) / 4)
-
-
-def test_the_linear_network_is_the_known_one_where_nothing_is_masked() -> None:
-    rng = np.random.default_rng(0)
-    classes = rng.integers(3, size=300)
-    values = (rng.normal(0, 1, (300, 5)) + np.eye(3, 5)[classes]).astype(np.float32)
-    values = (values - values.mean(axis=0)) / (values.std(axis=0) + 1e-6)
-    ours = Linear.fit(values, classes, np.ones((300, 3), bool), steps=500)
-    theirs = LogisticRegression(C=1 / (RIDGE * 300), tol=1e-8, max_iter=1000).fit(values, classes)
-    told = probabilities(ours(values), np.ones(3, bool))
-    assert np.abs(told - theirs.predict_proba(values)).max() < 2e-3
-
-
-def test_a_masked_loss_asks_no_corpus_about_what_it_does_not_know() -> None:
-    """What one corpus calls the second class, the other, which does not know it, calls the third."""
-    rng = np.random.default_rng(0)
-    classes = np.repeat([0, 1, 0, 2], 50)
-    places = np.array([[-1, 0], [1, 2], [-1, 0], [1, 2]])[np.repeat(range(4), 50)]
-    values = (places + rng.normal(0, 0.3, (200, 2))).astype(np.float32)
-    available = np.repeat([[True, True, False], [True, False, True]], 100, axis=0)
-    told = probabilities(Linear.fit(values, classes, available)(values), available)
-    assert np.all(told[~available] == 0)
-    assert (told.argmax(axis=1) == classes).all()
-    everything = np.ones_like(available)
-    mixed_up = probabilities(Linear.fit(values, classes, everything)(values), everything)
-    own = np.arange(200), classes
-    assert told[own].mean() > 0.8
-    assert mixed_up[own][classes > 0].mean() < 0.55
-
-
-def test_a_networks_loss_asks_no_corpus_about_what_it_does_not_know() -> None:
-    import keras
-
-    available = np.array([[True, True, False], [True, False, True]])
-    truth = masked_targets(np.eye(3, dtype=np.float32)[[1, 2]], available, smoothing=0.1)
-    assert truth[:, :3].sum(axis=1) == pytest.approx([1, 1])
-    assert not truth[:, :3][~available].any()
-    logits = np.array([[0.0, 1.0, 9.0], [0.0, 9.0, 1.0]], np.float32)
-    loss = np.asarray(masked_crossentropy(keras.ops.convert_to_tensor(truth), logits))
-    known = log_softmax([0.0, 1.0])
-    assert loss == pytest.approx([-0.05 * known[0] - 0.95 * known[1]] * 2, rel=1e-5)
-    both = (truth[:1] + truth[1:]) / 2  # a mixture of the two
-    mixture = np.asarray(masked_crossentropy(keras.ops.convert_to_tensor(both), logits[:1]))
-    assert mixture == pytest.approx(-(both[:, :3] * log_softmax(logits[0])).sum(), rel=1e-5)
