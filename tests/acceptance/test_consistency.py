@@ -11,12 +11,12 @@ import pytest
 from tests.acceptance.jobs import Api
 from tests.recordings import zip_files
 
-CLIPS = 500
+CLIPS = 200  # in 29 shards of seven: what a cut changes, it changes at its edges
 
 
 @pytest.fixture(scope="module")
 def clips(ravdess: list[Path]) -> list[Path]:
-    """500 real recordings of all speakers."""
+    """Real recordings of all speakers."""
     return random.Random(2).sample(ravdess, CLIPS)
 
 

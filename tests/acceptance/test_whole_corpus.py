@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,13 @@ def archive(ravdess: list[Path]) -> bytes:
     return zip_files(ravdess)
 
 
-def check_rows(api: Api, job: int, ravdess: list[Path]) -> None:
+def check_job(api: Api, document: dict[str, Any], ravdess: list[Path]) -> None:
     """One row a recording, in archive order; the known twins point to one computation."""
-    rows = api.rows(job)
+    assert document["state"] == "done"
+    assert document["counts"]["done"] == document["counts"]["clips"] == len(ravdess)
+    assert document["counts"]["duplicates"] == 1
+    assert document["counts"]["failed"] == 0
+    rows = api.rows(document["id"])
     assert [row["path"] for row in rows] == [f"{path.parent.name}/{path.name}" for path in ravdess]
     assert {row["outcome"] for row in rows} <= ANSWERED
     unheard = sum(row["outcome"] == "no_voice" for row in rows)
@@ -32,13 +37,9 @@ def check_rows(api: Api, job: int, ravdess: list[Path]) -> None:
     assert len(set(same.values())) == 1
 
 
+@pytest.mark.long  # 84 s; the kill below asks the same of the same recordings
 def test_the_whole_corpus_becomes_a_row_a_recording(api: Api, archive: bytes, ravdess: list[Path]) -> None:
-    document = api.run({"ravdess.zip": archive}, limit_s=300)
-    assert document["state"] == "done"
-    assert document["counts"]["done"] == document["counts"]["clips"] == len(ravdess)
-    assert document["counts"]["duplicates"] == 1
-    assert document["counts"]["failed"] == 0
-    check_rows(api, document["id"], ravdess)
+    check_job(api, api.run({"ravdess.zip": archive}, limit_s=300), ravdess)
 
 
 def test_after_kill_9_of_everything_in_the_middle_the_next_up_goes_on(
@@ -57,9 +58,7 @@ def test_after_kill_9_of_everything_in_the_middle_the_next_up_goes_on(
     assert done < len(ravdess), "the job ended before it could be killed"
     own_stack.up("--workers", "2")
     api = Api(own_stack.api_url)
-    document = api.wait(job, 240)
-    assert document["state"] == "done"
-    check_rows(api, job, ravdess)
+    check_job(api, api.wait(job, 240), ravdess)
     statement = "SELECT count(*), count(DISTINCT clip_id) FROM results WHERE job = :job"
     assert own_stack.query(statement, job=job) == [(len(ravdess), len(ravdess))]
 
