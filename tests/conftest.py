@@ -1,13 +1,15 @@
-"""Servers that tests share: started once a run, at the first test that asks."""
+"""Servers and recordings that tests share: started once a run, at the first test that asks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.faults.planting import environment
 from tests.postgres import new_database, running_postgres
+from tests.recordings import RAVDESS
 from tests.servers import Store, running_store, running_valkey
 from tests.stacks import Stack, running_stack
 
@@ -58,3 +60,11 @@ def postgres_database(postgres: str) -> Iterator[str]:
     """The SQLAlchemy address of an empty database of the test's own."""
     with new_database(postgres) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def ravdess() -> list[Path]:
+    """All 2,036 recordings of actors 01–20, sorted; skips where they are not there."""
+    if not RAVDESS.is_dir():
+        pytest.skip(f"no recordings in {RAVDESS}")
+    return sorted(RAVDESS.rglob("*.flac"))

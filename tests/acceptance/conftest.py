@@ -1,17 +1,15 @@
-"""The running stack's API, a browser, and the real recordings where they lie beside the clone."""
+"""The running stack's API, stacks of one's own, and a browser."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.acceptance.jobs import Api
-from tests.recordings import RAVDESS
 from tests.stacks import Stack, running_stack
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -56,11 +54,3 @@ def new_stack(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Abstrac
     return lambda *arguments, **settings: running_stack(
         tmp_path_factory.mktemp("own") / "state", *arguments, **settings
     )
-
-
-@pytest.fixture(scope="session")
-def ravdess() -> list[Path]:
-    """All 2,036 recordings of actors 01–20, sorted; skips where they are not there."""
-    if not RAVDESS.is_dir():
-        pytest.skip(f"no recordings in {RAVDESS}")
-    return sorted(RAVDESS.rglob("*.flac"))

@@ -9,7 +9,9 @@ import pytest
 from shared.core.settings import REPOSITORY
 from shared.models.serving.classifier import Classifier
 from shared.models.serving.clip_results import ClipResult
-from tests.recordings import ORIGINAL, RAVDESS
+from tests.acceptance.jobs import Api
+from tests.recordings import ORIGINAL, RAVDESS, zip_files
+from tests.waiting import ANSWERED
 
 CLEAR = 0.05  # by which the two most likely emotions differ
 
@@ -56,3 +58,12 @@ def test_a_48_khz_original_is_heard_as_its_16_khz_copy(classifier: Classifier) -
             continue
         print(f"{copy.path}: {label} ({first:.3f}, next {second:.3f}) but from 48 kHz {ranked(original)[0]}")
         assert first - second <= CLEAR
+
+
+def test_a_stack_gives_every_original_file_an_outcome(api: Api) -> None:
+    """48 kHz WAVs with a 4 kB chunk before the data, stereo, 24,414 Hz, 96 kHz, AIFF named .wav."""
+    files = sorted(path for path in ORIGINAL.rglob("*") if path.is_file() and path.suffix != ".md")
+    document = api.run({"original.zip": zip_files(files)})
+    rows = api.rows(document["id"])
+    assert len(rows) == len(files)
+    assert {row["outcome"] for row in rows} <= ANSWERED, rows

@@ -9,14 +9,7 @@ import httpx
 import psutil
 
 from shared.stack.state import StateFolder
-from tests.faults.conftest import is_ready
 from tests.stacks import Stack, processes_of
-
-
-def test_two_stacks_stand_side_by_side(stack: Stack, standing: Stack) -> None:
-    assert not set(stack.record.ports.values()) & set(standing.record.ports.values())
-    is_ready(stack)
-    is_ready(standing)
 
 
 def test_every_part_listens_on_the_loopback_alone(standing: Stack) -> None:
