@@ -60,7 +60,7 @@ def dataset(folder: Path) -> Dataset:
     scope="module",
     params=["v8-small", *(pytest.param(name, marks=pytest.mark.long) for name in ("v8", "seed"))],
 )
-def network(request: pytest.FixtureRequest) -> Iterator[str]:
+def network(request: pytest.FixtureRequest, shallow_networks: None) -> Iterator[str]:
     """With one copy of each recording instead of four, which takes a third of the time."""
     name = str(request.param)
     recipe = RECIPES[name]

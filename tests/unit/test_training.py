@@ -137,12 +137,13 @@ def test_a_version_has_the_detector_of_its_method_and_asks_it(
     assert (verdict.outcome, verdict.confidence) == ("no_voice", None)
 
 
+@pytest.mark.usefixtures("shallow_networks")
 def test_a_crosswise_training_is_a_version_too_whose_detector_hears_whether_there_is_a_voice(
     recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = tmp_path / "models"
     monkeypatch.setitem(RECIPES, "v8-small", replace(RECIPES["v8-small"], copies=1))
-    config = TrainingConfig("cross", "v8-small", drop=["sad"], reserve=["carl"], epochs=15)
+    config = TrainingConfig("cross", "v8-small", drop=["sad"], reserve=["carl"], epochs=3)
     manifest, _ = train_version(read_dataset(recordings), config, models, LIMITS, ignore)
     assert verify(models, "cross") == manifest
     assert not manifest.hears_no_voice

@@ -167,7 +167,9 @@ def test_a_version_is_judged_by_corpora_that_it_never_saw(
     assert "Recall of each emotion" in (tmp_path / "report.md").read_text()
 
 
-@pytest.mark.parametrize("network", ["linear", pytest.param("v8-small", marks=pytest.mark.long), "seed"])
+@pytest.mark.parametrize(
+    "network", ["linear", *(pytest.param(name, marks=pytest.mark.long) for name in ("v8-small", "seed"))]
+)
 def test_each_corpus_is_judged_by_what_the_others_teach(
     network: str, corpora: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
