@@ -15,7 +15,7 @@ from tests.faults.work import Work, clips, sent
 from tests.stacks import Stack
 from tests.waiting import wait_for
 
-CLIPS = 1600  # 8 s of work: time to end the stack before the job ends
+CLIPS = 1000  # 5 s of work on two cores: time to end the stack before the job ends
 
 
 def test_a_backup_from_the_middle_of_a_job_is_restored_and_every_clip_has_one_outcome(

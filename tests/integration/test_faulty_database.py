@@ -13,12 +13,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 
 from shared.core.settings import Settings
 from shared.database import sessions, upgrade
 from shared.database.sessions import Database
-from shared.database.tables import job, shard
+from shared.database.tables import job, shard, unit, upload
 from shared.jobs.doorbell import Doorbell, celery_app
 from shared.store.objects import Storage
 from tests.archive_builders import zip_of
@@ -173,6 +173,9 @@ def test_a_full_disk_stops_a_job_with_a_clear_error_until_there_is_room(sqlite: 
         work(sqlite, job_id, limit_s=10)
     limits["pages"] = 0
     sqlite.database.close()
+    with sqlite.database.write() as connection:  # as if the pause after so many failures had passed
+        for table in (upload, unit):
+            connection.execute(update(table).values(not_before=None))
     work(sqlite, job_id)
     is_classified(sqlite, job_id, manifest)
 
