@@ -12,7 +12,7 @@ from rich.text import Text
 
 from shared.cli.findings import Finding
 from shared.cli.machine_findings import examine_machine
-from shared.cli.stack import State
+from shared.cli.options import State
 from shared.cli.stack_findings import examine_stack
 from shared.core.settings import Settings, default_state_dir
 from voxmood.cli.console import Server, hinted, out, print_json, say, unbroken

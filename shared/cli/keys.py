@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from shared.cli.stack import State
+from shared.cli.options import State
 from shared.core import api_keys as keys
 from shared.core.errors.access import KeysNeedSchema, NoSuchKey, WrongScope
 from shared.core.settings import Settings, default_state_dir

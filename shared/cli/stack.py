@@ -7,13 +7,13 @@ import math
 import shlex
 import time
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.live import Live
 from rich.text import Text
 
+from shared.cli.options import State
 from shared.core import logs
 from shared.core.errors.stack import AlreadyRunning, PartFailed
 from shared.core.processes import start_time
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
 READY_LIMIT_S = 180.0
 LOOK_EVERY_S = 0.5
-State = Annotated[
-    Path | None,
-    typer.Option("--state", help="State folder. Default: VOXMOOD_STATE, else ~/.local/state/voxmood."),
-]
 
 
 def up(
