@@ -57,7 +57,7 @@ def scopes_of(route: APIRoute) -> set[str]:
 
 
 def ask(client: TestClient, route: APIRoute, key: str | None, job_id: int, clip_id: int) -> httpx.Response:
-    path = route.path.replace("{name:path}", "a.zip").format(job_id=job_id, clip_id=clip_id)
+    path = route.path.replace("{name:path}", "a.zip").format(job_id=job_id, clip_id=clip_id, version="v8")
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     body = BODIES.get(name_of(route))
     return client.request(next(iter(route.methods)), path, json=body, headers=headers)
@@ -78,7 +78,10 @@ def keyed(database: Database) -> Iterator[TestClient]:
 def test_every_route_under_v1_names_the_scope_that_it_needs() -> None:
     assert len(V1) >= 16
     assert all(scopes_of(route) <= set(keys.Scope) for route in V1)
-    assert {name_of(route) for route in V1 if scopes_of(route) == {"admin"}} == {"POST /v1/retrain"}
+    assert {name_of(route) for route in V1 if scopes_of(route) == {"admin"}} == {
+        "POST /v1/retrain", "POST /v1/models/{version}/promote", "POST /v1/models/rollback",
+        "POST /v1/models/freeze",
+    }  # fmt: skip
     assert {route.path for route in ROUTES} - {route.path for route in V1} <= set(FREE)
 
 
