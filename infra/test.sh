@@ -6,7 +6,8 @@
 set -u
 bin=$1
 shift
-groups="acceptance faults unit integration/test_[a-e]*.py integration/test_[f-l]*.py integration/test_[m-z]*.py"
+groups="acceptance faults unit/test_[a-l]*.py unit/test_[m-z]*.py
+    integration/test_[a-e]*.py integration/test_[f-l]*.py integration/test_[m-z]*.py"
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 pytest="-m pytest"
