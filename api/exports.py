@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from shared.database.results import RESULT_COLUMNS
 from shared.models.serving.manifest import Manifest
 from shared.models.serving.rejection import message
+from voxmood.cells import guarded
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,8 +23,6 @@ Columns = Sequence[str]  # of a row, in their order; p_<emotion> for each label 
 # What these columns hold, then the probabilities as JSON text or None; whatever follows is not looked at.
 Row = Sequence[Any]
 Pages = Iterable[Sequence[Row]]
-# A cell that begins so is a formula to a spreadsheet, and a path may be anything.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 # Of a Parquet file. Of 65,536 the API held 30 MB more while it wrote, in the same time.
 ROW_GROUP_ROWS = 16_384
 # Of probabilities, parsed in one piece; no row may be longer.
@@ -61,16 +60,12 @@ def csv_stream(pages: Pages, manifest: Manifest, names: Columns = RESULT_COLUMNS
         for row in rows:
             probabilities = _probabilities(row, names)
             heard = [probabilities.get(label) for label in manifest.labels]
-            writer.writerow([_cell(value) for value in (*row[: len(names)], *heard)])
+            writer.writerow([guarded(value) for value in (*row[: len(names)], *heard)])
         block, rows = [text.getvalue()], ()
         text.seek(0)
         text.truncate()
         yield block.pop()  # while its reader takes his time, nothing else of it is held
     yield text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
 def jsonl_stream(pages: Pages, manifest: Manifest, names: Columns = RESULT_COLUMNS) -> Generator[str]:

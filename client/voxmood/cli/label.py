@@ -12,9 +12,10 @@ from pydantic import TypeAdapter
 from rich.table import Table
 from rich.text import Text
 
+from voxmood.cells import unguarded
 from voxmood.cli.commands import App
 from voxmood.cli.console import Server, is_narrow, out, print_json, progress, say
-from voxmood.cli.label_file import Line, RefusedLine, clips_meant, faults, read_lines, unguarded
+from voxmood.cli.label_file import Line, RefusedLine, clips_meant, faults, read_lines
 from voxmood.documents import Label, Refusal, ResultRow
 from voxmood.errors import NoLabelInFile, RequestRefused, WrongLabelLines
 from voxmood.words import agreement_sentence

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from voxmood.cells import unguarded
 from voxmood.documents import ResultRow
 from voxmood.errors import UnjudgedExport, WrongLabels
 from voxmood.label_tables import read_label_table
@@ -116,11 +117,6 @@ def clips_meant(
             reason = f"{line.path} is {len(found)} times in {uploads[0]}; say which in a column named clip_id"
         refused.append(RefusedLine(line.number, code, line.path, reason))
     return meant, refused
-
-
-def unguarded(path: str) -> str:
-    """The path of an export's cell, without the sign that keeps spreadsheets from computing it."""
-    return path.removeprefix("'")
 
 
 def faults(refused: Iterable[RefusedLine]) -> list[Fault]:

@@ -11,13 +11,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from voxmood.cells import guarded
 from voxmood.cli.console import Server, is_narrow, out, print_json, say
 from voxmood.documents import ReviewClip
 from voxmood.files import check_folder, written
 from voxmood.words import accuracy_sentence
 
 COLUMNS = ("path", "label", "speaker", "labeller", "reason", "best_guess", "confidence", "upload", "clip_id")
-COMPUTED = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet computes
 
 
 def review(
@@ -78,9 +78,4 @@ def _write(clips: Sequence[ReviewClip], file: Path) -> None:
         rows.writeheader()
         for clip in clips:
             values = clip.model_dump(mode="json") | {"confidence": f"{clip.confidence:.3f}"}
-            rows.writerow(values | {name: _inert(values[name]) for name in ("path", "upload")})
-
-
-def _inert(cell: str) -> str:
-    """A cell that no spreadsheet computes, as exports have it; `label import` knows it again."""
-    return f"'{cell}" if cell.startswith(COMPUTED) else cell
+            rows.writerow(values | {name: guarded(values[name]) for name in ("path", "upload")})
