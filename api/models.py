@@ -41,7 +41,7 @@ def list_models(services: Wired, _: Reader) -> Models:
 
 @router.get("/models/{version}/drift")
 def model_drift(
-    version: str, services: Wired, _: Reader, days: Annotated[float, Query(gt=0, le=3650)] = 7.0
+    version: str, services: Wired, caller: Reader, days: Annotated[float, Query(gt=0, le=3650)] = 7.0
 ) -> DriftDocument:
     """How far a version's confidences of the last days are from those that its threshold was set on.
 
@@ -49,7 +49,7 @@ def model_drift(
     """
     version = aliases(services).get(version, version)
     manifest = registry.read_manifest(services.settings.model_folders, version)
-    return drift.drift(services.database, manifest, days)
+    return drift.drift(services.database, manifest, days, caller.only)
 
 
 @router.post("/models/{version}/promote")

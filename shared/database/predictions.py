@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, sele
 
 from shared.audio.windows import Windows
 from shared.core.states import Outcome
+from shared.database.jobs import of_key
 from shared.database.sessions import Database
 from shared.database.tables import clip, clip_try, job, prediction, segment, shard, unit
 
@@ -147,7 +148,12 @@ def count_outcomes(connection: Connection, unit_id: int) -> Counter[str]:
 
 
 def confidence_counts(
-    connection: Connection, database: Database, model_version: str, seconds: float, bounds: Sequence[float]
+    connection: Connection,
+    database: Database,
+    model_version: str,
+    seconds: float,
+    bounds: Sequence[float],
+    key_id: int | None = None,
 ) -> list[int]:
     """How many answers of a version have a confidence within each range.
 
@@ -157,8 +163,9 @@ def confidence_counts(
         model_version: whose answers.
         seconds: jobs that were started within so many seconds count.
         bounds: rising; each range has its lower bound, the last one its upper too.
+        key_id: of jobs `of_key`.
     """
-    recent = select(job.c.id).where(job.c.started_at >= database.clock - seconds)
+    recent = select(job.c.id).where(job.c.started_at >= database.clock - seconds, of_key(key_id))
     confidence = prediction.c.confidence
     # A range's clips are those from its lower bound on, less those from the next one on.
     from_each = [func.count(case((confidence >= bound, 1))) for bound in bounds[:-1]]

@@ -25,20 +25,21 @@ EMPTY = 1e-4  # in place of a share of 0, whose logarithm is not finite
 DAY_S = 86_400.0
 
 
-def drift(database: Database, manifest: Manifest, days: float) -> DriftDocument:
+def drift(database: Database, manifest: Manifest, days: float, key_id: int | None = None) -> DriftDocument:
     """How far a version's confidences of the last days are from those that its threshold was set on.
 
     Args:
         database: with the predictions.
         manifest: of the version.
         days: jobs that were started in them count.
+        key_id: only jobs that this API key made; None: all.
     """
     bounds, expected = calibration_bins(manifest.threshold_rule.curve)
     counts: list[int] = []
     if bounds:
         with database.read() as connection:
             counts = predictions.confidence_counts(
-                connection, database, manifest.version, days * DAY_S, bounds
+                connection, database, manifest.version, days * DAY_S, bounds, key_id
             )
     clips = sum(counts)
     index = None if clips < FEWEST_CLIPS else population_stability(expected, [one / clips for one in counts])

@@ -72,6 +72,8 @@ def test_only_answers_of_the_version_and_of_jobs_of_these_days_count(database: D
     hear(database, [0.3] * 250, version="v8-small")
     assert drift.drift(database, CHAMPION, 7).clips == 250
     assert drift.drift(database, CHAMPION, 10).clips == 500
+    set_row(database, job, hear(database, as_calibrated(210)), key_id=7)
+    assert drift.drift(database, CHAMPION, 7, key_id=7).clips == 210, "a key is told of its own jobs alone"
 
 
 def test_few_clips_and_versions_without_a_curve_say_nothing(database: Database) -> None:
