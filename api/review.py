@@ -46,8 +46,5 @@ def review_queue(
     found = review.worth_a_label(services.database, job_id, version, limit)
     with services.database.read() as connection:
         accuracy = review.accuracies(connection, {job_id: version}).get(job_id)
-    clips = [
-        ReviewClip(**asdict(one), best_guess=max(one.probabilities, key=one.probabilities.__getitem__))
-        for one in found
-    ]
+    clips = [ReviewClip(**asdict(one), best_guess=one.best_guess) for one in found]
     return ReviewQueue(clips=clips, accuracy=accuracy)

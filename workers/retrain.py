@@ -24,6 +24,7 @@ from shared.database.labels import Vote
 from shared.database.leasing import LeaseLost
 from shared.database.retrainings import RetrainingLease
 from shared.jobs import retraining
+from shared.jobs.agreement import majority
 from shared.limits import decode_limits
 from shared.models.data.datasets import NOT_STATED, Example
 from shared.models.serving import registry
@@ -110,8 +111,8 @@ def choose(votes: Iterable[Vote], champion: Manifest, minimum: int) -> Choice:
 
 
 def _agreed(votes: Sequence[Vote]) -> LabelledClip | None:
-    (emotion, count), *others = Counter(vote.emotion for vote in votes).most_common(2)
-    if others and others[0][1] == count:
+    emotion = majority(vote.emotion for vote in votes)
+    if emotion is None:
         return None
     named = [vote.speaker for vote in votes if vote.speaker]
     one = votes[-1]

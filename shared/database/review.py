@@ -34,6 +34,11 @@ class ReviewRow:
     probabilities: dict[str, float]
     reason: ReviewReason
 
+    @property
+    def best_guess(self) -> str:
+        """The likeliest emotion, also of what is rejected."""
+        return _likeliest(self.probabilities)
+
 
 @dataclass(frozen=True, slots=True)
 class ReviewedClip:
@@ -44,6 +49,11 @@ class ReviewedClip:
     outcome: Outcome
     probabilities: dict[str, float]
     emotion: str
+
+    @property
+    def best_guess(self) -> str:
+        """The likeliest emotion, also of what is rejected."""
+        return _likeliest(self.probabilities)
 
 
 def has_sample(connection: Connection, job_id: int) -> bool:
@@ -189,3 +199,7 @@ def _rows(
     )  # fmt: skip
     by_id = {row[0]: ReviewRow(*row, reason=reason) for row in connection.execute(wanted)}
     return [by_id[clip_id] for clip_id in ids]
+
+
+def _likeliest(probabilities: dict[str, float]) -> str:
+    return max(probabilities, key=probabilities.__getitem__)

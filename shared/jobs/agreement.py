@@ -9,6 +9,16 @@ from shared.database.labels import Opinion
 from voxmood.documents import AgreementDocument
 
 
+def majority(words: Iterable[str]) -> str | None:
+    """The word that is said most often; None where as many say another one, or nobody says anything.
+
+    >>> majority(["sad", "calm", "sad"]), majority(["sad", "calm"]), majority([])
+    ('sad', None, None)
+    """
+    (word, count), (_, others) = [*Counter(words).most_common(2), ("", 0), ("", 0)][:2]
+    return word if count > others else None
+
+
 def agreement_of(opinions: Iterable[Opinion]) -> AgreementDocument:
     """The agreement of all labellers on the clips that two or more of them have labelled."""
     said: dict[int, dict[str, str]] = defaultdict(dict)

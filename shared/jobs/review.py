@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from shared.core.states import Outcome
 from shared.database import review
 from shared.database.review import ReviewedClip, ReviewRow
 from shared.database.sessions import Connection, Database
+from shared.jobs.agreement import majority
 from voxmood.documents import AccuracyDocument, ShareDocument
 
 RANDOM_SHARE = 0.4  # of what is asked for, while the sample lasts
@@ -76,22 +77,16 @@ def accuracy_of(rows: Iterable[ReviewedClip]) -> AccuracyDocument | None:
         by_clip[row.clip_id].append(row)
     right: dict[Outcome, list[bool]] = {Outcome.CLASSIFIED: [], Outcome.REJECTED: []}
     for of_clip in by_clip.values():
-        agreed = _agreed(of_clip)
+        agreed = majority(row.emotion for row in of_clip)
         if agreed is not None:
             first = of_clip[0]
-            best = max(first.probabilities, key=first.probabilities.__getitem__)
-            right[first.outcome].append(best == agreed)
+            right[first.outcome].append(first.best_guess == agreed)
     every = [*right[Outcome.CLASSIFIED], *right[Outcome.REJECTED]]
     if not every:
         return None
     return AccuracyDocument(
         reviewed=len(every), all=_share(every), accepted=_share(right[Outcome.CLASSIFIED])
     )
-
-
-def _agreed(rows: Sequence[ReviewedClip]) -> str | None:
-    (emotion, count), *others = Counter(row.emotion for row in rows).most_common(2)
-    return None if others and others[0][1] == count else emotion
 
 
 def _share(right: Sequence[bool]) -> ShareDocument | None:
